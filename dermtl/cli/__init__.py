@@ -1,0 +1,82 @@
+"""The command line. Only click is imported here; a command's module is loaded when it is named, and what it needs
+when it runs.
+
+Exit codes: 0 done, 1 done with findings, 2 the user's input is wrong, 143 stopped by SIGTERM and resumable.
+"""
+
+import logging
+import os
+import sys
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "train": ("dermtl.cli.train:train", "Train a backbone and its heads."),
+    "evaluate": ("dermtl.cli.evaluate:evaluate", "Score a run or an exported model."),
+    "export": ("dermtl.cli.export:export", "Write a run as one ONNX file."),
+    "verify": ("dermtl.cli.verify:verify", "Replay a model's golden samples."),
+    "predict": ("dermtl.cli.predict:predict", "Predict pictures with an exported model."),
+    "data": ("dermtl.cli.data:data", "Make and split data."),
+    "plugins": ("dermtl.cli.plugins:plugins", "Show the installed plugins."),
+    "config": ("dermtl.cli.config:config", "Show and describe experiment files."),
+}
+
+
+class _Commands(click.Group):
+    """Names and summaries are known without importing a command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+@click.version_option(package_name="dermtl")
+def dermtl(debug: bool) -> None:
+    """One YAML file and one table of images in, one clinically evaluated model.onnx out.
+
+    \b
+    Example:
+      dermtl data synth data/demo --num 300
+      dermtl train configs/demo.yaml --run runs/demo
+      dermtl export runs/demo --out model.onnx
+      dermtl predict model.onnx data/demo/images --out predictions.jsonl
+    """
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format="%(message)s")
+    for noisy in ("httpx", "timm", "PIL", "matplotlib", "onnxscript", "onnx_ir", "torch"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """Run the command line; a user's fault is one line and exit code 2."""
+    from dermtl.errors import DermtlError
+
+    try:
+        dermtl.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except DermtlError as error:
+        if "--debug" in sys.argv:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)

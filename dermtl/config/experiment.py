@@ -1,0 +1,136 @@
+"""The keys of an experiment file.
+
+A head's own keys belong to its plugin: here they are kept as they were written, and
+:mod:`dermtl.plugins.plan` checks them against the plugin's config.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Section(BaseModel):
+    """A part of the experiment: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(Section):
+    """How records are dealt out: a column that says so, or fractions by group, stratified by class."""
+
+    column: str | None = Field(None, description="Manifest column that holds train, val or test.")
+    train: Share = 0.7
+    val: Share = 0.15
+    test: Share = 0.15
+    stratify: str | None = Field(None, description="Column to balance; default: the first category head's.")
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _sum(self) -> "Split":
+        if self.column is None and abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(f"train + val + test must be 1, they sum to {self.train + self.val + self.test:g}")
+        return self
+
+
+class Data(Section):
+    """Where the images and their table lie. Relative paths start at the working directory."""
+
+    root: Path = Field(Path(), description="Folder that the manifest's paths are relative to.")
+    manifest: str = Field("manifest.csv", description="CSV inside root, or a folder of class folders.")
+    image: str = Field("image", description="Column with the image's path.")
+    group: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
+        None,
+        description="Columns whose equal values must stay on one side; default: patient_id, lesion_id, group if present.",
+    )
+    split: Split = Split()
+
+
+class Backbone(Section):
+    """A timm model without its classifier."""
+
+    name: str = Field(description="Any name that timm.create_model knows.")
+    pretrained: bool | Path = Field(
+        True, description="True: timm's weights; a path: a safetensors file; false: random."
+    )
+    image_size: int = Field(224, ge=32, le=2048, description="Side of the letterboxed input in pixels.")
+    mean: tuple[float, float, float] | None = Field(
+        None, description="Normalisation in 0..1; default: the model's own."
+    )
+    std: tuple[float, float, float] | None = None
+    options: dict[str, Any] = Field({}, description="Further arguments of timm.create_model, such as drop_path_rate.")
+
+
+class Head(BaseModel):
+    """One head: ``type`` names the plugin, the other keys are the plugin's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str = Field(description="Name of an installed head, or distribution:name.")
+    loss_weight: float = Field(1.0, gt=0)
+
+
+class Stage(Section):
+    """One phase of training: what trains, for how long, how fast."""
+
+    train: str = Field(
+        "all", pattern=r"^(head|all|last:[1-9][0-9]*|from:.+)$", description="head, last:k, from:<group>, all."
+    )
+    epochs: int = Field(ge=1)
+    lr: float = Field(1e-3, gt=0, description="Rate of the heads, and of the backbone's last group.")
+    backbone_lr: float | None = Field(None, gt=0, description="Rate of the backbone's last group, where it differs.")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the rate per group towards the input.")
+    optimizer: str = Field("adamw", description="Name of an optimiser in timm.")
+    schedule: str = Field("cosine", description="Name of a schedule in timm; 'constant' for none.")
+    warmup_epochs: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="Not applied to biases and norms.")
+
+
+class EarlyStopping(Section):
+    """Stop a stage when the validation loss has not fallen for ``patience`` epochs."""
+
+    patience: int = Field(8, ge=1)
+    min_delta: float = Field(0.0, ge=0)
+
+
+class Training(Section):
+    """The stages and what they share."""
+
+    stages: list[Stage] = Field(min_length=1)
+    batch_size: int = Field(16, ge=1)
+    seed: int = 0
+    workers: int = Field(2, ge=0, description="Processes that decode and augment.")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: str = Field("auto", description="auto, cpu, cuda, mps.")
+    augmentation: str | list[dict[str, Any]] = Field(
+        "default",
+        description="A preset (default, light, none) or a list of albumentations: [{HorizontalFlip: {p: 0.5}}].",
+    )
+    clip_grad: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; null for none.")
+    early_stopping: EarlyStopping | None = EarlyStopping()
+
+
+class Experiment(Section):
+    """A whole experiment file."""
+
+    name: Name
+    data: Data = Data()
+    backbone: Backbone
+    heads: dict[Name, Head] = Field(min_length=1)
+    training: Training
+
+    @field_validator("heads", mode="before")
+    @classmethod
+    def _mapping(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for name, head in value.items():
+                if not isinstance(head, dict | Head):
+                    raise ValueError(f"head {name!r}: expected keys such as type, got {head!r}")  # noqa: TRY004
+        return value

@@ -1,0 +1,51 @@
+"""From a file to a checked model, every problem with its line and column."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from dermtl.config.experiment import Experiment
+from dermtl.config.source import Key, Source, problems, read_source
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Source]:
+    """Read and check an experiment file.
+
+    Returns:
+        The experiment, and its source for later messages about a head's own keys.
+
+    Raises:
+        ConfigError: With one line a problem.
+    """
+    source = read_source(path, overrides)
+    return validate(Experiment, source.data, source), source
+
+
+def validate(model: type[Model], data: Any, source: Source, prefix: Key = ()) -> Model:
+    """Check ``data``, which stands under ``prefix`` in ``source``, against a pydantic model."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        known = {(*prefix, *problem["loc"])[:-1]: _fields(model, problem["loc"][:-1]) for problem in found}
+        raise problems(source, prefix, found, known) from None
+
+
+def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Names of the keys that are valid under ``path``."""
+    here: Any = model
+    for part in path:
+        if isinstance(here, type) and issubclass(here, BaseModel) and part in here.model_fields:
+            here = _model_in(here.model_fields[str(part)].annotation)
+        # An index of a list or a key of a dict: `_model_in` has already taken its element type.
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for argument in get_args(annotation) if (model := _model_in(argument)) is not None), None)

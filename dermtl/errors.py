@@ -1,0 +1,120 @@
+"""Every fault a user can cause, as one tree.
+
+    DermtlError
+    ├── ConfigError          a key of the experiment file
+    ├── PluginError
+    │   ├── PluginNotFound   no head of that name is installed
+    │   ├── PluginConflict   two distributions bring the same name
+    │   └── PluginContract   the plugin breaks the contract, or fails to import
+    ├── DataError
+    │   ├── ManifestError    the table itself
+    │   ├── ImageReadError   one picture
+    │   ├── AnnotationError  one cell of one record
+    │   └── LeakageError     a group on both sides of a split
+    ├── TrainingError
+    │   └── NonFiniteLoss
+    ├── ExportError
+    │   └── ParityError      the exported graph differs from the network
+    ├── BundleError          a model file that cannot be trusted or understood
+    ├── InputError           an array of the wrong shape or type
+    └── MissingExtra         a command needs an optional dependency
+
+A message says what is wrong and where, what was expected and what was found; the hint is the next step.
+Programming faults stay ``TypeError`` and ``ValueError``. This module imports nothing.
+"""
+
+
+class DermtlError(Exception):
+    """A fault the user can mend.
+
+    Args:
+        message: What is wrong; expected and got.
+        where: The place: ``file:line:column``, a manifest row, a file.
+        hint: The next step.
+    """
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message, where, hint)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        located = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{located} ({self.hint})" if self.hint else located
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.where, self.hint)
+
+
+def _rebuild(kind: type[DermtlError], message: str, where: str, hint: str) -> DermtlError:
+    """Rebuild an error that crossed a process boundary: data-loader workers pickle what they raise."""
+    return kind(message, where=where, hint=hint)
+
+
+class ConfigError(DermtlError):
+    """A key of the experiment file is unknown, missing or has a wrong value."""
+
+
+class PluginError(DermtlError):
+    """A plugin cannot be used."""
+
+
+class PluginNotFound(PluginError):
+    """No installed distribution brings a plugin of this name."""
+
+
+class PluginConflict(PluginError):
+    """Several installed distributions bring a plugin of this name."""
+
+
+class PluginContract(PluginError):
+    """A plugin fails to import or breaks the contract of its group."""
+
+
+class DataError(DermtlError):
+    """The data cannot be used as they are."""
+
+
+class ManifestError(DataError):
+    """The manifest is missing, malformed or lacks a column."""
+
+
+class ImageReadError(DataError):
+    """A picture is missing, unreadable, truncated, too large or of a refused format."""
+
+
+class AnnotationError(DataError):
+    """A record's annotation cannot be understood."""
+
+
+class LeakageError(DataError):
+    """A group stands on more than one side of a split."""
+
+
+class TrainingError(DermtlError):
+    """Training cannot start or go on."""
+
+
+class NonFiniteLoss(TrainingError):
+    """A loss became NaN or infinite."""
+
+
+class ExportError(DermtlError):
+    """The network cannot be exported."""
+
+
+class ParityError(ExportError):
+    """The exported graph and the network disagree by more than the stated tolerance."""
+
+
+class BundleError(DermtlError):
+    """A model file is unreadable, was not made by dermtl, or is of an unknown version."""
+
+
+class InputError(DermtlError):
+    """An array has the wrong shape, type or number of channels."""
+
+
+class MissingExtra(DermtlError):
+    """A command needs an optional dependency that is not installed."""

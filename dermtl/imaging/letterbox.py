@@ -1,0 +1,113 @@
+"""The one way from a picture of any size to the network's square, and back.
+
+The picture is padded to a square of side max(height, width) with black, then resized to S x S with an antialiased
+bilinear filter (a triangle whose support grows with the shrink factor). The exported graph does the same with
+standard operators; both agree to the rounding of uint8. :class:`Frame` is what a kind needs for the way back.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from dermtl.imaging.affine import Affine, Array
+from dermtl.imaging.view import View
+
+
+class Frame(Protocol):
+    """From the network frame back to the source frame; NumPy here, tensors inside the exported graph.
+
+    A kind's ``restore`` is written with these four only, so one text serves both.
+    """
+
+    def points(self, xy: Any) -> Any:
+        """Map points [..., 2] in network pixels to source pixels."""
+
+    def lengths(self, values: Any) -> Any:
+        """Map lengths [...] in network pixels to source pixels."""
+
+    def raster(self, values: Any) -> Any:
+        """Map values on the network's grid [..., C, S, S] to the source's grid [..., C, H, W], bilinear."""
+
+    def concat(self, parts: list[Any]) -> Any:
+        """Join along the last axis."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """The letterbox of one picture size.
+
+    Attributes:
+        source_hw: Height and width of the picture in pixels.
+        size: Side S of the network's square input in pixels.
+    """
+
+    source_hw: tuple[int, int]
+    size: int
+
+    @property
+    def side(self) -> int:
+        """Side of the padded square in source pixels."""
+        return max(self.source_hw)
+
+    @property
+    def offset_xy(self) -> tuple[int, int]:
+        """Padding left of and above the picture, in source pixels."""
+        height, width = self.source_hw
+        return (self.side - width) // 2, (self.side - height) // 2
+
+    @property
+    def affine(self) -> Affine:
+        """Source pixels to network pixels."""
+        scale = self.size / self.side
+        return Affine.scaling(scale, (self.offset_xy[0] * scale, self.offset_xy[1] * scale))
+
+    @property
+    def view(self) -> View:
+        """The unaugmented view of this picture."""
+        return View(self.affine, self.size, self.source_hw)
+
+    def apply(self, image: Array) -> Array:
+        """Letterbox a picture.
+
+        Args:
+            image: uint8 [H, W, 3] of this letterbox's size.
+
+        Returns:
+            uint8 [S, S, 3].
+        """
+        height, width = self.source_hw
+        if height == width == self.size:
+            return image
+        left, top = self.offset_xy
+        square = image
+        if height != width:
+            square = np.zeros((self.side, self.side, 3), np.uint8)
+            square[top : top + height, left : left + width] = image
+        resized = Image.fromarray(square).resize((self.size, self.size), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
+
+    def points(self, xy: Array) -> Array:
+        """See :class:`Frame`."""
+        scale = self.side / self.size
+        return np.asarray(np.asarray(xy) * scale - np.asarray(self.offset_xy, np.float32))
+
+    def lengths(self, values: Array) -> Array:
+        """See :class:`Frame`."""
+        return np.asarray(values) * (self.side / self.size)
+
+    def raster(self, values: Array) -> Array:
+        """See :class:`Frame`; float32."""
+        height, width = self.source_hw
+        left, top = self.offset_xy
+        planes = np.asarray(values, np.float32).reshape(-1, self.size, self.size)
+        restored = np.empty((len(planes), height, width), np.float32)
+        for index, plane in enumerate(planes):
+            square = Image.fromarray(plane).resize((self.side, self.side), Image.Resampling.BILINEAR)
+            restored[index] = np.asarray(square)[top : top + height, left : left + width]
+        return restored.reshape(*np.shape(values)[:-2], height, width)
+
+    def concat(self, parts: list[Array]) -> Array:
+        """See :class:`Frame`."""
+        return np.concatenate(parts, axis=-1)

@@ -1,0 +1,79 @@
+"""The contract of a kind."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, Self
+
+from PIL import Image
+
+from dermtl.imaging.affine import Array
+from dermtl.imaging.letterbox import Frame
+from dermtl.imaging.view import View
+from dermtl.kinds.record import Record
+
+
+class Kind(ABC):
+    """A kind of truth and of output. Subclasses are frozen dataclasses of plain values.
+
+    The *annotation* is the truth in the source frame, the *target* the same in the network frame; both are arrays.
+    A *value* is one output for one picture, in the source frame once restored.
+
+    Attributes:
+        kind: Its name in the metadata of a model.
+        spatial: Whether it moves with the picture.
+    """
+
+    kind: ClassVar[str]
+    spatial: ClassVar[bool] = False
+
+    @abstractmethod
+    def read(self, record: Record) -> Array | None:
+        """The record's annotation, or None where it has none.
+
+        Raises:
+            AnnotationError: The cells cannot be understood.
+        """
+
+    def encode(self, annotation: Array, view: View) -> Array | None:
+        """The target of an annotation under a view, always of one shape; None where the view has lost it.
+
+        Raises:
+            AnnotationError: The view cannot carry this kind.
+        """
+        return annotation
+
+    def restore(self, value: Any, frame: Frame) -> Any:
+        """Bring an output, [..., *shape], from the network frame to the source frame.
+
+        Written with ``frame``, arithmetic and indexing only: inside the exported graph the arrays are tensors.
+        """
+        return value
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int | str, ...]:
+        """Shape of one value; ``"H"`` and ``"W"`` stand for the picture's height and width."""
+
+    @abstractmethod
+    def to_json(self, value: Array) -> dict[str, Any]:
+        """A value in plain JSON types."""
+
+    @abstractmethod
+    def columns(self, value: Array) -> dict[str, float]:
+        """A value as one number a column, for tables."""
+
+    @abstractmethod
+    def draw(self, image: Image.Image, value: Array) -> Image.Image:
+        """The picture (RGB) with the value drawn onto it."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Everything :meth:`from_metadata` needs, in plain JSON types."""
+        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:
+        """Rebuild a kind from a model's metadata."""
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in metadata.items()}
+        values.pop("kind", None)
+        return cls(**values)

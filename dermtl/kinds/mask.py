@@ -1,0 +1,107 @@
+"""An outline: which pixels belong to which class."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from dermtl.errors import AnnotationError
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import read_mask
+from dermtl.imaging.letterbox import Frame
+from dermtl.imaging.view import View
+from dermtl.kinds.drawing import PALETTE, stroke_px
+from dermtl.kinds.kind import Kind
+from dermtl.kinds.record import Record
+
+
+@dataclass(frozen=True)
+class Mask(Kind):
+    """Annotation and target: uint8 [H, W], 0 for background and 1..C for the classes.
+
+    Value: float32 [C, H, W], the probability of each class; the background has the rest.
+
+    Attributes:
+        classes: Names of the foreground classes. With one, the file holds 0 and 255 (or 0 and 1); with several, the
+            file holds the class's number, counted from 1 in this order.
+        column: Manifest column with the mask's path.
+    """
+
+    kind: ClassVar[str] = "mask"
+    spatial: ClassVar[bool] = True
+    classes: tuple[str, ...] = ("foreground",)
+    column: str = "mask"
+
+    def read(self, record: Record) -> Array | None:
+        """The class of every pixel; an empty cell is no annotation."""
+        path = record.text(self.column)
+        if path is None:
+            return None
+        values = read_mask(record.root / path)
+        if values.shape != record.size_hw:
+            got, expected = values.shape, record.size_hw
+            raise AnnotationError(
+                f"mask {path} has {got[1]}x{got[0]} pixels, its image {expected[1]}x{expected[0]}", where=record.where
+            )
+        top = int(values.max(initial=0))
+        if len(self.classes) == 1:
+            return (values > (0 if top <= 1 else 127)).astype(np.uint8)
+        if top > len(self.classes):
+            raise AnnotationError(
+                f"mask {path} holds the value {top}, but there are {len(self.classes)} classes",
+                where=record.where,
+                hint="pixels hold 0 for background and the class's number from 1",
+            )
+        return values
+
+    def encode(self, annotation: Array, view: View) -> Array | None:
+        """The classes under the network's pixel centres."""
+        return view.raster(annotation)
+
+    def restore(self, value: Any, frame: Frame) -> Any:
+        """Probabilities on the source's grid."""
+        return frame.raster(value)
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """[C, H, W]."""
+        return (len(self.classes), "H", "W")
+
+    def decide(self, value: Array) -> Array:
+        """The likeliest class of every pixel, background included.
+
+        Args:
+            value: float [C, H, W].
+
+        Returns:
+            uint8 [H, W], 0 for background.
+        """
+        background = 1.0 - value.sum(axis=0)
+        best = np.argmax(value, axis=0)
+        return np.where(value.max(axis=0) >= background, best + 1, 0).astype(np.uint8)
+
+    def to_json(self, value: Array) -> dict[str, Any]:
+        """Area of each class in pixels and as a share of the picture."""
+        decided = self.decide(value)
+        areas = {name: int((decided == index).sum()) for index, name in enumerate(self.classes, 1)}
+        return {"area_px": areas, "area_share": {name: area / decided.size for name, area in areas.items()}}
+
+    def columns(self, value: Array) -> dict[str, float]:
+        """Area of each class in pixels."""
+        return {f"{name}.area_px": float(area) for name, area in self.to_json(value)["area_px"].items()}
+
+    def draw(self, image: Image.Image, value: Array) -> Image.Image:
+        """A tint and an outline for each class."""
+        canvas = image.copy()
+        canvas.info.update(image.info)
+        decided = self.decide(value)
+        for index in range(1, len(self.classes) + 1):
+            region = Image.fromarray((decided == index).astype(np.uint8) * 255)
+            thick = 2 * (stroke_px(image) // 2) + 1
+            inner = region.filter(ImageFilter.MinFilter(thick))
+            edge = Image.fromarray(np.asarray(region) - np.asarray(inner))
+            colour = PALETTE[(index - 1) % len(PALETTE)]
+            canvas.paste(colour, mask=region.point(lambda level: level // 5))
+            canvas.paste(colour, mask=edge)
+        return canvas

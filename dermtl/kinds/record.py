@@ -1,0 +1,68 @@
+"""One row of the manifest, as kinds see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from dermtl.errors import AnnotationError
+from dermtl.imaging.decode import read_size
+
+
+@dataclass(frozen=True)
+class Record:
+    """A picture and its cells.
+
+    Attributes:
+        image: The picture's path as the manifest writes it.
+        root: Folder that paths are relative to.
+        cells: Column to text.
+        where: ``manifest.csv:12``, for messages.
+        group: Records of one group stay on one side of every split.
+        split: train, val, test, or empty.
+    """
+
+    image: str
+    root: Path = field(repr=False)
+    cells: Mapping[str, str] = field(repr=False)
+    where: str = ""
+    group: str = ""
+    split: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The picture's file."""
+        return self.root / self.image
+
+    @cached_property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the picture in pixels, after EXIF rotation; the header alone is read."""
+        return read_size(self.path)
+
+    def text(self, column: str) -> str | None:
+        """A cell without surrounding blanks, or None where it is empty.
+
+        Raises:
+            AnnotationError: The manifest has no such column.
+        """
+        if column not in self.cells:
+            known = ", ".join(self.cells)
+            raise AnnotationError(f"no column {column!r}; the columns are {known}", where=self.where)
+        return self.cells[column].strip() or None
+
+    def number(self, column: str) -> float | None:
+        """A cell as a finite number, or None where it is empty.
+
+        Raises:
+            AnnotationError: The cell is not a finite number, or there is no such column.
+        """
+        text = self.text(column)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if value - value != 0:  # NaN and infinities
+            raise AnnotationError(f"column {column!r}: expected a number, got {text!r}", where=self.where)
+        return value

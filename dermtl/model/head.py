@@ -1,0 +1,64 @@
+"""The contract of a head's torch module."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What a backbone gives, known before it runs.
+
+    Attributes:
+        num_pooled: Width D of the pooled features.
+        channels: Channels of each map of the pyramid, fine to coarse.
+        reductions: How many times smaller each map is than the input; a ViT has a single map.
+        image_size: Side S of the network's input in pixels.
+    """
+
+    num_pooled: int
+    channels: tuple[int, ...]
+    reductions: tuple[int, ...]
+    image_size: int
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a backbone gave for one batch.
+
+    Attributes:
+        pooled: float [N, D], what timm's own classifier would have read.
+        maps: float [N, C, h, w] each, fine to coarse; sizes are only about S / reduction.
+    """
+
+    pooled: Tensor
+    maps: tuple[Tensor, ...]
+
+
+class Head(nn.Module, ABC):
+    """Layers, loss and activation of one head. The core owns everything else.
+
+    Subclasses call ``super().__init__()`` and keep the constructor's signature.
+    """
+
+    def __init__(self, config: Any, features: FeatureInfo) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, features: Features) -> Tensor:
+        """The raw output for a batch."""
+
+    @abstractmethod
+    def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Named terms, each a scalar mean over the rows.
+
+        Args:
+            raw: Rows of :meth:`forward`'s result that have a target, at least one, float32.
+            target: [n, ...], the head's kind encoded in the network frame.
+        """
+
+    @abstractmethod
+    def activate(self, raw: Tensor) -> dict[str, Tensor]:
+        """The outputs in the network frame: names, order and shapes as the config's ``outputs()`` says."""

@@ -1,0 +1,69 @@
+"""What a head's distribution provides, apart from its torch module."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from dermtl.imaging.affine import Array
+from dermtl.kinds.kind import Kind
+from dermtl.kinds.record import Record
+from dermtl.plugins.spec import HeadSpec
+
+__all__ = ["HeadConfig", "HeadSpec", "Measures", "Metrics", "Prediction"]
+
+Prediction = Mapping[str, Array]
+Measures = Mapping[str, float | Array]
+
+
+class HeadConfig(BaseModel, ABC):
+    """The keys a head understands, beside the core's own ``type`` and ``loss_weight``.
+
+    Subclasses add fields and define :meth:`target` and :meth:`outputs`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @abstractmethod
+    def target(self) -> Kind:
+        """The kind of truth this head learns from."""
+
+    @abstractmethod
+    def outputs(self) -> dict[str, Kind]:
+        """The kind of every output, in the order in which the head activates them."""
+
+    def fitted(self, records: Sequence[Record]) -> Self:
+        """A copy with what only the training records can tell, such as class names or a mean.
+
+        Called once before training; what it returns is stored with the run.
+
+        Args:
+            records: The training records, annotated or not.
+        """
+        return self
+
+
+class Metrics(Protocol):
+    """How good predictions are, in two steps, so that masks need not be kept and intervals are cheap.
+
+    A class called with the head's config. Both steps are NumPy and see the source frame only.
+
+    Attributes:
+        primary: Name of the metric that stands for the head, higher is better.
+    """
+
+    primary: ClassVar[str]
+
+    def measure(self, prediction: Prediction, annotation: Array) -> Measures:
+        """One record: output name to value in, a row of numbers (or small arrays of fixed shape) out."""
+
+    def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
+        """Many rows, stacked to [n, ...] a column, to one value a metric. NaN means not estimable, never zero."""
+
+
+class MetricsFactory(Protocol):
+    """What the dotted name of a head's metrics resolves to."""
+
+    def __call__(self, config: Any) -> Metrics:
+        """Build the metrics of one configured head."""

@@ -1,0 +1,82 @@
+"""The heads of one experiment: each head's plugin, checked config, kinds and metrics. Still no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dermtl.config.experiment import Experiment, Head
+from dermtl.config.load import validate
+from dermtl.config.source import Source
+from dermtl.errors import PluginContract, PluginError
+from dermtl.kinds.kind import Kind
+from dermtl.kinds.record import Record
+from dermtl.plugins.contract import HeadConfig, Metrics
+from dermtl.plugins.discovery import describe, load_head, resolve
+from dermtl.plugins.spec import HeadSpec
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """One head of an experiment.
+
+    Attributes:
+        name: Its name in the experiment, the first part of its outputs' names.
+        spec: The plugin.
+        config: The plugin's own config.
+        loss_weight: Factor on its losses.
+        origin: Plugin, distribution and version.
+    """
+
+    name: str
+    spec: HeadSpec
+    config: HeadConfig
+    loss_weight: float
+    origin: Mapping[str, str]
+
+    @property
+    def target(self) -> Kind:
+        """The kind of its truth."""
+        return self.config.target()
+
+    @property
+    def outputs(self) -> dict[str, Kind]:
+        """Full output name, ``<head>.<output>``, to kind."""
+        return {f"{self.name}.{output}": kind for output, kind in self.config.outputs().items()}
+
+    def metrics(self) -> Metrics:
+        """Its metrics, ready to use."""
+        built: Metrics = resolve(self.spec.metrics, f"head {self.name!r}")(self.config)
+        return built
+
+    def fitted(self, records: Sequence[Record]) -> "HeadPlan":
+        """The plan after the training records were seen."""
+        return replace(self, config=self.config.fitted(records))
+
+    def dump(self) -> dict[str, Any]:
+        """The head's block of an experiment file."""
+        own = self.config.model_dump(mode="json")
+        return {"type": self.origin["distribution"] + ":" + self.spec.name, "loss_weight": self.loss_weight, **own}
+
+
+def plan_heads(experiment: Experiment, source: Source) -> dict[str, HeadPlan]:
+    """Find every head's plugin and check its keys.
+
+    Raises:
+        PluginError: A plugin is missing, ambiguous or broken; the message names the line of ``type``.
+        ConfigError: A key is not the plugin's.
+    """
+    return {name: _plan(name, head, source) for name, head in experiment.heads.items()}
+
+
+def _plan(name: str, head: Head, source: Source) -> HeadPlan:
+    where = source.where(("heads", name, "type"))
+    try:
+        spec, point = load_head(head.type)
+        config_type = resolve(spec.config, f"head {name!r}")
+    except PluginError as error:
+        located = f"{where}: {error.where}" if error.where else where
+        raise type(error)(error.message, where=located, hint=error.hint) from error
+    if not (isinstance(config_type, type) and issubclass(config_type, HeadConfig)):
+        raise PluginContract(f"{spec.config} is not a HeadConfig", where=where)
+    config = validate(config_type, dict(head.model_extra or {}), source, ("heads", name))
+    return HeadPlan(name, spec, config, head.loss_weight, describe(point))

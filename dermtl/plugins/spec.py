@@ -1,0 +1,26 @@
+"""The entry point's object. Standard library only: listing plugins must cost nothing."""
+
+from dataclasses import dataclass
+
+API = (1, 0)
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """A head, named but not imported. The entry point in group ``dermtl.heads`` is an instance.
+
+    Attributes:
+        name: What an experiment writes as ``type``.
+        api: (major, minor) of the plugin API it was written for.
+        summary: One line for lists.
+        config: Dotted name of its :class:`~dermtl.api.HeadConfig`, ``package.module:Class``.
+        head: Dotted name of its torch module, a :class:`~dermtl.api.Head`.
+        metrics: Dotted name of its metrics, see :class:`~dermtl.api.Metrics`.
+    """
+
+    name: str
+    summary: str
+    config: str
+    head: str
+    metrics: str
+    api: tuple[int, int] = API
