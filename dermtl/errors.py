@@ -16,6 +16,7 @@
     ├── ExportError
     │   └── ParityError      the exported graph differs from the network
     ├── BundleError          a model file that cannot be trusted or understood
+    ├── CheckpointError      weights or a resume state that cannot be read
     ├── InputError           an array of the wrong shape or type
     └── MissingExtra         a command needs an optional dependency
 
@@ -110,6 +111,10 @@ class ParityError(ExportError):
 
 class BundleError(DermtlError):
     """A model file is unreadable, was not made by dermtl, or is of an unknown version."""
+
+
+class CheckpointError(DermtlError):
+    """Weights or a resume state are missing, damaged or of another network."""
 
 
 class InputError(DermtlError):

@@ -1,5 +1,6 @@
-"""The command line. Only click is imported here; a command's module is loaded when it is named, and what it needs
-when it runs.
+"""The command line.
+
+Only click is imported here; a command's module is loaded when it is named, and what it needs when it runs.
 
 Exit codes: 0 done, 1 done with findings, 2 the user's input is wrong, 143 stopped by SIGTERM and resumable.
 """
@@ -64,9 +65,8 @@ def main() -> None:
     from dermtl.errors import DermtlError
 
     try:
-        dermtl.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = dermtl.main(standalone_mode=False)  # click returns the code of its Exit instead of raising it
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

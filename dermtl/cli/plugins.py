@@ -21,6 +21,7 @@ def list_(as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from dermtl.cli.table import show_table
     from dermtl.plugins.discovery import list_heads
 
     rows = [asdict(listing) for listing in list_heads()]
@@ -30,7 +31,4 @@ def list_(as_json: bool) -> None:
     if not rows:
         click.echo("no heads installed; for example: pip install dermtl-classification")
         return
-    keys = list(rows[0])
-    widths = [max(len(key), *(len(row[key]) for row in rows)) for key in keys]
-    for cells in (keys, *([row[key] for key in keys] for row in rows)):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    show_table(list(rows[0]), [list(row.values()) for row in rows])

@@ -48,7 +48,7 @@ class Data(Section):
     image: str = Field("image", description="Column with the image's path.")
     group: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
-        description="Columns whose equal values must stay on one side; default: patient_id, lesion_id, group if present.",
+        description="Columns whose equal values stay on one side; default: patient_id, lesion_id, group if present.",
     )
     split: Split = Split()
 

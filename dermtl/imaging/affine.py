@@ -30,11 +30,11 @@ class Affine:
         Args:
             xy: float [..., 2] in pixels.
         """
-        return np.asarray(xy, np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return np.asarray(np.asarray(xy, np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2])
 
     def lengths(self, values: Array) -> Array:
         """Map lengths in pixels, r' = r * sqrt(|det A|): the area of a disc follows the map exactly."""
-        return np.asarray(values, np.float64) * np.sqrt(abs(np.linalg.det(self.matrix[:, :2])))
+        return np.asarray(np.asarray(values, np.float64) * np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
 
     def then(self, after: "Affine") -> "Affine":
         """This map, and ``after`` applied to its result."""

@@ -7,7 +7,6 @@ unlisted formats are refused with an :class:`~dermtl.errors.ImageReadError`.
 
 import io
 import struct
-import warnings
 import zlib
 from pathlib import Path
 
@@ -50,10 +49,9 @@ def read_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> A
         ImageReadError: The file is missing, damaged, too large or of a refused format.
     """
     where = _where(source)
-    image = _open(source, max_pixels)
     try:
-        upright = ImageOps.exif_transpose(image)
-        return _to_rgb(upright)
+        with _open(source, max_pixels) as image:
+            return _to_rgb(ImageOps.exif_transpose(image))
     except _FAULTS as error:
         raise ImageReadError(f"is damaged or truncated: {error}", where=where, hint="replace the file") from error
 
@@ -68,10 +66,10 @@ def read_mask(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Ar
         ImageReadError: As :func:`read_image`, or the channels differ.
     """
     where = _where(source)
-    image = _open(source, max_pixels)
     try:
-        upright = ImageOps.exif_transpose(image)
-        values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
+        with _open(source, max_pixels) as image:
+            upright = ImageOps.exif_transpose(image)
+            values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
     except _FAULTS as error:
         raise ImageReadError(f"is damaged or truncated: {error}", where=where, hint="replace the file") from error
     if values.ndim == 3:
@@ -93,7 +91,8 @@ def read_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> tu
     with _open(source, max_pixels) as image:
         width, height = image.size
         try:
-            turned = image.getexif().get(_ORIENTATION) in _TRANSPOSED
+            # Pillow's TIFF reader turns by itself and states the upright size.
+            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _TRANSPOSED
         except _FAULTS:
             turned = False
     return (width, height) if turned else (height, width)
@@ -106,22 +105,31 @@ def _where(source: Path | str | bytes) -> str:
 def _open(source: Path | str | bytes, max_pixels: int) -> Image.Image:
     where = _where(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning; the cap below decides
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
-            frames = getattr(image, "n_frames", 1)
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except FileNotFoundError:
         raise ImageReadError("no such file", where=where, hint="check the manifest's paths and data.root") from None
     except UnidentifiedImageError as error:
         raise ImageReadError(f"is not one of {', '.join(FORMATS)}, or is damaged", where=where) from error
-    except (*_FAULTS, Image.DecompressionBombError) as error:
+    except (*_FAULTS, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageReadError(f"cannot be opened: {error}", where=where) from error
+    try:
+        _refuse(image, max_pixels, where)
+    except ImageReadError:
+        image.close()
+        raise
+    return image
+
+
+def _refuse(image: Image.Image, max_pixels: int, where: str) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageReadError(f"{width}x{height} pixels are more than the cap of {max_pixels}", where=where)
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except _FAULTS as error:
+        raise ImageReadError(f"cannot be opened: {error}", where=where) from error
     if frames > 1:
         raise ImageReadError(f"holds {frames} frames, expected one picture", where=where)
-    return image
 
 
 def _to_rgb(image: Image.Image) -> Array:

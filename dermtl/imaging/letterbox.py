@@ -1,8 +1,9 @@
 """The one way from a picture of any size to the network's square, and back.
 
 The picture is padded to a square of side max(height, width) with black, then resized to S x S with an antialiased
-bilinear filter (a triangle whose support grows with the shrink factor). The exported graph does the same with
-standard operators; both agree to the rounding of uint8. :class:`Frame` is what a kind needs for the way back.
+bilinear filter (a triangle whose support grows with the shrink factor), first along the width, then along the height,
+rounding to whole levels each time. The exported graph does the same with standard operators. :class:`Frame` is what a
+kind needs for the way back.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ MIN_VISIBLE = 0.6  # share of the disc that must stay inside an augmented view
 
 @dataclass(frozen=True)
 class Circle(Kind):
-    """Annotation and value: float32 [3], centre x, centre y, radius in source pixels; target: the same in network pixels.
+    """Annotation and value: float32 [3], centre x, centre y, radius in source pixels; target: in network pixels.
 
     Attributes:
         cx: Manifest column of the centre's x.
@@ -44,8 +44,8 @@ class Circle(Kind):
     def read(self, record: Record) -> Array | None:
         """The circle; None where the cells are empty, or the mask is."""
         if self.mask:
-            path = record.text(self.mask)
-            return None if path is None else equal_area_circle(read_mask(record.root / path))
+            path = record.file(self.mask)
+            return None if path is None else equal_area_circle(read_mask(path))
         values = [record.number(column) for column in (self.cx, self.cy, self.r)]
         if all(value is None for value in values):
             return None

@@ -1,12 +1,29 @@
 """One row of the manifest, as kinds see it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from posixpath import normpath
 
 from dermtl.errors import AnnotationError
 from dermtl.imaging.decode import read_size
+
+_PART = r"[^/\\:.\0-\x1f][^/\\:\0-\x1f]*"
+_PLAIN = re.compile(rf"{_PART}(?:/{_PART})*")  # nearly every path there is, known at a glance
+_LEAVES = re.compile(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|[\0-\x1f]")  # absolute, a drive, upwards, control characters
+
+
+def inside(path: str) -> str | None:
+    """A manifest's path with forward slashes and without needless parts, or None where it could leave its root.
+
+    Judged by the text alone: links that somebody put inside the root are followed.
+    """
+    if _PLAIN.fullmatch(path):
+        return path
+    path = path.replace("\\", "/")
+    return None if _LEAVES.search(path) else normpath(path)
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,20 @@ class Record:
             known = ", ".join(self.cells)
             raise AnnotationError(f"no column {column!r}; the columns are {known}", where=self.where)
         return self.cells[column].strip() or None
+
+    def file(self, column: str) -> Path | None:
+        """A cell as the path of a file under the root, or None where it is empty.
+
+        Raises:
+            AnnotationError: The path leaves the root, or there is no such column.
+        """
+        text = self.text(column)
+        if text is None:
+            return None
+        path = inside(text)
+        if path is None:
+            raise AnnotationError(f"column {column!r}: the path {text!r} leaves the data's root", where=self.where)
+        return self.root / path
 
     def number(self, column: str) -> float | None:
         """A cell as a finite number, or None where it is empty.

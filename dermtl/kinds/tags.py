@@ -29,7 +29,7 @@ class Tags(Kind):
     separator: str = "|"
 
     def read(self, record: Record) -> Array | None:
-        """Which labels hold. With one column, an empty cell means none holds; with many, any empty cell means unknown."""
+        """Which labels hold. In one column an empty cell means none holds; of many, any empty cell means unknown."""
         if self.column:
             text = record.text(self.column)
             names = [name.strip() for name in (text or "").split(self.separator) if name.strip()]

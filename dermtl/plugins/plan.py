@@ -68,6 +68,23 @@ def plan_heads(experiment: Experiment, source: Source) -> dict[str, HeadPlan]:
     return {name: _plan(name, head, source) for name, head in experiment.heads.items()}
 
 
+def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
+    """The heads that a model's metadata tell of, from installed plugins.
+
+    Raises:
+        PluginError: A plugin is missing or broken.
+        ConfigError: The installed version does not know a key.
+    """
+    source = Source(dict(heads=heads), name="model")
+    named = {
+        name: Head(
+            type=f"{head['origin']['distribution']}:{head['type']}", loss_weight=head["loss_weight"], **head["config"]
+        )
+        for name, head in heads.items()
+    }
+    return {name: _plan(name, head, source) for name, head in named.items()}
+
+
 def _plan(name: str, head: Head, source: Source) -> HeadPlan:
     where = source.where(("heads", name, "type"))
     try:

@@ -1,0 +1,34 @@
+"""``dermtl train``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.seed=3.")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/<name>]")
+@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
+def train(config: Path, overrides: tuple[str, ...], run: Path | None, resume: bool) -> None:
+    """Train a backbone and its heads.
+
+    Ctrl-C and SIGTERM stop after the batch at hand; --resume goes on from there.
+
+    \b
+    Example:
+      dermtl train configs/demo.yaml -o training.seed=3 --run runs/seed3
+    """
+    from dermtl.cli.extras import needs
+
+    with needs("train"):
+        from dermtl.training.interruption import Interrupted
+        from dermtl.training.train import train as train_
+
+    try:
+        folder = train_(config, overrides, run=run, resume=resume)
+    except Interrupted as stop:
+        click.echo(str(stop), err=True)
+        sys.exit(stop.exit_code)
+    click.echo(f"trained: {folder.path}")

@@ -1,0 +1,51 @@
+"""The look before the run: does every picture open, can every annotation be read? Makes and changes nothing."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from dermtl.errors import DataError
+from dermtl.kinds.kind import Kind
+from dermtl.kinds.record import Record
+
+_CHUNK = 64  # records a task: a task a record would cost more than the record
+
+
+def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
+    """Read every picture's header and every annotation, masks included.
+
+    Args:
+        records: All records that a run will use.
+        kinds: Head to the kind of its truth.
+
+    Raises:
+        DataError: The first fault in the order of the records (an ImageReadError or an AnnotationError), with its
+            row, and how many more records have faults.
+    """
+    chunks = [records[start : start + _CHUNK] for start in range(0, len(records), _CHUNK)]
+    with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as threads:
+        faults = [fault for found in threads.map(lambda chunk: list(_faults(chunk, kinds)), chunks) for fault in found]
+    if faults:
+        first, more = faults[0], len(faults) - 1
+        if not more:
+            raise first
+        raise type(first)(f"{first.message}; and {more} more with faults", where=first.where, hint=first.hint)
+
+
+def _faults(records: Sequence[Record], kinds: Mapping[str, Kind]) -> Iterator[DataError]:
+    """The first fault of each record that has one."""
+    for record in records:
+        try:
+            _ = record.size_hw
+            for kind in kinds.values():
+                kind.read(record)
+        except DataError as fault:
+            yield _located(fault, record)
+
+
+def _located(fault: DataError, record: Record) -> DataError:
+    """The fault with its row: a picture's fault knows its file only."""
+    if record.where in fault.where:
+        return fault
+    where = f"{record.where}: {fault.where}" if fault.where else record.where
+    return type(fault)(fault.message, where=where, hint=fault.hint)

@@ -1,0 +1,86 @@
+"""Which records belong together: the same patient, the same lesion, or linked through either. Knows no split."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from dermtl.errors import ManifestError
+from dermtl.kinds.record import Record
+
+_log = logging.getLogger(__name__)
+COLUMNS = ("patient_id", "lesion_id", "group")
+_CHAINED = 0.05  # a group with more than this share of all pictures is more often a fault of a column than a patient
+_CHAINED_NUM = 20
+
+
+def group_records(records: Sequence[Record], columns: Sequence[str] | None = None) -> list[str]:
+    """The group of every record: connected components over equal values in any of the columns.
+
+    A record without a value in any column is a group of its own, named after its picture; other groups are named
+    ``column=value`` after their first value in alphabetical order, whatever the order of the rows.
+
+    Args:
+        records: The records of one manifest.
+        columns: Columns to group by; None: those of patient_id, lesion_id and group that exist.
+
+    Returns:
+        One name a record.
+
+    Raises:
+        ManifestError: A column does not exist.
+
+    Source: union-find with path halving, Tarjan and van Leeuwen 1984.
+    """
+    if not records:
+        return []
+    columns = _present(records[0], columns)
+    parent: dict[str, str] = {}
+    firsts = [_link(parent, record, columns) for record in records]
+    names: dict[str, str] = {}
+    for value in sorted(parent):
+        names.setdefault(_root(parent, value), value)
+    groups = [
+        names[_root(parent, first)] if first is not None else record.image
+        for first, record in zip(firsts, records, strict=True)
+    ]
+    _warn_chained(groups)
+    return groups
+
+
+def _present(record: Record, columns: Sequence[str] | None) -> list[str]:
+    if columns is None:
+        return [column for column in COLUMNS if column in record.cells]
+    for column in columns:
+        if column not in record.cells:
+            hint = f"the columns are {', '.join(record.cells)}"
+            raise ManifestError(f"no column {column!r} to group by", where=record.where.rpartition(":")[0], hint=hint)
+    return list(columns)
+
+
+def _link(parent: dict[str, str], record: Record, columns: Sequence[str]) -> str | None:
+    """Join all values of a record; the first of them, or None where it has none."""
+    first: str | None = None
+    for column in columns:
+        value = record.cells[column].strip()
+        if not value:
+            continue
+        node = f"{column}={value}"
+        parent.setdefault(node, node)
+        if first is None:
+            first = node
+        else:
+            parent[_root(parent, node)] = _root(parent, first)
+    return first
+
+
+def _root(parent: dict[str, str], node: str) -> str:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+def _warn_chained(groups: Sequence[str]) -> None:
+    group, num = Counter(groups).most_common(1)[0]
+    if num > max(_CHAINED_NUM, _CHAINED * len(groups)):
+        _log.warning("group %s holds %d of %d pictures; does one value stand for 'unknown'?", group, num, len(groups))

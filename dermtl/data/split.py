@@ -1,0 +1,194 @@
+"""Dealing records out to train, val and test by whole groups, and keeping what was dealt.
+
+A group never stands on two sides. Dealing depends on the seed, the groups and the classes, not on the order of rows.
+"""
+
+import hashlib
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dermtl.config.experiment import Data
+from dermtl.data.groups import group_records
+from dermtl.data.manifest import SPLITS
+from dermtl.data.table import read_table, write_table
+from dermtl.errors import LeakageError, ManifestError
+from dermtl.kinds.record import Record
+
+_log = logging.getLogger(__name__)
+NAMES = ("train", "val", "test")
+BALANCE = ("split", "class", "images", "groups")
+_ALL = None  # the stratum that every record is in
+
+
+def split_records(records: Sequence[Record], data: Data, stratify: str | None = None) -> list[Record]:
+    """The records with group and split filled, in their order.
+
+    Args:
+        records: All records of one manifest.
+        data: Where ``split.column`` is set, it says who is where; else the fractions do.
+        stratify: Column whose values every split should hold in equal shares; ``data.split.stratify`` comes first.
+
+    Raises:
+        LeakageError: The column puts one group on two sides.
+        ManifestError: A column does not exist or holds another value, or there are too few groups.
+    """
+    groups = group_records(records, data.group)
+    if data.split.column is not None:
+        splits = [_named(record, data.split.column) for record in records]
+    else:
+        if records and "split" in records[0].cells:
+            _log.warning("the manifest's column 'split' is not used; data.split.column: split uses it")
+        shares = {"train": data.split.train, "val": data.split.val, "test": data.split.test}
+        strata = _strata(records, data.split.stratify or stratify)
+        dealt = deal(groups, strata, shares, seed=data.split.seed)
+        splits = [dealt[group] for group in groups]
+    placed = [
+        replace(record, group=group, split=split) for record, group, split in zip(records, groups, splits, strict=True)
+    ]
+    refuse_leaks(placed)
+    return placed
+
+
+def deal(groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, str]:
+    """Give every group a split.
+
+    Large groups go first, groups of one size in an order drawn by the seed. A group goes where it lowers most, or
+    raises least, the sum over classes of (images - target)^2 / target; all images together count as one more class.
+
+    Args:
+        groups: The group of every image.
+        strata: The class of every image.
+        shares: Split to share of the images, 0..1.
+        seed: Draws the order of groups of one size.
+
+    Returns:
+        Group to split.
+
+    Raises:
+        ManifestError: A split would stay empty.
+    """
+    members: dict[str, Counter[str | None]] = defaultdict(Counter)
+    for group, stratum in zip(groups, strata, strict=True):
+        members[group].update((stratum, _ALL))
+    totals: Counter[str | None] = Counter(strata)
+    totals[_ALL] = len(groups)
+    shares = {split: share for split, share in shares.items() if share > 0}
+    target = {split: {stratum: share * num for stratum, num in totals.items()} for split, share in shares.items()}
+    missing = {split: dict(wanted) for split, wanted in target.items()}
+    order = sorted(members, key=lambda group: (-members[group][_ALL], _draw(seed, group)))
+    dealt: dict[str, str] = {}
+    for group in order:
+        nums = members[group].items()
+        costs = {
+            split: sum((num - 2 * missing[split][stratum]) * num / target[split][stratum] for stratum, num in nums)
+            for split in shares
+        }
+        best = min(costs, key=costs.__getitem__)
+        for member, num in nums:
+            missing[best][member] -= num
+        dealt[group] = best
+    empty = shares.keys() - set(dealt.values())
+    if empty:
+        raise ManifestError(
+            f"{len(order)} groups are too few for these fractions: {', '.join(sorted(empty))} would stay empty",
+            hint="add pictures, or set the fraction to 0",
+        )
+    return dealt
+
+
+def refuse_leaks(records: Sequence[Record]) -> None:
+    """Check that no group stands in two splits.
+
+    Raises:
+        LeakageError: Naming a group and a picture on either side.
+    """
+    first: dict[str, Record] = {}
+    for record in records:
+        other = first.setdefault(record.group, record)
+        if other.split != record.split:
+            raise LeakageError(
+                f"group {record.group!r} is in {other.split} ({other.image}, {other.where}) "
+                f"and in {record.split} ({record.image})",
+                where=record.where,
+                hint="put all pictures of a group into one split, or name other columns in data.group",
+            )
+
+
+def balance(records: Sequence[Record], stratify: str | None = None) -> list[tuple[str, str, int, int]]:
+    """How many images and groups of each class each split holds.
+
+    Returns:
+        (split, class, images, groups), sorted, every split with its sum as class ``all``.
+    """
+    images: Counter[tuple[str, str]] = Counter()
+    groups: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for record, stratum in zip(records, _strata(records, stratify), strict=True):
+        for key in {(record.split, stratum or "(none)" if stratify else "all"), (record.split, "all")}:
+            images[key] += 1
+            groups[key].add(record.group)
+    order = sorted(images, key=lambda key: (NAMES.index(key[0]) if key[0] in NAMES else 9, key[1] == "all", key[1]))
+    return [(*key, images[key], len(groups[key])) for key in order]
+
+
+def write_splits(folder: Path, records: Sequence[Record], stratify: str | None = None) -> None:
+    """Write ``splits.csv`` (image, group, split) and ``balance.csv`` into a folder."""
+    rows = ((record.image, record.group, record.split) for record in records)
+    write_table(folder / "splits.csv", ("image", "group", "split"), rows)
+    write_table(folder / "balance.csv", BALANCE, balance(records, stratify))
+
+
+def read_splits(path: Path, records: Sequence[Record]) -> list[Record]:
+    """The records with group and split as a stored ``splits.csv`` says.
+
+    Raises:
+        ManifestError: The file is not such a table, or its pictures are not those of the records.
+        LeakageError: It puts one group on two sides.
+    """
+    stored: dict[str, tuple[str, str]] = {}
+    for where, cells in read_table(path):
+        if not {"image", "group", "split"} <= set(cells):
+            raise ManifestError("expected the columns image, group and split", where=str(path))
+        if cells["split"] not in NAMES:
+            raise ManifestError(f"expected one of {', '.join(NAMES)}, got {cells['split']!r}", where=where)
+        if cells["image"] in stored:
+            raise ManifestError(f"the picture {cells['image']!r} stands twice", where=where)
+        stored[cells["image"]] = cells["group"], cells["split"]
+    hint = "the manifest changed since the split was stored; split again"
+    for record in records:
+        if record.image not in stored:
+            raise ManifestError(f"{record.image!r} is not in {path}", where=record.where, hint=hint)
+    if len(stored) > len(records):
+        extra = min(stored.keys() - {record.image for record in records})
+        raise ManifestError(f"{extra!r} is not in the manifest", where=str(path), hint=hint)
+    placed = [replace(record, group=stored[record.image][0], split=stored[record.image][1]) for record in records]
+    refuse_leaks(placed)
+    return placed
+
+
+def _named(record: Record, column: str) -> str:
+    _require(record, column)
+    text = record.cells[column].strip()
+    split = SPLITS.get(text.lower())
+    if split is None:
+        raise ManifestError(f"column {column!r}: expected train, val or test, got {text!r}", where=record.where)
+    return split
+
+
+def _strata(records: Sequence[Record], column: str | None) -> list[str]:
+    if column is None or not records:
+        return [""] * len(records)
+    _require(records[0], column)
+    return [record.cells[column].strip() for record in records]
+
+
+def _require(record: Record, column: str) -> None:
+    if column not in record.cells:
+        where, hint = record.where.rpartition(":")[0], f"the columns are {', '.join(record.cells)}"
+        raise ManifestError(f"no column {column!r}", where=where, hint=hint)
+
+
+def _draw(seed: int, group: str) -> bytes:
+    return hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=8).digest()

@@ -1,0 +1,110 @@
+"""One HTML file that needs nothing else: figures with intervals, curves, pictures, provenance."""
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+from dermtl.data.atomic import write_atomic
+from dermtl.evaluation.evaluate import Evaluation
+from dermtl.evaluation.subject import Subject
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import read_image
+from dermtl.kinds import Record
+from dermtl.runtime.prediction import Prediction
+
+_PICTURES = 8
+_THUMBNAIL_PX = 360
+
+
+def write_report(path: Path, evaluation: Evaluation, subject: Subject, records: Sequence[Record]) -> None:
+    """Write the report of an evaluation.
+
+    Args:
+        path: The HTML file.
+        evaluation: The figures.
+        subject: What was evaluated; predicts the pictures that are shown.
+        records: What it was evaluated on.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dermtl.evaluation", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["figure"] = lambda value: "not estimable" if value is None else f"{value:.4g}"
+    text = environment.get_template("report.html.jinja").render(
+        evaluation=evaluation,
+        plans=subject.plans,
+        pictures=_pictures(subject, records),
+        curves=_curves(subject.history) if subject.history and subject.history.is_file() else "",
+        facts=list(_flat(subject.facts)),
+    )
+    write_atomic(path, text)
+
+
+def _pictures(subject: Subject, records: Sequence[Record]) -> list[tuple[str, str, str]]:
+    """Name, truth and prediction of some records, evenly spread, as data URLs."""
+    kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
+    chosen = records[:: max(1, len(records) // _PICTURES)][:_PICTURES]
+    images = [read_image(record.path) for record in chosen]
+    shown = []
+    for record, image, values in zip(chosen, images, subject.predictor.predict_values(images), strict=True):
+        height, width = image.shape[:2]
+        drawn = Prediction((height, width), values, kinds).draw(image)
+        truth = ", ".join(_truth(subject, record))
+        shown.append((record.image, truth, _data_url(drawn)))
+    return shown
+
+
+def _truth(subject: Subject, record: Record) -> list[str]:
+    """The annotations that read as text."""
+    texts = []
+    for name, plan in subject.plans.items():
+        column = getattr(plan.target, "column", "")
+        if column and not plan.target.spatial and record.cells.get(column, "").strip():
+            texts.append(f"{name}: {record.cells[column].strip()}")
+    return texts
+
+
+def _data_url(pixels: Array) -> str:
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def _curves(history: Path) -> str:
+    """Training and validation loss over the epochs, as SVG."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with history.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.add_subplot()
+    for column, label in (("train.loss", "training"), ("val.loss", "validation")):
+        points = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
+    axes.set(xlabel="epoch", ylabel="loss")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    content = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "dermtl", "svg.fonttype": "none"}):
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    text = content.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", str(value)))
+    return rows

@@ -1,0 +1,60 @@
+"""Rows of measures, one a record and head, and the metrics they sum up to."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from dermtl.imaging.affine import Array
+from dermtl.plugins.plan import HeadPlan
+
+
+class Scores:
+    """Collects what each head's metrics measure.
+
+    Args:
+        plans: The heads.
+    """
+
+    def __init__(self, plans: Mapping[str, HeadPlan]) -> None:
+        self._metrics = {name: plan.metrics() for name, plan in plans.items()}
+        self._rows: dict[str, list[Mapping[str, float | Array]]] = {name: [] for name in plans}
+        self._indices: dict[str, list[int]] = {name: [] for name in plans}
+
+    def add(self, index: int, values: Mapping[str, Array], annotations: Mapping[str, Array]) -> None:
+        """Measure one record.
+
+        Args:
+            index: Position of the record.
+            values: Full output name to value, source frame.
+            annotations: Head to truth, for the heads that have one.
+        """
+        for name, annotation in annotations.items():
+            prediction = {
+                output.removeprefix(f"{name}."): value
+                for output, value in values.items()
+                if output.startswith(f"{name}.")
+            }
+            self._rows[name].append(self._metrics[name].measure(prediction, annotation))
+            self._indices[name].append(index)
+
+    def indices(self, head: str) -> list[int]:
+        """Positions of the records that this head could be measured on."""
+        return self._indices[head]
+
+    def primary(self, head: str) -> str:
+        """The metric that stands for the head."""
+        return self._metrics[head].primary
+
+    def table(self, head: str) -> dict[str, Array]:
+        """Column to the stacked measures, [n, ...]."""
+        rows = self._rows[head]
+        return {column: np.stack([np.asarray(row[column]) for row in rows]) for column in (rows[0] if rows else ())}
+
+    def summary(self, head: str) -> dict[str, float]:
+        """Metric to value over all rows; empty where there are none."""
+        return self._metrics[head].summarise(self.table(head)) if self._rows[head] else {}
+
+    def summariser(self, head: str) -> Callable[[Array], dict[str, float]]:
+        """Row indices, repeats allowed, to the metrics of those rows."""
+        table, metrics = self.table(head), self._metrics[head]
+        return lambda chosen: metrics.summarise({column: values[chosen] for column, values in table.items()})

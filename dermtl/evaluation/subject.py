@@ -1,0 +1,100 @@
+"""What is evaluated: a predictor, its heads and the records to try it on."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dermtl.config.experiment import Data, Experiment
+from dermtl.config.load import validate
+from dermtl.config.source import read_source
+from dermtl.data.groups import group_records
+from dermtl.data.manifest import SPLITS, read_manifest
+from dermtl.data.split import read_splits
+from dermtl.errors import InputError, ManifestError
+from dermtl.evaluation.predictor import ModelPredictor, Predictor
+from dermtl.kinds import Record
+from dermtl.plugins.plan import HeadPlan, replan_heads
+from dermtl.runtime.predictor import load
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the records it is tried on.
+
+    Attributes:
+        predictor: The model.
+        plans: Its heads.
+        records: With group, and with split where one is known.
+        folder: Where results go by default; a split's name is added.
+        history: The metrics.csv of its training, where there is one.
+        facts: What the model says of itself.
+    """
+
+    predictor: Predictor
+    plans: Mapping[str, HeadPlan]
+    records: Sequence[Record]
+    folder: Path
+    history: Path | None
+    facts: Mapping[str, Any]
+
+    def side(self, split: str) -> list[Record]:
+        """The records of a split; ``all`` takes every one.
+
+        Raises:
+            InputError: There is no such split.
+            ManifestError: No record is in it.
+        """
+        if split == "all":
+            return list(self.records)
+        if split not in SPLITS.values():
+            raise InputError(f"expected train, val, test or all, got {split!r}", where="--split")
+        chosen = [record for record in self.records if record.split == split]
+        if not chosen:
+            raise ManifestError(f"no record is in split {split!r}", hint="--split all takes the whole table")
+        return chosen
+
+
+def exported_subject(path: Path, manifest: Path | None = None) -> Subject:
+    """An exported model; without a manifest, the data of the run it lies in.
+
+    Raises:
+        BundleError: The file is not a model of dermtl's.
+        PluginError: A head's plugin, which brings the metrics, is not installed.
+        InputError: There is neither a manifest nor a run.
+    """
+    model = load(path)
+    plans = replan_heads(model.bundle.heads)
+    run = path.parent
+    if manifest is not None:
+        columns = {key: value for key, value in model.bundle.data.items() if value is not None}
+        records = read_other(manifest, Data(**columns))
+    elif (run / "config.yaml").is_file():
+        source = read_source(run / "config.yaml")
+        experiment = validate(Experiment, source.data, source)
+        records = read_splits(run / "splits.csv", read_manifest(experiment.data))
+    else:
+        raise InputError(
+            "lies in no run, so there is nothing to evaluate it on", where=str(path), hint="give --manifest"
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = {"file": path.name, "sha256": digest, "name": model.bundle.name, **model.bundle.provenance}
+    history = run / "metrics.csv"
+    folder = run / "evaluation" / path.stem
+    return Subject(ModelPredictor(model), plans, records, folder, history if history.is_file() else None, facts)
+
+
+def read_other(manifest: Path, data: Data) -> list[Record]:
+    """The records of a table other than the one trained on: groups as there, splits from its ``split`` column if any.
+
+    Raises:
+        ManifestError: The table cannot be read.
+    """
+    data = data.model_copy(update={"root": manifest.parent, "manifest": manifest.name})
+    records = read_manifest(data)
+    groups = group_records(records, data.group)
+    return [
+        replace(record, group=group, split=SPLITS.get(record.cells.get("split", "").strip().lower(), ""))
+        for record, group in zip(records, groups, strict=True)
+    ]

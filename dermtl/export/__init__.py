@@ -1,0 +1,1 @@
+"""From a run to one ONNX file, and the proof that both answer alike."""

@@ -1,0 +1,59 @@
+"""A run as one ONNX file with its golden samples."""
+
+from pathlib import Path
+
+from dermtl.data.atomic import write_atomic
+from dermtl.export.graph import Graph
+from dermtl.export.onnx_file import to_onnx
+from dermtl.model.run import TrainedRun, load_run
+from dermtl.runtime.bundle import Bundle
+from dermtl.runtime.golden import golden_path, make_samples, write_golden
+
+_PROVENANCE = ("versions", "data", "backbone", "seed", "epochs")
+
+
+def export_run(run: Path, out: Path) -> Path:
+    """Export a run's best weights.
+
+    Args:
+        run: The run's folder.
+        out: The ``model.onnx`` to write; golden samples go to ``model.golden.zip`` beside it.
+
+    Raises:
+        ConfigError: This is not a run, or it has no weights yet.
+        ExportError: torch cannot export the network.
+    """
+    trained = load_run(run)
+    size = trained.experiment.backbone.image_size
+    graph = Graph(trained.network, trained.kinds, size)
+    data = to_onnx(graph, describe(trained), size=size)
+    samples = make_samples()
+    answers = [graph.answer(sample.pixels) for sample in samples]
+    write_atomic(out, data)
+    write_golden(golden_path(out), samples, answers)
+    return out
+
+
+def describe(trained: TrainedRun) -> Bundle:
+    """The metadata of a run's model; no path of this machine, no name of a picture."""
+    facts = trained.folder.facts
+    experiment = trained.experiment
+    heads = {}
+    for name, plan in trained.plans.items():
+        config = plan.config.model_dump(mode="json")
+        heads[name] = {
+            "type": plan.spec.name,
+            "origin": dict(plan.origin),
+            "loss_weight": plan.loss_weight,
+            "config": config,
+        }
+    return Bundle(
+        name=experiment.name,
+        size=experiment.backbone.image_size,
+        mean=tuple(trained.network.backbone.mean),
+        std=tuple(trained.network.backbone.std),
+        outputs=trained.kinds,
+        heads=heads,
+        data={"image": experiment.data.image, "group": experiment.data.group},
+        provenance={key: facts[key] for key in _PROVENANCE if key in facts},
+    )

@@ -1,0 +1,52 @@
+"""Weights and training state on disk. Never pickle: safetensors, and torch files read with ``weights_only``."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from dermtl.data.atomic import write_atomic
+from dermtl.errors import CheckpointError
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a state dict as safetensors; the file is either the old one or the whole new one."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    write_atomic(path, safetensors.torch.save(tensors))
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load what :func:`save_weights` wrote.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or does not fit the network.
+    """
+    try:
+        state = safetensors.torch.load(path.read_bytes())
+        network.load_state_dict(state)
+    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"cannot load these weights: {str(error).splitlines()[0]}", where=str(path)) from error
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a resume state: tensors, numbers, strings, lists and dicts of these."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or holds anything but plain values and tensors.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"cannot resume from this file: {error}", where=str(path)) from error
+    return state

@@ -1,0 +1,68 @@
+"""The network: normalise, backbone, heads."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from dermtl.config.experiment import Backbone as BackboneConfig
+from dermtl.errors import PluginContract
+from dermtl.model.backbone import Backbone
+from dermtl.model.head import Head
+from dermtl.plugins.discovery import resolve
+from dermtl.plugins.plan import HeadPlan
+
+
+class Network(nn.Module):
+    """One backbone shared by several heads.
+
+    Attributes:
+        backbone: Features of a batch.
+        heads: By name, in the experiment's order.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, heads: Mapping[str, Head]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(heads)
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Raw outputs by head.
+
+        Args:
+            image: uint8 or float [N, 3, S, S] in 0..255, RGB, letterboxed.
+        """
+        normalised = (image.float() - self.mean) / self.std
+        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def activate(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Outputs in the network frame, named ``<head>.<output>``, float32."""
+        outputs: dict[str, Tensor] = {}
+        for name, head in self.heads.items():
+            assert isinstance(head, Head)
+            for output, value in head.activate(raw[name].float()).items():
+                outputs[f"{name}.{output}"] = value
+        return outputs
+
+
+def build_network(config: BackboneConfig, plans: Mapping[str, HeadPlan], *, pretrained: bool = True) -> Network:
+    """The network of an experiment; ``pretrained=False`` where stored weights are loaded next.
+
+    Raises:
+        ConfigError: The backbone cannot be made.
+        PluginContract: A head is not a :class:`~dermtl.api.Head`.
+    """
+    backbone = Backbone(config, pretrained=pretrained)
+    heads: dict[str, Head] = {}
+    for name, plan in plans.items():
+        head = resolve(plan.spec.head, f"head {name!r}")(plan.config, backbone.features)
+        if not isinstance(head, Head):
+            raise PluginContract(f"{plan.spec.head} is not a dermtl.api.Head", where=f"head {name!r}")
+        heads[name] = head
+    return Network(backbone, heads).to(memory_format=torch.channels_last)

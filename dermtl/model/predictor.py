@@ -1,0 +1,52 @@
+"""A network as a predictor of source-frame values, and stored runs as networks."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dermtl.imaging.affine import Array
+from dermtl.imaging.letterbox import Letterbox
+from dermtl.kinds import Kind
+from dermtl.model.network import Network
+
+
+def restore_batch(
+    outputs: Mapping[str, Tensor], kinds: Mapping[str, Kind], sizes_hw: Sequence[tuple[int, int]], size: int
+) -> list[dict[str, Array]]:
+    """Bring a batch's outputs to each picture's own frame.
+
+    Args:
+        outputs: Full output name to tensor, [N, ...], network frame.
+        kinds: Full output name to kind.
+        sizes_hw: Height and width of each source picture.
+        size: Side of the network frame.
+
+    Returns:
+        For each picture, output name to value.
+    """
+    arrays = {name: output.detach().float().cpu().numpy() for name, output in outputs.items()}
+    frames = [Letterbox(hw, size) for hw in sizes_hw]
+    return [
+        {name: kinds[name].restore(values[row], frame) for name, values in arrays.items()}
+        for row, frame in enumerate(frames)
+    ]
+
+
+class NetworkPredictor:
+    """The torch side of :class:`dermtl.evaluation.predictor.Predictor`."""
+
+    def __init__(self, network: Network, kinds: Mapping[str, Kind], size: int) -> None:
+        self._network = network.eval()
+        self._kinds = kinds
+        self._size = size
+
+    def predict_values(self, images: Sequence[Array]) -> list[dict[str, Array]]:
+        """Predict pictures, uint8 [H, W, 3] of any sizes."""
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        boxed = np.stack([Letterbox(hw, self._size).apply(image) for hw, image in zip(sizes, images, strict=True)])
+        device = next(self._network.parameters()).device
+        with torch.no_grad():
+            outputs = self._network.activate(self._network(torch.from_numpy(boxed).permute(0, 3, 1, 2).to(device)))
+        return restore_batch(outputs, self._kinds, sizes, self._size)

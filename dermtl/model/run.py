@@ -1,0 +1,137 @@
+"""A run's folder: what is written where, and how it is read back.
+
+config.yaml        the experiment as it ran, classes and the like filled in
+run.json           seeds, versions, plugins, digest of the data, state
+metrics.csv        one row an epoch
+splits.csv         image, group, split
+last.safetensors   weights after the last epoch
+best.safetensors   weights with the lowest validation loss
+resume/state.pt    everything a continuation needs, in one file
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dermtl.config.experiment import Experiment
+from dermtl.config.load import validate
+from dermtl.config.source import Source, read_source
+from dermtl.data.atomic import write_atomic
+from dermtl.errors import ConfigError, TrainingError
+from dermtl.kinds import Kind
+from dermtl.model.checkpoint import load_weights
+from dermtl.model.network import Network, build_network
+from dermtl.plugins.plan import HeadPlan, plan_heads
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The experiment as it ran."""
+        return self.path / "config.yaml"
+
+    @property
+    def splits(self) -> Path:
+        """Which record stands on which side."""
+        return self.path / "splits.csv"
+
+    @property
+    def best(self) -> Path:
+        """Weights with the lowest validation loss."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Weights after the last epoch."""
+        return self.path / "last.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """What a continuation needs."""
+        return self.path / "resume" / "state.pt"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds.
+
+        Raises:
+            TrainingError: This is not a run's folder.
+        """
+        try:
+            facts: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(
+                f"is not a run: {error}", where=str(self.path), hint="dermtl train makes one"
+            ) from error
+        return facts
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Write run.json."""
+        write_atomic(self.path / "run.json", json.dumps(facts, indent=2) + "\n")
+
+    def write_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write metrics.csv anew; columns are those of any row, in order of appearance."""
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.path / "metrics.csv", text.getvalue())
+
+    def read_experiment(self) -> tuple[Experiment, Source]:
+        """The experiment as it ran.
+
+        Raises:
+            ConfigError: There is none, or it does not fit this version.
+        """
+        if not self.config.is_file():
+            raise ConfigError("holds no config.yaml, so it is not a run", where=str(self.path))
+        source = read_source(self.config)
+        return validate(Experiment, source.data, source), source
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run, loaded.
+
+    Attributes:
+        folder: Where it lies.
+        experiment: As it ran.
+        plans: Its heads, as fitted.
+        network: With its best weights, in eval mode, on the CPU.
+    """
+
+    folder: RunFolder
+    experiment: Experiment
+    plans: Mapping[str, HeadPlan]
+    network: Network
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Full output name to kind."""
+        return {name: kind for plan in self.plans.values() for name, kind in plan.outputs.items()}
+
+
+def load_run(path: Path) -> TrainedRun:
+    """Load a run with its best weights.
+
+    Raises:
+        ConfigError: This is not a run, or it has no weights yet.
+    """
+    folder = RunFolder(path)
+    experiment, source = folder.read_experiment()
+    if not folder.best.exists():
+        raise ConfigError("has no weights yet", where=str(path), hint="finish it with dermtl train ... --resume")
+    plans = plan_heads(experiment, source)
+    network = build_network(experiment.backbone, plans, pretrained=False)
+    load_weights(folder.best, network)
+    return TrainedRun(folder, experiment, plans, network.eval())

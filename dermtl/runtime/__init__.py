@@ -1,0 +1,1 @@
+"""Running an exported model with ONNX Runtime: NumPy and Pillow, no torch. Knows kinds, but no head."""

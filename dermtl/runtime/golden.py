@@ -1,0 +1,192 @@
+"""Golden samples: encoded pictures with the trained network's own answers, in a small zip beside the model.
+
+The pictures are drawn, never a patient's, so the zip may travel with the model. Replaying needs no torch.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import default_rng
+from PIL import Image
+
+from dermtl.data.atomic import write_atomic
+from dermtl.data.lesion import draw_lesion, draw_patient
+from dermtl.data.sketch import sketch
+from dermtl.errors import BundleError
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import read_image
+from dermtl.kinds import Circle, Kind, Mask, Number
+from dermtl.runtime.bundle import INPUT
+from dermtl.runtime.predictor import Model
+
+_ROTATED = 6  # EXIF: the first row is the right side
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture as a file's bytes.
+
+    Attributes:
+        name: Its name in the zip.
+        encoded: JPEG or PNG.
+    """
+
+    name: str
+    encoded: bytes
+
+    @property
+    def pixels(self) -> Array:
+        """uint8 [H, W, 3], decoded as everywhere."""
+        return read_image(self.encoded)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one output of one path is from the network's answer, over all samples.
+
+    Attributes:
+        path: ``graph`` for raw pictures through the graph, ``host`` for pictures that the host letterboxed first.
+        output: Its name.
+        worst: Largest absolute difference.
+        mean: Mean absolute difference.
+        limit: Largest difference allowed: of ``mean`` for masks, of ``worst`` for all else.
+        agreed: Share of samples whose decision is the same: class, labels, or mask at Dice 0.995.
+        ok: Within the limit.
+    """
+
+    path: str
+    output: str
+    worst: float
+    mean: float
+    limit: float
+    agreed: float
+    ok: bool
+
+
+def golden_path(model: Path) -> Path:
+    """Where a model's golden samples lie: ``model.golden.zip`` beside ``model.onnx``."""
+    return model.with_suffix(".golden.zip")
+
+
+def make_samples() -> list[Sample]:
+    """Drawn lesions as JPEG and PNG, upright and turned by EXIF, wide, tall, square and small."""
+    pictures = []
+    for index in range(5):
+        generator = default_rng([1, index])
+        patient = draw_patient(generator)
+        pictures.append(sketch(patient, draw_lesion(generator), generator)[0])
+    wide, tall, turned, square, small = pictures
+    exif = Image.Exif()
+    exif[0x0112] = _ROTATED
+    side = min(square.shape[:2])
+    return [
+        Sample("wide.jpg", _encode(wide, "JPEG")),
+        Sample("tall.png", _encode(np.rot90(tall)[:-1], "PNG")),
+        Sample("turned.jpg", _encode(turned, "JPEG", exif)),
+        Sample("square.jpg", _encode(square[:side, :side], "JPEG")),
+        Sample("small.png", _encode(small[::6, ::6], "PNG")),
+    ]
+
+
+def write_golden(path: Path, samples: Sequence[Sample], answers: Sequence[Mapping[str, Array]]) -> None:
+    """Write samples and answers; each answer is output name to value, source frame."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for sample, answer in zip(samples, answers, strict=True):
+            archive.writestr(_entry(sample.name), sample.encoded)
+            values = io.BytesIO()
+            np.savez_compressed(values, allow_pickle=False, **answer)
+            archive.writestr(_entry(f"{sample.name}.npz"), values.getvalue())
+        archive.writestr(_entry("samples.json"), json.dumps([sample.name for sample in samples]))
+    write_atomic(path, content.getvalue())
+
+
+def read_golden(path: Path) -> list[tuple[Sample, dict[str, Array]]]:
+    """Read what :func:`write_golden` wrote.
+
+    Raises:
+        BundleError: The file is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = json.loads(archive.read("samples.json"))
+            golden = []
+            for name in names:
+                with np.load(io.BytesIO(archive.read(f"{name}.npz")), allow_pickle=False) as stored:
+                    golden.append((Sample(name, archive.read(name)), {key: stored[key] for key in stored.files}))
+            return golden
+    except FileNotFoundError:
+        raise BundleError(
+            "no golden samples", where=str(path), hint="dermtl export writes them beside the model"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"the golden samples are damaged: {error}", where=str(path), hint="export again") from error
+
+
+def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -> list[Difference]:
+    """Compare the file with the network on every sample, through both ways in.
+
+    Raises:
+        BundleError: The samples belong to another model.
+    """
+    names = list(model.kinds)
+    for sample, answer in golden:
+        if set(answer) != set(names):
+            raise BundleError(f"sample {sample.name} answers {', '.join(answer)}; the model gives {', '.join(names)}")
+    images = [sample.pixels for sample, _ in golden]
+    raw = [dict(zip(names, model.session.run(names, {INPUT: image[None]}), strict=True)) for image in images]
+    ways = {
+        "graph": [{name: value[0] for name, value in outputs.items()} for outputs in raw],
+        "host": [prediction.values for prediction in model.predict_batch(images)],
+    }
+    answers = [answer for _, answer in golden]
+    return [
+        _compare(way, name, model.kinds[name], [value[name] for value in values], [a[name] for a in answers])
+        for way, values in ways.items()
+        for name in names
+    ]
+
+
+def _compare(way: str, name: str, kind: Kind, got: Sequence[Array], expected: Sequence[Array]) -> Difference:
+    gaps = [np.abs(a.astype(np.float64) - b) for a, b in zip(got, expected, strict=True)]
+    worst, mean = max(float(gap.max()) for gap in gaps), float(np.mean([gap.mean() for gap in gaps]))
+    agreed = float(np.mean([_agree(kind, a, b) for a, b in zip(got, expected, strict=True)]))
+    limit, judged = _limit(way, kind, expected), worst
+    if isinstance(kind, Mask):
+        judged = mean  # one letterboxed level rounded the other way moves single pixels along an outline
+    return Difference(way, name, worst, mean, limit, agreed, judged <= limit and agreed == 1.0)
+
+
+def _limit(way: str, kind: Kind, expected: Sequence[Array]) -> float:
+    """Allowed difference: a graph differs by floating point, the host also by rare levels rounded the other way."""
+    if isinstance(kind, Circle):
+        return 0.05 if way == "graph" else 0.3
+    if isinstance(kind, Number):
+        scale = max(1.0, max(float(np.abs(value).max()) for value in expected))
+        return (1e-4 if way == "graph" else 5e-3) * scale
+    return 1e-4 if way == "graph" else 5e-3
+
+
+def _agree(kind: Kind, got: Array, expected: Array) -> bool:
+    if isinstance(kind, Mask):
+        a, b = kind.decide(got) > 0, kind.decide(expected) > 0
+        return bool(2 * (a & b).sum() >= 0.995 * (a.sum() + b.sum()))
+    one, other = kind.to_json(got), kind.to_json(expected)
+    return all(one.get(key) == other.get(key) for key in ("label", "labels"))
+
+
+def _encode(pixels: Array, form: str, exif: Image.Exif | None = None) -> bytes:
+    content = io.BytesIO()
+    options = {"exif": exif} if exif is not None else {}
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, form, **options)
+    return content.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry with a fixed date: equal samples give equal bytes."""
+    return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

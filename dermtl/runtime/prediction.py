@@ -1,0 +1,90 @@
+"""What a model said of one picture, in the picture's own pixels.
+
+Knows kinds, and nothing of files, sessions or heads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dermtl.errors import InputError
+from dermtl.imaging.affine import Array
+from dermtl.kinds.kind import Kind
+from dermtl.kinds.mask import Mask
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The outputs for one picture.
+
+    Attributes:
+        image_hw: Height and width of the picture in pixels.
+        values: Output name, ``<head>.<output>``, to float32 array of the kind's shape, source frame.
+        kinds: Output name to kind.
+    """
+
+    image_hw: tuple[int, int]
+    values: Mapping[str, Array]
+    kinds: Mapping[str, Kind] = field(repr=False)
+
+    def __getitem__(self, name: str) -> Any:
+        """The array of an output, ``"diagnosis.probability"``, or the JSON block of a head, ``"diagnosis"``.
+
+        Raises:
+            KeyError: There is neither.
+        """
+        if name in self.values:
+            return self.values[name]
+        blocks = {
+            output.removeprefix(f"{name}."): self.kinds[output].to_json(value)
+            for output, value in self.values.items()
+            if output.startswith(f"{name}.")
+        }
+        if not blocks:
+            raise KeyError(f"{name!r}; the outputs are {', '.join(self.values)}")
+        keys = [key for block in blocks.values() for key in block]
+        if len(keys) != len(set(keys)):  # several outputs of one kind: they stay apart under their names
+            return blocks
+        return {key: content for block in blocks.values() for key, content in block.items()}
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """Head to its block, in plain JSON types."""
+        return {head: self[head] for head in dict.fromkeys(name.partition(".")[0] for name in self.values)}
+
+    def columns(self) -> dict[str, float]:
+        """One number a column, ``diagnosis.probability.mel`` or ``extent.circle.cx``."""
+        return {
+            f"{name}.{column}": number
+            for name, value in self.values.items()
+            for column, number in self.kinds[name].columns(value).items()
+        }
+
+    def draw(self, image: Array) -> Array:
+        """The picture with every output drawn onto it: masks, then shapes, then text.
+
+        Args:
+            image: uint8 [H, W, 3], the picture that was predicted.
+
+        Returns:
+            uint8 [H, W, 3], a new array.
+
+        Raises:
+            InputError: The picture has another size.
+        """
+        if image.dtype != np.uint8 or image.shape != (*self.image_hw, 3):
+            expected = [*self.image_hw, 3]
+            raise InputError(f"expected the predicted picture, uint8 {expected}, got {image.dtype} {list(image.shape)}")
+        canvas = Image.fromarray(image)
+        for name in sorted(self.values, key=lambda name: _depth(self.kinds[name])):
+            canvas = self.kinds[name].draw(canvas, self.values[name])
+        return np.array(canvas)
+
+
+def _depth(kind: Kind) -> int:
+    """Order of drawing: what covers the most comes first."""
+    if isinstance(kind, Mask):
+        return 0
+    return 1 if kind.spatial else 2

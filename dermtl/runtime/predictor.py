@@ -1,0 +1,148 @@
+"""An exported model as a Python object: pictures in, predictions out.
+
+The host letterboxes every picture to the network's square, so pictures of unlike sizes share a batch; for such a
+square the graph's own letterbox and its way back are the identity, and the kinds bring the outputs back instead.
+Nothing here changes once loaded: a model may be used from many threads.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dermtl.errors import BundleError, InputError
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import read_image
+from dermtl.imaging.letterbox import Letterbox
+from dermtl.kinds.kind import Kind
+from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
+from dermtl.runtime.prediction import Prediction
+from dermtl.runtime.session import faults, open_session
+
+# The letterbox pads to a square: a strip of 100000x10 pixels passes every cap on pixels and pads to 30 GB.
+MAX_SIDE_PX = 20_000
+
+Source = Path | str | bytes | Array
+
+
+def load(path: Path | str, *, providers: Sequence[str] | None = None, threads: int | None = None) -> "Model":
+    """Open an exported model.
+
+    Args:
+        path: The ``model.onnx``.
+        providers: Execution providers in order of preference; default: CPU.
+        threads: Threads within one operator; default: one a physical core.
+
+    Raises:
+        BundleError: The file is missing, damaged, or not one of dermtl's.
+        MissingExtra: The installed ONNX Runtime lacks a provider.
+    """
+    session = open_session(path, providers=providers, threads=threads)
+    return Model(session, read_bundle(session, where=str(path)), where=str(path))
+
+
+@dataclass(frozen=True)
+class Square:
+    """A picture in the network frame.
+
+    Attributes:
+        pixels: uint8 [S, S, 3].
+        letterbox: The way there and back.
+    """
+
+    pixels: Array
+    letterbox: Letterbox
+
+
+class Model:
+    """An exported model, ready to predict.
+
+    Attributes:
+        bundle: What the file says of itself.
+        session: The ``onnxruntime.InferenceSession``.
+    """
+
+    def __init__(self, session: Any, bundle: Bundle, *, where: str = "model") -> None:
+        self.session = session
+        self.bundle = bundle
+        self._where = where
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """Output name, ``<head>.<output>``, to kind."""
+        return self.bundle.outputs
+
+    def predict(self, source: Source) -> Prediction:
+        """Predict one picture.
+
+        Args:
+            source: A path, the bytes of a file, or uint8 [H, W, 3], RGB, upright.
+
+        Raises:
+            ImageReadError: The file cannot be decoded.
+            InputError: The array is not a picture.
+            BundleError: The model fails, or gives numbers that are not finite.
+        """
+        return self.predict_batch([source])[0]
+
+    def predict_batch(self, sources: Sequence[Source]) -> list[Prediction]:
+        """Predict pictures of any sizes in one run of the graph; see :meth:`predict`."""
+        squares = [self.prepare(source) for source in sources]
+        outputs = self.run(squares)
+        return [self.restore(output, square.letterbox) for output, square in zip(outputs, squares, strict=True)]
+
+    def predict_iter(self, sources: Iterable[Source], *, batch_size: int = 8) -> Iterator[Prediction]:
+        """Predict pictures as they come, in order, ``batch_size`` at a time; see :meth:`predict`."""
+        waiting = iter(sources)
+        while batch := list(islice(waiting, batch_size)):
+            yield from self.predict_batch(batch)
+
+    def prepare(self, source: Source) -> Square:
+        """Decode and letterbox a picture: the host's part, safe to run in other threads."""
+        image = source if isinstance(source, np.ndarray) else read_image(source)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise InputError(
+                f"expected a picture, uint8 [H, W, 3], RGB, got {image.dtype} {list(image.shape)}",
+                hint="dermtl.imaging.decode.read_image gives one from any file",
+            )
+        height, width = image.shape[:2]
+        if max(height, width) > MAX_SIDE_PX:
+            where = str(source) if isinstance(source, str | Path) else "image"
+            raise InputError(f"{width}x{height} pixels: a side is longer than {MAX_SIDE_PX}", where=where)
+        letterbox = Letterbox((height, width), self.bundle.size)
+        return Square(letterbox.apply(image), letterbox)
+
+    def run(self, squares: Sequence[Square]) -> list[dict[str, Array]]:
+        """Run the graph once.
+
+        Returns:
+            For each picture, output name to float array of the kind's shape, network frame.
+        """
+        if not squares:
+            return []
+        names, size = list(self.kinds), self.bundle.size
+        with faults(self._where, "the model cannot be run"):
+            values = self.session.run(names, {INPUT: np.stack([square.pixels for square in squares])})
+        for name, value in zip(names, values, strict=True):
+            expected = tuple(extent if isinstance(extent, int) else size for extent in self.kinds[name].shape)
+            if value.shape != (len(squares), *expected):
+                wanted = [len(squares), *expected]
+                raise BundleError(f"output {name}: expected shape {wanted}, got {list(value.shape)}", where=self._where)
+        return [dict(zip(names, rows, strict=True)) for rows in zip(*values, strict=True)]
+
+    def restore(self, outputs: Mapping[str, Array], letterbox: Letterbox) -> Prediction:
+        """Bring one picture's outputs back to its own pixels.
+
+        Raises:
+            BundleError: An output is not finite.
+        """
+        values = {}
+        for name, kind in self.kinds.items():
+            value = np.array(outputs[name], np.float32)  # a copy: a view would keep the whole batch alive
+            if not np.isfinite(value).all():
+                raise BundleError(f"output {name} is not finite for this picture", where=self._where)
+            values[name] = np.asarray(kind.restore(value, letterbox), np.float32)
+        return Prediction(letterbox.source_hw, values, self.kinds)

@@ -1,0 +1,101 @@
+"""Opening a model file with ONNX Runtime without trusting it.
+
+Owns the session's options, and turns whatever goes wrong inside ONNX Runtime into a
+:class:`~dermtl.errors.BundleError`. Knows nothing of the metadata.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dermtl.errors import BundleError, DermtlError, MissingExtra
+
+CPU = "CPUExecutionProvider"
+_SUFFIX = "ExecutionProvider"
+_NO_FOLDER = "/dermtl-refuses-external-data"
+
+
+def open_session(
+    path: Path | str, *, providers: Sequence[str] | None = None, threads: int | None = None, optimise: bool = True
+) -> Any:
+    """Open a model file.
+
+    The file is read once and handed over as bytes, and external data are looked for where there are none: what was
+    read is all that runs.
+
+    Args:
+        path: The ``model.onnx``.
+        providers: Execution providers in order of preference, ``CUDAExecutionProvider`` or ``cuda``; default: CPU.
+        threads: Threads within one operator; default: one a physical core.
+        optimise: Optimise the graph; without, opening is faster, for reading metadata alone.
+
+    Returns:
+        An ``onnxruntime.InferenceSession``.
+
+    Raises:
+        BundleError: The file is missing, empty, damaged, or holds what ONNX Runtime cannot run.
+        MissingExtra: The installed ONNX Runtime lacks a provider.
+    """
+    content = _read(Path(path))
+    import onnxruntime
+
+    chosen = _available(providers or [CPU], onnxruntime.get_available_providers())
+    options = onnxruntime.SessionOptions()
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    options.log_severity_level = 4  # what goes wrong comes back as an exception; on stderr it would be said twice
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    # Spinning threads would take the cores from those that decode.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
+    with faults(str(path), "is not a model that ONNX Runtime can run", hint="export it again, or copy it again"):
+        session = onnxruntime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
+        running = session.get_providers()
+    if chosen[0] not in running:
+        raise MissingExtra(
+            f"{chosen[0]} is installed but does not start; running: {', '.join(running)}",
+            hint="check the driver and its libraries, or choose another provider",
+        )
+    return session
+
+
+@contextmanager
+def faults(where: str, message: str, *, hint: str = "") -> Iterator[None]:
+    """Turn every exception into a BundleError: damaged files make ONNX Runtime raise nearly any type."""
+    try:
+        yield
+    except DermtlError:
+        raise
+    except Exception as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        detail = detail if len(detail) <= 300 else f"{detail[:300]}..."
+        raise BundleError(f"{message}: {detail}", where=where, hint=hint) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError("no such file", where=str(path), hint="dermtl export RUN writes a model.onnx") from None
+    except IsADirectoryError:
+        raise BundleError("is a folder, expected a model.onnx", where=str(path), hint="dermtl export RUN") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise BundleError(f"cannot be read: {error}", where=str(path)) from error
+    if not content:
+        raise BundleError("is empty", where=str(path), hint="copy or export it again")
+    return content
+
+
+def _available(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
+    """Full names of providers; ``cuda`` stands for ``CUDAExecutionProvider``."""
+    full = {name.removesuffix(_SUFFIX).lower(): name for name in available}
+    chosen = [full.get(name.removesuffix(_SUFFIX).lower(), "") for name in wanted]
+    if "" in chosen:
+        raise MissingExtra(
+            f"execution provider {wanted[chosen.index('')]!r} is not available; available: {', '.join(available)}",
+            hint="install the ONNX Runtime built for it, such as onnxruntime-gpu",
+        )
+    return chosen

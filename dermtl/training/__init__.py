@@ -1,0 +1,1 @@
+"""From an experiment to a run: augmentation, batches, stages, the loop, the run's folder."""

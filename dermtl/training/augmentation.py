@@ -1,0 +1,131 @@
+"""The only file that knows albumentations, its random state and its half pixels.
+
+What an augmentation did to the geometry is not asked of albumentations, whose keypoints follow no single convention.
+It is read off the pixels: a picture that holds each pixel's own coordinates goes through the same transforms as a
+mask, so every output pixel says where it came from. An affine map is fitted to that, with its largest misfit; circles
+follow the map, masks follow the pixels, and neither can part from the picture.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dermtl.errors import ConfigError
+from dermtl.imaging.affine import Affine, Array
+from dermtl.imaging.view import View
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+import albumentations
+
+_FLIPS: list[dict[str, Any]] = [{"HorizontalFlip": {"p": 0.5}}, {"VerticalFlip": {"p": 0.5}}]
+_COLOUR: dict[str, Any] = {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.8}
+PRESETS: Mapping[str, list[dict[str, Any]]] = {
+    "none": [],
+    "light": [*_FLIPS, {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.1, "p": 0.5}}],
+    "default": [
+        *_FLIPS,
+        {
+            "Affine": {
+                "scale": [0.8, 1.2],
+                "translate_percent": [-0.08, 0.08],
+                "rotate": [-180, 180],
+                "balanced_scale": True,
+                "keep_ratio": True,
+                "p": 0.9,
+            }
+        },
+        {"RandomBrightnessContrast": _COLOUR},
+        {"HueSaturationValue": {"hue_shift_limit": 5, "sat_shift_limit": 20, "val_shift_limit": 0, "p": 0.5}},
+    ],
+}
+
+
+class Augmentation:
+    """A pipeline of albumentations on the letterboxed picture.
+
+    Args:
+        config: A preset's name, or a list of one-key mappings, albumentation to its arguments.
+        where: Place of the config in the experiment file, for messages.
+
+    Raises:
+        ConfigError: An unknown preset or albumentation, or arguments that it does not take.
+    """
+
+    def __init__(self, config: str | Sequence[Mapping[str, Any]], *, where: str = "") -> None:
+        if isinstance(config, str):
+            if config not in PRESETS:
+                known = ", ".join(PRESETS)
+                raise ConfigError(f"training.augmentation: unknown preset {config!r}; known: {known}", where=where)
+            config = PRESETS[config]
+        self._pipeline = albumentations.Compose([_build(step, where) for step in config]) if config else None
+
+    def __call__(self, image: Array, letterbox: View, seed: int, *, spatial: bool) -> tuple[Array, View]:
+        """Augment one picture.
+
+        Args:
+            image: uint8 [S, S, 3], letterboxed.
+            letterbox: The view that made it.
+            seed: Everything random follows from this.
+            spatial: Whether the geometry is needed.
+
+        Returns:
+            uint8 [S, S, 3], and the view from the source frame; the letterbox itself where ``spatial`` is false.
+        """
+        if self._pipeline is None:
+            return image, letterbox
+        self._pipeline.set_random_seed(seed)
+        if not spatial:
+            return self._pipeline(image=image)["image"], letterbox
+        size = letterbox.size
+        result = self._pipeline(image=image, masks=[_coordinates(size)])
+        if result["image"].shape[:2] != (size, size):
+            height, width = result["image"].shape[:2]
+            raise ConfigError(
+                f"training.augmentation: gives {width}x{height} pixels, the network takes {size}x{size}",
+                hint="end the list with Resize, or crop to backbone.image_size",
+            )
+        return result["image"], _view(result["masks"][0], letterbox)
+
+
+def _build(step: Mapping[str, Any], where: str) -> Any:
+    if len(step) != 1:
+        raise ConfigError(f"training.augmentation: expected one name a step, got {list(step)}", where=where)
+    ((name, arguments),) = step.items()
+    kind: Callable[..., Any] | None = getattr(albumentations, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, albumentations.BasicTransform | albumentations.BaseCompose)):
+        raise ConfigError(f"training.augmentation: albumentations has no {name!r}", where=where)
+    arguments = dict(arguments or {})
+    if "transforms" in arguments:
+        arguments["transforms"] = [_build(inner, where) for inner in arguments["transforms"]]
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) and key != "transforms" else value
+                       for key, value in arguments.items()})  # fmt: skip
+    except Exception as error:
+        raise ConfigError(f"training.augmentation: {name}: {error}", where=where) from error
+
+
+def _coordinates(size: int) -> Array:
+    """float32 [S, S, 3]: x and y of each pixel's centre, and 1, which tells real pixels from filled ones."""
+    centres = np.arange(size, dtype=np.float32) + 0.5
+    return np.dstack([*np.meshgrid(centres, centres), np.ones((size, size), np.float32)])
+
+
+def _view(moved: Array, letterbox: View) -> View:
+    """The view that a moved coordinate picture tells of."""
+    size = letterbox.size
+    real = moved[..., 2] == 1
+    lookup = np.where(real[..., None], moved[..., :2], np.nan)
+    rows, columns = np.nonzero(real)
+    if len(rows) < 16:
+        return View(letterbox.affine, size, letterbox.source_hw, float("inf"), np.full((size, size, 2), np.nan))
+    step = max(1, len(rows) // 4096)
+    after = np.stack([columns[::step] + 0.5, rows[::step] + 0.5], axis=1)
+    before = moved[rows[::step], columns[::step], :2].astype(np.float64)
+    backward, *_ = np.linalg.lstsq(np.column_stack([after, np.ones(len(after))]), before, rcond=None)
+    augmented = Affine(backward.T).inverse()
+    # Nearest sampling leaves up to half a pixel, which is not bending.
+    misfit = np.abs(augmented.inverse().points(after) - before).max() - 0.5
+    source = letterbox.affine.inverse().points(lookup)
+    return View(letterbox.affine.then(augmented), size, letterbox.source_hw, max(0.0, float(misfit)), source)

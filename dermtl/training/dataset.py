@@ -1,0 +1,150 @@
+"""Records as batches. Sample ``i`` of epoch ``e`` is a pure function of (seed, e, i), for any worker and any order."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import read_image
+from dermtl.imaging.letterbox import Letterbox
+from dermtl.kinds import Kind, Record
+from dermtl.training.augmentation import Augmentation
+
+_DRAWS = 3  # draws of an augmentation before the plain letterbox is taken instead
+
+
+def keyed_seed(*parts: int) -> int:
+    """A 31-bit seed from integers, equal on every platform."""
+    digest = hashlib.blake2b(",".join(map(str, parts)).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass
+class Batch:
+    """Pictures and targets.
+
+    Attributes:
+        images: uint8 [N, 3, S, S].
+        targets: For each head with any target here: the rows that have one, int64 [n], and the targets, [n, ...].
+        indices: Positions of the records.
+        sizes_hw: Height and width of every source picture.
+        annotations: For each record, head to annotation in the source frame; empty while training.
+    """
+
+    images: Tensor
+    targets: dict[str, tuple[Tensor, Tensor]]
+    indices: list[int]
+    sizes_hw: list[tuple[int, int]] = field(default_factory=list)
+    annotations: list[dict[str, Array]] = field(default_factory=list)
+
+
+@dataclass
+class _Example:
+    index: int
+    image: Array
+    size_hw: tuple[int, int]
+    targets: dict[str, Array]
+    annotations: dict[str, Array]
+
+
+class Examples(Dataset[_Example]):
+    """Records as letterboxed, perhaps augmented pictures with targets; an item's key is (epoch, index).
+
+    Args:
+        records: What to read.
+        kinds: Head to the kind of its truth.
+        size: Side of the network's input.
+        augmentation: None for plain letterboxes, which also bring the annotations along.
+        seed: Seed of the run.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        kinds: Mapping[str, Kind],
+        size: int,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.records = records
+        self.kinds = kinds
+        self.size = size
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: tuple[int, int]) -> _Example:
+        epoch, index = key
+        record = self.records[index]
+        source = read_image(record.path)
+        height, width = source.shape[:2]
+        letterbox = Letterbox((height, width), self.size)
+        read = {name: kind.read(record) for name, kind in self.kinds.items()}
+        annotations = {name: annotation for name, annotation in read.items() if annotation is not None}
+        image, view = letterbox.apply(source), letterbox.view
+        if self.augmentation is None:
+            targets = {name: self.kinds[name].encode(value, view) for name, value in annotations.items()}
+            kept = {name: target for name, target in targets.items() if target is not None}
+            return _Example(index, image, (height, width), kept, annotations)
+        spatial = any(self.kinds[name].spatial for name in annotations)
+        for draw in range(_DRAWS + 1):
+            seed = keyed_seed(self.seed, epoch, index, draw)
+            moved = (image, view) if draw == _DRAWS else self.augmentation(image, view, seed, spatial=spatial)
+            targets = {name: self.kinds[name].encode(value, moved[1]) for name, value in annotations.items()}
+            if all(target is not None for target in targets.values()):
+                break
+        kept = {name: target for name, target in targets.items() if target is not None}
+        return _Example(index, moved[0], (height, width), kept, {})
+
+
+class BatchOrder(Sampler[list[tuple[int, int]]]):
+    """Which records make up each batch of an epoch; shuffled by (seed, epoch), and able to start in the middle.
+
+    Attributes:
+        epoch: Counted over all stages.
+        start: Batches to skip.
+    """
+
+    def __init__(self, num: int, batch_size: int, *, seed: int = 0, shuffle: bool = True) -> None:
+        self.num = num
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        return -(-self.num // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.arange(self.num)
+        if self.shuffle:
+            order = np.random.default_rng(keyed_seed(self.seed, self.epoch)).permutation(self.num)
+        for batch in range(self.start, len(self)):
+            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, int(index)) for index in chosen]
+
+
+def collate(examples: Sequence[_Example]) -> Batch:
+    """Stack examples; a head's targets hold only the rows that have one."""
+    images = torch.from_numpy(np.stack([example.image for example in examples])).permute(0, 3, 1, 2)
+    targets: dict[str, tuple[Tensor, Tensor]] = {}
+    for name in dict.fromkeys(name for example in examples for name in example.targets):
+        rows = [row for row, example in enumerate(examples) if name in example.targets]
+        stacked = np.stack([examples[row].targets[name] for row in rows])
+        targets[name] = (torch.tensor(rows), torch.from_numpy(stacked))
+    return Batch(
+        images,
+        targets,
+        [example.index for example in examples],
+        [example.size_hw for example in examples],
+        [example.annotations for example in examples],
+    )

@@ -1,0 +1,265 @@
+"""The loop over stages, epochs and batches on Lightning Fabric.
+
+Everything random is keyed by (seed, epoch, sample) or (seed, step), so a run that was stopped anywhere and resumed
+passes through the same weights as one that was not.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from torch.utils.data import DataLoader
+
+from dermtl.config.experiment import Stage, Training
+from dermtl.errors import ConfigError, NonFiniteLoss
+from dermtl.model.checkpoint import load_state, load_weights, save_state, save_weights
+from dermtl.model.network import Network
+from dermtl.model.run import RunFolder
+from dermtl.plugins.plan import HeadPlan
+from dermtl.training.dataset import Batch, BatchOrder, Examples, collate, keyed_seed
+from dermtl.training.interruption import StopSignals
+from dermtl.training.objective import Means, Objective
+from dermtl.training.progress import Progress
+from dermtl.training.stages import backbone_groups, freeze, parameter_groups, select
+from dermtl.training.validate import validate
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Position:
+    """How far training has come: everything but tensors that a continuation needs.
+
+    Attributes:
+        stage: Index of the stage.
+        epoch: Epochs done in this stage.
+        total_epochs: Epochs done in all stages; the key of everything random.
+        batch: Batches done in the epoch at hand.
+        steps: Optimiser steps in all.
+        best: Lowest validation loss so far.
+        stale: Epochs of this stage since then.
+        sums: Of the losses of the epoch at hand.
+        counts: Rows behind ``sums``.
+        history: Rows of metrics.csv.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    total_epochs: int = 0
+    batch: int = 0
+    steps: int = 0
+    best: float = float("inf")
+    stale: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains one network through all stages.
+
+    Args:
+        training: The experiment's section.
+        network: With its first weights.
+        plans: The heads.
+        train: Training examples.
+        val: Validation examples; may be empty, then the last weights count as the best.
+        folder: Where everything is written.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        network: Network,
+        plans: Mapping[str, HeadPlan],
+        train: Examples,
+        val: Examples,
+        folder: RunFolder,
+    ) -> None:
+        self._training = training
+        self._network = network
+        self._plans = plans
+        self._folder = folder
+        self._fabric = Fabric(accelerator=training.accelerator, devices=1, precision=training.precision)
+        self._module = self._fabric.setup_module(network)
+        self._objective = Objective(network, {name: plan.loss_weight for name, plan in plans.items()})
+        self._groups = backbone_groups(network)
+        self._order = BatchOrder(len(train), training.batch_size, seed=training.seed)
+        self._train = self._loader(train, self._order)
+        self._val = self._loader(val, BatchOrder(len(val), training.batch_size, shuffle=False)) if len(val) else None
+        self.position = Position()
+
+    def fit(self, *, resume: bool = False) -> None:
+        """Train to the end.
+
+        Raises:
+            Interrupted: On a signal, after the state was written.
+            NonFiniteLoss: The last good checkpoint stays.
+        """
+        state = load_state(self._folder.state) if resume else None
+        if state is not None:
+            self._network.load_state_dict(state["network"])
+            self.position = Position(**state["position"])
+        optimizer_state = state["optimizer"] if state else None
+        with StopSignals() as signals, Progress(self._training.stages, len(self._order)) as progress:
+            while self.position.stage < len(self._training.stages):
+                self._run_stage(optimizer_state, signals, progress)
+                optimizer_state = None
+
+    def _run_stage(self, optimizer_state: dict[str, Any] | None, signals: StopSignals, progress: Progress) -> None:
+        position, stage = self.position, self._training.stages[self.position.stage]
+        trained = select(stage, self._groups)
+        self._network.train()
+        freeze(self._network, trained)
+        optimizer, schedule = self._optimise(stage)
+        if optimizer_state is not None:
+            optimizer.load_state_dict(optimizer_state)
+        while position.epoch < stage.epochs and not self._is_stale():
+            started = time.perf_counter()
+            self._network.train()
+            freeze(self._network, trained)
+            self._run_epoch(optimizer, schedule, signals, progress)
+            found = {f"train.{name}": value for name, value in Means(position.sums, position.counts).values().items()}
+            if self._val is not None:
+                checked = validate(self._network, self._val, self._plans, self._objective, self._fabric.device)
+                found |= {f"val.{name}": value for name, value in checked.items()}
+            self._finish_epoch(optimizer, found, time.perf_counter() - started)
+            progress.report(position.history[-1])
+            signals.raise_if_caught(str(self._folder.path))
+        load_weights(self._folder.best, self._network)  # a stage goes on from the best so far
+        position.stage, position.epoch, position.stale = position.stage + 1, 0, 0
+        self._save(None)
+
+    def _run_epoch(self, optimizer: Any, schedule: Any, signals: StopSignals, progress: Progress) -> None:
+        position = self.position
+        self._order.epoch, self._order.start = position.total_epochs, position.batch
+        means = Means(position.sums, position.counts)
+        position.sums, position.counts = means.sums, means.counts
+        for batch in self._train:
+            torch.manual_seed(keyed_seed(self._training.seed, 1, position.steps))  # dropout
+            if schedule is not None:
+                schedule.step_update(position.epoch * len(self._order) + position.batch)
+            self._step(batch, optimizer, means)
+            position.batch += 1
+            position.steps += 1
+            progress.advance(position.stage, position.epoch, position.batch, means.values().get("loss"))
+            if signals.caught is not None:
+                self._save(optimizer)
+                signals.raise_if_caught(str(self._folder.path))
+
+    def _step(self, batch: Batch, optimizer: Any, means: Means) -> None:
+        device = self._fabric.device
+        raw = self._module(batch.images.to(device, non_blocking=True))
+        targets = {name: (rows.to(device), target.to(device)) for name, (rows, target) in batch.targets.items()}
+        loss, terms = self._objective(raw, targets)
+        if loss is None:
+            return  # no record of this batch has any target
+        if not torch.isfinite(loss):
+            bad = [name for name, value in terms.items() if not torch.isfinite(value)]
+            images = ", ".join(self._train.dataset.records[index].image for index in batch.indices)  # type: ignore[attr-defined]
+            raise NonFiniteLoss(
+                f"the loss is not finite at step {self.position.steps} (terms: {', '.join(bad)}; batch: {images})",
+                where=str(self._folder.path),
+                hint="lower lr, or check these records; the last good checkpoint is kept",
+            )
+        optimizer.zero_grad(set_to_none=True)
+        self._fabric.backward(loss)
+        if self._training.clip_grad is not None:
+            scaled = self._training.precision == "16-mixed"  # overflowing scales are its scaler's business
+            self._fabric.clip_gradients(
+                self._module, optimizer, max_norm=self._training.clip_grad, error_if_nonfinite=not scaled
+            )
+        optimizer.step()
+        means.add("loss", float(loss.detach()), len(batch.indices))
+        for name, value in terms.items():
+            means.add(name, float(value), len(batch.targets[name.partition(".")[0]][0]))
+
+    def _finish_epoch(self, optimizer: Any, found: dict[str, float], seconds: float) -> None:
+        position = self.position
+        position.total_epochs += 1
+        row = {
+            "epoch": position.total_epochs,
+            "stage": position.stage + 1,
+            "lr": optimizer.param_groups[0]["lr"],
+            "seconds": round(seconds, 2),
+            **found,
+        }
+        position.history.append(row)
+        position.epoch += 1
+        position.batch, position.sums, position.counts = 0, {}, {}
+        loss = found.get("val.loss")
+        least = self._training.early_stopping.min_delta if self._training.early_stopping else 0.0
+        if loss is None or loss < position.best - least or not self._folder.best.exists():
+            position.best, position.stale = (float("inf") if loss is None else loss), 0
+            save_weights(self._folder.best, self._network.state_dict())
+        else:
+            position.stale += 1
+        save_weights(self._folder.last, self._network.state_dict())
+        self._folder.write_metrics(position.history)
+        self._save(optimizer)
+
+    def _save(self, optimizer: Any) -> None:
+        network = {name: tensor.detach().cpu() for name, tensor in self._network.state_dict().items()}
+        state = {
+            "network": network,
+            "optimizer": optimizer.state_dict() if optimizer is not None else None,
+            "position": asdict(self.position),
+        }
+        save_state(self._folder.state, state)
+
+    def _is_stale(self) -> bool:
+        stopping = self._training.early_stopping
+        return stopping is not None and self._val is not None and self.position.stale >= stopping.patience
+
+    def _optimise(self, stage: Stage) -> tuple[Any, Any]:
+        groups = parameter_groups(self._network, stage, self._groups)
+        for group in groups:
+            _log.debug("%s: lr %.3g, %d tensors", group["name"], group["lr"], len(group["params"]))  # type: ignore[arg-type]
+        try:
+            optimizer = create_optimizer_v2(groups, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay)
+            schedule = None
+            if stage.schedule != "constant":
+                schedule, _ = create_scheduler_v2(
+                    optimizer,
+                    sched=stage.schedule,
+                    num_epochs=stage.epochs,
+                    warmup_epochs=stage.warmup_epochs,
+                    warmup_lr=0.0,
+                    step_on_epochs=False,
+                    updates_per_epoch=len(self._order),
+                )
+        except (AssertionError, KeyError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"training.stages: timm cannot make {stage.optimizer} with {stage.schedule}: {error}"
+            ) from error
+        return self._fabric.setup_optimizers(optimizer), schedule
+
+    def _loader(self, examples: Examples, order: BatchOrder) -> DataLoader[Any]:
+        workers = self._training.workers
+        return DataLoader(
+            examples,
+            batch_sampler=order,
+            num_workers=workers,
+            collate_fn=collate,
+            persistent_workers=workers > 0,
+            pin_memory=self._fabric.device.type == "cuda",
+            worker_init_fn=_quiet_worker,
+        )
+
+
+def _quiet_worker(worker: int) -> None:
+    """One thread a worker, and signals left to the parent."""
+    import signal
+
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

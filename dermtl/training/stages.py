@@ -1,0 +1,112 @@
+"""What a stage trains, and how fast each part of it: groups, freezing, rates.
+
+Groups are timm's own (``group_matcher``), coarse, in the order of depth. Rates are written into the optimiser's groups
+here, because timm only notes a scale that torch's own schedules ignore.
+"""
+
+from dataclasses import dataclass
+from itertools import takewhile
+
+from timm.models import group_parameters
+from torch import nn
+
+from dermtl.config.experiment import Stage
+from dermtl.errors import ConfigError
+from dermtl.model.network import Network
+
+_TINY = 0.01  # a last group with a smaller share of the parameters (a final norm) counts as part of the one before
+_FLOOR = 0.01  # layer decay never scales a rate below this
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters of one depth of the backbone.
+
+    Attributes:
+        name: The common start of the parameters' names, such as ``layer3`` or ``blocks.5``.
+        parameters: Name to parameter.
+    """
+
+    name: str
+    parameters: dict[str, nn.Parameter]
+
+
+def backbone_groups(network: Network) -> list[Group]:
+    """The backbone's groups from input to output."""
+    model = network.backbone.model
+    parameters = dict(model.named_parameters())
+    ids: dict[int, list[str]] = group_parameters(model, model.group_matcher(coarse=True))
+    found = [Group(_name(names), {name: parameters[name] for name in names}) for _, names in sorted(ids.items())]
+    total = sum(parameter.numel() for parameter in parameters.values())
+    while len(found) > 1 and sum(p.numel() for p in found[-1].parameters.values()) < _TINY * total:
+        last = found.pop()
+        found[-1] = Group(found[-1].name, found[-1].parameters | last.parameters)
+    return found
+
+
+def select(stage: Stage, groups: list[Group]) -> list[Group]:
+    """The groups that a stage trains, the heads apart.
+
+    Raises:
+        ConfigError: There is no such group, or fewer groups than asked for.
+    """
+    names = ", ".join(group.name for group in groups)
+    if stage.train == "head":
+        return []
+    if stage.train == "all":
+        return groups
+    mode, _, value = stage.train.partition(":")
+    if mode == "last":
+        if int(value) > len(groups):
+            raise ConfigError(f"train: {stage.train} asks for more than the backbone's {len(groups)} groups: {names}")
+        return groups[-int(value) :]
+    matching = [index for index, group in enumerate(groups) if group.name == value]
+    if not matching:
+        raise ConfigError(f"train: {stage.train} names no group of the backbone; groups: {names}")
+    return groups[matching[0] :]
+
+
+def freeze(network: Network, trained: list[Group]) -> None:
+    """Let only the heads and ``trained`` learn, and keep frozen norms from moving.
+
+    Call after every ``network.train()``, which would wake frozen BatchNorm.
+    """
+    learning = {id(parameter) for group in trained for parameter in group.parameters.values()}
+    for parameter in network.backbone.parameters():
+        parameter.requires_grad_(id(parameter) in learning)
+    for module in network.backbone.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.training = False  # not eval(), which would reach the children too
+    if not trained:
+        network.backbone.eval()
+
+
+def parameter_groups(network: Network, stage: Stage, groups: list[Group]) -> list[dict[str, object]]:
+    """Groups for the optimiser with ``lr``, ``weight_decay`` and ``name``.
+
+    The heads get ``lr``; a backbone group at distance d from the last gets
+    ``(backbone_lr or lr) * max(layer_decay ** (d + 1), 0.01)``. One-dimensional parameters are not decayed.
+    """
+    trained = select(stage, groups)
+    top = stage.backbone_lr or stage.lr
+    rated = [("heads", dict(network.heads.named_parameters()), stage.lr)]
+    for group in trained:
+        distance = len(groups) - groups.index(group)
+        rated.append((group.name, group.parameters, top * max(stage.layer_decay**distance, _FLOOR)))
+    built: list[dict[str, object]] = []
+    for name, parameters, lr in rated:
+        flat = [parameter for parameter in parameters.values() if parameter.ndim < 2]
+        deep = [parameter for parameter in parameters.values() if parameter.ndim >= 2]
+        for members, decay in ((deep, stage.weight_decay), (flat, 0.0)):
+            if members:
+                built.append({"params": members, "lr": lr, "weight_decay": decay, "name": name})
+    return built
+
+
+def _name(names: list[str]) -> str:
+    """``layer3`` for layer3.0.conv1.weight and layer3.1.bn2.bias; parameters of other stems do not count."""
+    modules = [name.split(".")[:-1] or [name] for name in names]
+    siblings = [module for module in modules if module[0] == modules[0][0]]
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*siblings, strict=False))
+    return ".".join(parts[0] for parts in shared)

@@ -1,0 +1,159 @@
+"""From an experiment file to a finished run. Everything that can be wrong is found before anything is written."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dermtl.config.experiment import Experiment
+from dermtl.config.load import load_experiment
+from dermtl.config.source import Source
+from dermtl.data.atomic import write_atomic
+from dermtl.data.check import preflight
+from dermtl.data.manifest import read_manifest
+from dermtl.data.split import read_splits, split_records, write_splits
+from dermtl.errors import ConfigError, DermtlError, ManifestError
+from dermtl.kinds import Category, Record
+from dermtl.model.network import Network, build_network
+from dermtl.model.run import RunFolder
+from dermtl.plugins.plan import HeadPlan, plan_heads
+from dermtl.training.augmentation import Augmentation
+from dermtl.training.dataset import Examples
+from dermtl.training.interruption import Interrupted
+from dermtl.training.loop import Trainer
+from dermtl.training.provenance import as_run, first_facts, to_yaml
+from dermtl.training.stages import backbone_groups, select
+
+_log = logging.getLogger(__name__)
+_TRIED = 8  # records that are augmented before the run begins, to find what cannot be
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data and heads, checked."""
+
+    experiment: Experiment
+    plans: Mapping[str, HeadPlan]
+    records: Sequence[Record]
+
+    def side(self, name: str) -> list[Record]:
+        """The records of one split."""
+        return [record for record in self.records if record.split == name]
+
+    @property
+    def stratify(self) -> str | None:
+        """The column that splits are balanced by."""
+        return self.experiment.data.split.stratify or _first_category(self.plans)
+
+
+def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None, resume: bool = False) -> RunFolder:
+    """Train an experiment.
+
+    Args:
+        path: The experiment file.
+        overrides: ``a.b=value`` each.
+        run: The run's folder; default: ``runs/<name>``.
+        resume: Go on with the run that is there, or begin it where there is none.
+
+    Raises:
+        DermtlError: The input is wrong; nothing was written.
+        Interrupted: On a signal; the run can be resumed.
+    """
+    experiment, source = load_experiment(path, overrides)
+    folder = RunFolder(run or Path("runs") / experiment.name)
+    resume = resume and folder.state.exists()
+    if not resume and folder.path.exists() and any(folder.path.iterdir()):
+        raise ConfigError("exists already", where=str(folder.path), hint="give another --run, or go on with --resume")
+    prepared = prepare(experiment, source, folder.splits if resume else None)
+    stored = as_run(experiment, prepared.plans)
+    if resume:
+        _refuse_changes(folder, stored)
+    kinds = {name: plan.target for name, plan in prepared.plans.items()}
+    preflight(prepared.records, kinds)
+    training, size = experiment.training, experiment.backbone.image_size
+    augmentation = Augmentation(training.augmentation, where=source.where(("training", "augmentation")))
+    examples = Examples(prepared.side("train"), kinds, size, augmentation=augmentation, seed=training.seed)
+    if not examples.records:
+        raise ManifestError("the split leaves no record to train on", hint="raise data.split.train")
+    for index in range(min(_TRIED, len(examples))):
+        examples[0, index]
+    network = _network(prepared, source, pretrained=not resume)
+    if not resume:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder.config, to_yaml(stored))
+        write_splits(folder.path, prepared.records, prepared.stratify)
+        folder.note(first_facts(experiment, prepared.plans, prepared.records, network.backbone.licence))
+    _log.info("run %s: %s", folder.path, ", ".join(f"{len(prepared.side(s))} {s}" for s in ("train", "val", "test")))
+    validation = Examples(prepared.side("val"), kinds, size)
+    trainer = Trainer(training, network, prepared.plans, examples, validation, folder)
+    try:
+        trainer.fit(resume=resume)
+    except Interrupted:
+        folder.note(folder.facts | {"state": "interrupted"})
+        raise
+    except DermtlError:
+        folder.note(folder.facts | {"state": "failed"})
+        raise
+    epochs = trainer.position.total_epochs
+    folder.note(folder.facts | {"state": "finished", "epochs": epochs, "best_val_loss": trainer.position.best})
+    return folder
+
+
+def prepare(experiment: Experiment, source: Source, splits: Path | None = None) -> Prepared:
+    """Read the table, deal the records out (or as ``splits`` says) and let the heads see the training records.
+
+    Raises:
+        DermtlError: The table, the split or a head's keys are wrong.
+    """
+    plans = plan_heads(experiment, source)
+    records: Sequence[Record] = read_manifest(experiment.data)
+    if splits is not None:
+        records = read_splits(splits, records)
+    else:
+        records = split_records(records, experiment.data, _first_category(plans))
+    training = [record for record in records if record.split == "train"]
+    return Prepared(experiment, {name: plan.fitted(training) for name, plan in plans.items()}, records)
+
+
+def _network(prepared: Prepared, source: Source, *, pretrained: bool) -> Network:
+    """The network, seeded, after every stage was checked against its groups."""
+    import torch
+
+    torch.manual_seed(prepared.experiment.training.seed)
+    try:
+        network = build_network(prepared.experiment.backbone, prepared.plans, pretrained=pretrained)
+    except ConfigError as error:
+        key = error.message.partition(":")[0].split(".")
+        raise ConfigError(error.message, where=source.where(key), hint=error.hint) from error
+    groups = backbone_groups(network)
+    for index, stage in enumerate(prepared.experiment.training.stages):
+        try:
+            select(stage, groups)
+        except ConfigError as error:
+            where = source.where(("training", "stages", index, "train"))
+            raise ConfigError(f"training.stages.{index}.{error.message}", where=where) from error
+    return network
+
+
+def _first_category(plans: Mapping[str, HeadPlan]) -> str | None:
+    targets = (plan.target for plan in plans.values())
+    return next((target.column for target in targets if isinstance(target, Category)), None)
+
+
+def _refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
+    """A run goes on with the experiment it began with."""
+    stored, _ = folder.read_experiment()
+    before, after = _flat(stored.model_dump(mode="json")), _flat(wanted)
+    changed = [key for key in before | after if before.get(key) != after.get(key)]
+    if changed:
+        lines = ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changed)
+        raise ConfigError(f"the experiment changed since this run began: {lines}", where=str(folder.path))
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(data, Mapping) and data:
+        return {k: v for key, value in data.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
+    if isinstance(data, list | tuple):
+        return {k: v for index, value in enumerate(data) for k, v in _flat(value, f"{prefix}{index}.").items()}
+    return {prefix.rstrip("."): data}

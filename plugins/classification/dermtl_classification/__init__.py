@@ -1,0 +1,1 @@
+"""Heads that classify: one of K classes, and independent tags. Importing this imports nothing else."""

@@ -1,0 +1,1 @@
+"""The head ``classification``: one of K classes."""

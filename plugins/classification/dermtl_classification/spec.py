@@ -1,0 +1,19 @@
+"""The entry points' objects. They name their parts and import none of them."""
+
+from dermtl.api import HeadSpec
+
+classification = HeadSpec(
+    name="classification",
+    summary="one of K classes (softmax, cross-entropy)",
+    config="dermtl_classification.category.config:ClassificationConfig",
+    head="dermtl_classification.category.head:ClassificationHead",
+    metrics="dermtl_classification.category.metrics:ClassificationMetrics",
+)
+
+tags = HeadSpec(
+    name="tags",
+    summary="independent labels, any number of which may hold (sigmoid, binary cross-entropy)",
+    config="dermtl_classification.tags.config:TagsConfig",
+    head="dermtl_classification.tags.head:TagsHead",
+    metrics="dermtl_classification.tags.metrics:TagsMetrics",
+)

@@ -1,0 +1,1 @@
+"""The head ``tags``: independent labels."""

@@ -1,0 +1,55 @@
+"""The keys of ``type: tags``. Knows no torch."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, PositiveFloat, model_validator
+
+from dermtl.api import AnnotationError, HeadConfig, Kind, Record, Tags
+
+
+class TagsConfig(HeadConfig):
+    """Independent labels from the pooled features."""
+
+    labels: tuple[str, ...] = Field(min_length=1, description="Names in the order of the outputs.")
+    column: str = Field("", description="Column with the names that hold; empty: one 0/1 column a label.")
+    separator: str = Field("|", min_length=1, description="Between the names in that column.")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    pos_weight: Literal["auto"] | dict[str, PositiveFloat] | None = Field(
+        None,
+        description="Weight of a label's positives in the loss, 1 where it is not named; auto: negatives / positives.",
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("a label is listed twice")
+        named = self.pos_weight if isinstance(self.pos_weight, dict) else {}
+        if unknown := [name for name in named if name not in self.labels]:
+            raise ValueError(f"pos_weight names {unknown[0]}, which is not a label")
+        return self
+
+    def target(self) -> Kind:
+        """Which labels hold."""
+        return Tags(self.labels, self.column, self.separator)
+
+    def outputs(self) -> dict[str, Kind]:
+        """``probability``: one a label."""
+        return {"probability": self.target()}
+
+    def fitted(self, records: Sequence[Record]) -> Self:
+        """A copy with the weights that the training records tell; a label that always or never holds gets none.
+
+        Raises:
+            AnnotationError: No training record is annotated, or one cannot be understood.
+        """
+        if self.pos_weight != "auto":
+            return self
+        kind = self.target()
+        known = [annotation for record in records if (annotation := kind.read(record)) is not None]
+        if not known:
+            raise AnnotationError(f"none of {len(records)} training records has the labels {', '.join(self.labels)}")
+        frequency = np.asarray(known, np.float64).mean(axis=0).tolist()
+        weights = {n: (1 - f) / f for n, f in zip(self.labels, frequency, strict=True) if 0 < f < 1}
+        return self.model_copy(update={"pos_weight": weights})

@@ -1,0 +1,1 @@
+"""Heads that regress: a circle, and plain numbers. Importing this imports nothing else."""

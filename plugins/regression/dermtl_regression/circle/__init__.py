@@ -1,0 +1,1 @@
+"""The head ``circle``: a centre and a radius."""

@@ -1,0 +1,1 @@
+"""The head ``number``: plain numbers."""

@@ -1,0 +1,60 @@
+"""The keys of ``type: segmentation``. Knows no torch."""
+
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from dermtl.api import HeadConfig, Kind, Mask
+
+UNET_CHANNELS = (256, 128, 64, 32, 16)
+FPN_CHANNELS = 128
+
+
+class SegmentationConfig(HeadConfig):
+    """Outlines from the backbone's pyramid of feature maps."""
+
+    classes: tuple[str, ...] = Field(
+        ("foreground",),
+        min_length=1,
+        description="Names of the foreground classes; with several, a mask's pixels hold the class's number from 1.",
+    )
+    column: str = Field("mask", description="Manifest column with the mask's path.")
+    decoder: Literal["unet", "fpn"] = "unet"
+    channels: tuple[PositiveInt, ...] | PositiveInt | None = Field(
+        None,
+        description="unet: a list, one width a step from coarse to fine, default 256, 128, 64, 32, 16; fpn: one width, "
+        "default 128.",
+    )
+    norm: Literal["batch", "group"] = Field("batch", description="group where a device sees fewer than 8 pictures.")
+    loss: Literal["bce_dice", "bce", "dice"] = Field(
+        "bce_dice", description="With several classes, bce stands for cross-entropy over background and classes."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("a class is listed twice")
+        if self.decoder == "unet" and (isinstance(self.channels, int) or self.channels == ()):
+            raise ValueError("the unet decoder needs a list of channels")
+        if self.decoder == "fpn" and isinstance(self.channels, tuple):
+            raise ValueError("the fpn decoder needs one number of channels")
+        return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of the decoder's steps, defaults filled in; one for fpn."""
+        if self.decoder == "fpn":
+            return (self.channels if isinstance(self.channels, int) else FPN_CHANNELS,)
+        return self.channels if isinstance(self.channels, tuple) else UNET_CHANNELS
+
+    def mask(self) -> Mask:
+        """The kind of truth and output."""
+        return Mask(self.classes, self.column)
+
+    def target(self) -> Kind:
+        """The class of every pixel."""
+        return self.mask()
+
+    def outputs(self) -> dict[str, Kind]:
+        """``mask``: one probability a class and pixel."""
+        return {"mask": self.mask()}

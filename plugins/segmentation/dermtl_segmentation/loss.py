@@ -1,0 +1,45 @@
+"""How far soft outlines lie from true ones, differentiable. Knows no config."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+EPS = 1.0
+
+
+def foreground(raw: Tensor) -> Tensor:
+    """Probability of every foreground class, float32 [N, C, S, S].
+
+    Args:
+        raw: float [N, 1, S, S], one class's logit; or [N, 1 + C, S, S], logits of background and classes.
+    """
+    if raw.shape[1] == 1:
+        return torch.sigmoid(raw.float())
+    return torch.softmax(raw.float(), dim=1)[:, 1:]
+
+
+def cross_entropy(raw: Tensor, target: Tensor) -> Tensor:
+    """Mean over all pixels: binary for one class, else over background and classes.
+
+    Args:
+        raw: As :func:`foreground`.
+        target: integers [N, S, S], 0 for background and 1..C.
+    """
+    if raw.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(raw[:, 0].float(), (target == 1).float())
+    return F.cross_entropy(raw.float(), target.long())
+
+
+def soft_dice(raw: Tensor, target: Tensor) -> Tensor:
+    """1 - (2 sum pg + eps) / (sum p + sum g + eps), sums over one image and class, then the mean.
+
+    Args:
+        raw: As :func:`foreground`.
+        target: integers [N, S, S], 0 for background and 1..C.
+    """
+    probability = foreground(raw)
+    numbers = torch.arange(1, probability.shape[1] + 1, device=target.device).view(1, -1, 1, 1)
+    truth = (target.unsqueeze(1) == numbers).float()
+    common = (probability * truth).sum(dim=(2, 3))
+    total = probability.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    return (1 - (2 * common + EPS) / (total + EPS)).mean()

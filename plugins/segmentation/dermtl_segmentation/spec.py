@@ -1,0 +1,11 @@
+"""The entry point's object. It names its parts and imports none of them."""
+
+from dermtl.api import HeadSpec
+
+segmentation = HeadSpec(
+    name="segmentation",
+    summary="outlines of one or several classes (U-Net or FPN over any backbone)",
+    config="dermtl_segmentation.config:SegmentationConfig",
+    head="dermtl_segmentation.head:SegmentationHead",
+    metrics="dermtl_segmentation.metrics:SegmentationMetrics",
+)
