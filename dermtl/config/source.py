@@ -36,7 +36,7 @@ for _tag, _pattern, _first in (
     ),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first, ""])
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.value.replace(".inf", "inf")))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(re.sub(r"\.(?=[inIN])", "", node.value)))
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
 
 
@@ -82,10 +82,10 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
 
 def parse_source(text: str, *, name: str = "config") -> Source:
     """Parse YAML text; see :func:`read_source`."""
-    loader = _Loader(text)
+    source = Source({}, name=name)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
-        source = Source({}, name=name)
         data = _build(loader, node, (), source) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -93,8 +93,8 @@ def parse_source(text: str, *, name: str = "config") -> Source:
         raise ConfigError(f"is not valid YAML: {error.problem}", where=where) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"is not valid YAML: {error}", where=name) from error
-    finally:
-        loader.dispose()
+    except RecursionError as error:
+        raise ConfigError("nests too deeply, or an alias holds itself", where=name) from error
     if not isinstance(data, dict):
         raise ConfigError(f"expected keys and values at the top, got {type(data).__name__}", where=name)
     source.data = data
@@ -117,7 +117,10 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
         return built
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*key, index), source) for index, item in enumerate(node.value)]
-    value = loader.construct_object(node)
+    try:
+        value = loader.construct_object(node)
+    except ValueError as error:  # a tag such as !!int on what is none
+        raise ConfigError(f"{_dotted(key)}: {error}", where=source.where(key)) from error
     return _expand(value, source.where(key), key) if isinstance(value, str) else value
 
 

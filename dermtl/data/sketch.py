@@ -23,10 +23,9 @@ def sketch(patient: Patient, lesion: Lesion, rng: Generator) -> tuple[Array, Arr
     y, x = np.mgrid[:height, :width] + 0.5
     canvas = _skin(patient, x, y, rng)
     inside, px = _outline(lesion, x, y, rng)
-    alpha = 1 / (1 + np.exp(-np.clip(inside / (lesion.softness * px + 0.6), -30, 30) * 2.2))
-    canvas += (_pigment(lesion, inside / px, (height, width), rng) - canvas) * (alpha * rng.uniform(0.8, 0.97))[
-        ..., None
-    ]
+    edge = 1 / (1 + np.exp(-np.clip(inside / (lesion.softness * px + 0.6), -30, 30) * 2.2))
+    pigment = _pigment(lesion, inside / px, (height, width), rng)
+    canvas += (pigment - canvas) * (edge * rng.uniform(0.8, 0.97))[..., None]
     canvas = _light(canvas, x, y, rng)
     canvas = _hair(canvas, patient.hairiness, rng)
     canvas += rng.normal(0, rng.uniform(0.006, 0.016), canvas.shape)
@@ -60,9 +59,10 @@ def _outline(lesion: Lesion, x: Array, y: Array, rng: Generator) -> tuple[Array,
     dx, dy = x - centre[0], (y - centre[1]) * mirrored
     u = (dx * np.cos(turn) + dy * np.sin(turn)) / np.sqrt(lesion.stretch)
     v = (dy * np.cos(turn) - dx * np.sin(turn)) * np.sqrt(lesion.stretch)
-    angle, orders = np.arctan2(v, u), np.arange(1, 6)
-    waves = angle[..., None] * orders
-    radius = px * (1 + np.cos(waves) @ lesion.radii[:, 0] + np.sin(waves) @ lesion.radii[:, 1])
+    angles = np.linspace(-np.pi, np.pi, 721)
+    waves = angles[:, None] * np.arange(1, 6)
+    radii = px * (1 + np.cos(waves) @ lesion.radii[:, 0] + np.sin(waves) @ lesion.radii[:, 1])
+    radius = np.interp(np.arctan2(v, u), angles, radii)
     ragged = _clouds(x.shape, max(4.0, px / 5), rng) * (0.02 + np.abs(lesion.radii).mean() * 0.5) * px
     return np.maximum(radius, 0.45 * px) - np.hypot(u, v) + ragged, float(px)
 
@@ -113,9 +113,8 @@ def _hair(canvas: Array, hairiness: float, rng: Generator) -> Array:
         along = np.array([np.cos(angle), np.sin(angle)])
         bend = np.array([-along[1], along[0]]) * rng.normal(0, 0.22) * length
         path = start + along * length * steps + bend * 4 * steps * (1 - steps)
-        pen.line(
-            [(float(px), float(py)) for px, py in path], fill=int(rng.integers(110, 230)), width=int(rng.integers(2, 4))
-        )
+        shade, width_px = int(rng.integers(110, 230)), int(rng.integers(2, 4))
+        pen.line(path.ravel().tolist(), fill=shade, width=width_px)
     layer = layer.filter(ImageFilter.GaussianBlur(0.6)).resize((width, height), Image.Resampling.BILINEAR)
     share = np.asarray(layer, np.float32)[..., None] / 255
     stroked: Array = canvas + (np.array([0.13, 0.09, 0.07]) - canvas) * share * 0.9

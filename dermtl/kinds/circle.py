@@ -14,6 +14,7 @@ from dermtl.imaging.letterbox import Frame
 from dermtl.imaging.view import View
 from dermtl.kinds.drawing import PALETTE, stroke_px
 from dermtl.kinds.kind import Kind
+from dermtl.kinds.mask import foreground
 from dermtl.kinds.record import Record
 
 MAX_ANISOTROPY = 1.02  # the best circle still has IoU 0.99 with the true ellipse
@@ -45,7 +46,7 @@ class Circle(Kind):
         """The circle; None where the cells are empty, or the mask is."""
         if self.mask:
             path = record.file(self.mask)
-            return None if path is None else equal_area_circle(read_mask(path))
+            return None if path is None else equal_area_circle(foreground(read_mask(path)))
         values = [record.number(column) for column in (self.cx, self.cy, self.r)]
         if all(value is None for value in values):
             return None

@@ -50,7 +50,7 @@ class Mask(Kind):
                 raise AnnotationError(
                     f"mask {path} holds values up to {top}, expected 0 and 255, or 0 and 1", where=record.where
                 )
-            return (values > (0 if top <= 1 else 127)).astype(np.uint8)
+            return foreground(values)
         if top > len(self.classes):
             raise AnnotationError(
                 f"mask {path} holds the value {top}, but there are {len(self.classes)} classes",
@@ -109,3 +109,17 @@ class Mask(Kind):
             canvas.paste(colour, mask=region.point(lambda level: level // 5))
             canvas.paste(colour, mask=edge)
         return canvas
+
+
+def foreground(values: Array) -> Array:
+    """Where a mask of one class holds it.
+
+    Above 127, so that a lossy file's noise is ignored; in files of small numbers, above 0.
+
+    Args:
+        values: uint8 [H, W].
+
+    Returns:
+        uint8 [H, W] of 0 and 1.
+    """
+    return (values > (127 if values.max(initial=0) > 127 else 0)).astype(np.uint8)

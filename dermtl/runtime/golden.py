@@ -140,7 +140,7 @@ def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -
             raise BundleError(f"sample {sample.name} answers {', '.join(answer)}; the model gives {', '.join(names)}")
     images = [sample.pixels for sample, _ in golden]
     raw = [dict(zip(names, model.session.run(names, {INPUT: image[None]}), strict=True)) for image in images]
-    ways = {
+    ways: dict[str, list[Mapping[str, Array]]] = {
         "graph": [{name: value[0] for name, value in outputs.items()} for outputs in raw],
         "host": [prediction.values for prediction in model.predict_batch(images)],
     }

@@ -1,6 +1,7 @@
-"""Rows of predictions as JSON lines or CSV, each written and flushed as it comes: a killed run leaves whole lines.
+"""Rows of predictions as JSON lines or CSV, each written and flushed as it comes.
 
-Knows nothing of models; the columns follow from the kinds.
+A killed run leaves whole lines. Only where the kill falls into a write that crosses a page of memory may the system
+cut the last one: it then lacks its line end. Knows nothing of models; the columns follow from the kinds.
 """
 
 import csv

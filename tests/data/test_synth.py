@@ -47,11 +47,11 @@ def test_truth_agrees_with_the_pixels(drawn: Path) -> None:
 
 
 def test_the_set_has_what_a_first_experiment_needs(tmp_path: Path) -> None:
-    records = read_manifest(Data(root=synthesise(tmp_path, num=80).parent))
+    records = read_manifest(Data(root=synthesise(tmp_path, num=48).parent))
     labels = [record.cells["label"] for record in records]
     assert set(labels) == set(CLASSES)
-    assert min(labels.count(label) for label in CLASSES) > 10
-    assert 20 < len(set(group_records(records))) < 60
+    assert min(labels.count(label) for label in CLASSES) > 5
+    assert 12 < len(set(group_records(records))) < 36
     assert len({r.cells["lesion_id"] for r in records}) > len({r.cells["patient_id"] for r in records})
-    assert 0 < sum(record.number("age") is None for record in records) < 30
-    assert len({record.size_hw for record in records}) > 60
+    assert 0 < sum(record.number("age") is None for record in records) < 20
+    assert len({record.size_hw for record in records}) > 40

@@ -27,7 +27,7 @@ def stored(image: Image.Image, form: str, **options: object) -> bytes:
 
 def turned(orientation: int) -> tuple[Image.Image, Image.Exif]:
     """The picture as a camera would store it: upright once ``orientation`` is applied."""
-    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that a viewer's one takes back
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what the viewer's transposition takes back
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = photo()
@@ -35,16 +35,16 @@ def turned(orientation: int) -> tuple[Image.Image, Image.Exif]:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize(("form", "tolerance"), [("JPEG", 3), ("PNG", 0), ("TIFF", 0), ("WEBP", 0)])
+@pytest.mark.parametrize(("form", "tolerance"), [("JPEG", 6), ("PNG", 0), ("TIFF", 0), ("WEBP", 0)])
 def test_orientation_is_applied_in_every_format(orientation: int, form: str, tolerance: float) -> None:
     image, exif = turned(orientation)
-    options = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}.get(form, {})
+    every: dict[str, dict[str, object]] = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}
+    options = every.get(form, {})
     data = stored(image, form, exif=exif, **options)
-    assert np.array_equal(np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))[0, 0] > 0, [True] * 3)
     read = read_image(data)
     assert read.shape == (*HW, 3)
     assert read.dtype == np.uint8
-    assert np.abs(read.astype(int) - np.asarray(photo(), int)).max() <= max(tolerance * 2, 0)
+    assert np.abs(read.astype(int) - np.asarray(photo(), int)).max() <= tolerance
     assert read_size(data) == HW
 
 
@@ -147,7 +147,7 @@ def test_the_cap_is_checked_before_decoding() -> None:
         read_image(data[:200], max_pixels=5_000_000)
     with pytest.raises(ImageReadError, match="cap"):
         read_size(data, max_pixels=5_000_000)
-    bomb = stored(Image.new("1", (20_000, 20_000)), "PNG")
+    bomb = stored(Image.new("1", (14_000, 14_000)), "PNG")
     assert len(bomb) < 60_000
     with pytest.raises(ImageReadError):
         read_image(bomb)

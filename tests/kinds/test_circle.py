@@ -20,7 +20,7 @@ SIZE = 256
 
 def disc(hw: tuple[int, int], x: float, y: float, radius: float) -> np.ndarray:
     rows, columns = np.mgrid[: hw[0], : hw[1]] + 0.5
-    return (np.hypot(columns - x, rows - y) <= radius).astype(np.uint8)
+    return np.asarray(np.hypot(columns - x, rows - y) <= radius, np.uint8)
 
 
 def similarity(box: Letterbox, angle: float, scale: float, mirrored: bool) -> View:
@@ -74,7 +74,7 @@ def test_views_that_bend_circles_are_refused() -> None:
     stretched = View(Affine(np.array([[1.1, 0, 0], [0, 1, 0]])), SIZE, (SIZE, SIZE))
     bent = View(Affine.scaling(1.0), SIZE, (SIZE, SIZE), bent_px=4.0)
     for view in (stretched, bent):
-        with pytest.raises(AnnotationError, match="ellipses.*allow_anisotropic"):
+        with pytest.raises(AnnotationError, match=r"ellipses.*allow_anisotropic"):
             Circle().encode(circle, view)
     kept = Circle(allow_anisotropic=True).encode(circle, stretched)
     assert kept == pytest.approx([140.8, 128, 40 * np.sqrt(1.1)])

@@ -83,7 +83,7 @@ def test_captions_stand_below_one_another() -> None:
 
 
 def test_unknown_metadata_are_refused() -> None:
-    with pytest.raises(BundleError, match="unknown kind 'sphere'.*upgrade"):
+    with pytest.raises(BundleError, match=r"unknown kind 'sphere'.*upgrade"):
         kind_from_metadata({"kind": "sphere"})
     with pytest.raises(BundleError, match="do not fit"):
         kind_from_metadata({"kind": "category", "labels": ["a"]})
@@ -95,7 +95,9 @@ def test_category_reads_names(root: Path) -> None:
     kind = Category(("nevus", "melanoma"))
     index = kind.read(record(root, label=" melanoma "))
     assert index is not None
-    assert (index.dtype, index.shape, int(index)) == (np.int64, (), 1)
+    assert index.dtype == np.int64
+    assert index.shape == ()
+    assert int(index) == 1
     assert kind.read(record(root, label="  ")) is None
     faulty(kind, root, "'melanom'", "did you mean 'melanoma'", label="melanom")
     faulty(kind, root, "the classes are nevus, melanoma", label="7")
@@ -155,7 +157,7 @@ def test_mask_faults(root: Path) -> None:
     save_mask(root, np.full(HW, 3, np.uint8))
     faulty(Mask(), root, "values up to 3", "0 and 255", mask="m.png")
     faulty(Mask(("a", "b")), root, "the value 3", "2 classes", mask="m.png")
-    assert (Mask(("a", "b", "c")).read(record(root, mask="m.png")) == 3).all()
+    assert np.array_equal(Mask(("a", "b", "c")).read(record(root, mask="m.png")), np.full(HW, 3))  # type: ignore[arg-type]
     faulty(Mask(), root, "leaves", mask="../m.png")
     faulty(Circle(mask="mask"), root, "leaves", mask="/m.png")
 
@@ -183,8 +185,10 @@ def test_mask_comes_back_from_the_network_frame(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("a/b.png", "a/b.png"), ("./a//b.png", "a/b.png"), ("a\\b.png", "a/b.png"), ("a/../b.png", None), ("~/b.png", "~/b.png"),
-     ("", "."), ("/a", None), ("C:/a", None), ("a\nb", None), ("a:b.png", "a:b.png"), ("...", "...")],
+    [
+        ("a/b.png", "a/b.png"), ("./a//b.png", "a/b.png"), ("a\\b.png", "a/b.png"), ("~/b.png", "~/b.png"), ("", "."),
+        ("...", "..."), ("12:30.png", "12:30.png"), ("a/../b.png", None), ("/a", None), ("C:/a", None), ("a\nb", None),
+    ],
 )  # fmt: skip
 def test_paths_stay_inside(path: str, expected: str | None) -> None:
     assert inside(path) == expected

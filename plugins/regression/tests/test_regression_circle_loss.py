@@ -39,17 +39,17 @@ def test_giou_of_unit_discs(distance, expected):
 @given(CIRCLES, CIRCLES)
 def test_torch_and_numpy_agree(one, other):
     exact = metrics.circle_iou(np.array(one), np.array(other))
-    assert circle_iou(_double(one), _double(other)).item() == pytest.approx(float(exact), abs=2e-3)
+    assert circle_iou(_double(one), _double(other)).item() == pytest.approx(float(exact), abs=2e-4)
     assert 0 <= exact <= 1 + 1e-9
 
 
 @given(CIRCLES, CIRCLES)
-def test_the_gradient_is_finite_everywhere(one, other):
+def test_the_gradient_is_bounded_even_where_circles_touch(one, other):
     for first, second in ((one, other), (one, one), (one, (one[0] + one[2] + other[2], one[1], other[2]))):
         circle = torch.tensor([first], requires_grad=True)
         circle_giou(circle, torch.tensor([second])).sum().backward()
         assert circle.grad.isfinite().all()
-        assert circle.grad.abs().max() < 1e4
+        assert circle.grad.abs().max() < 8 / min(first[2], second[2])
 
 
 def test_giou_pulls_discs_that_do_not_touch():

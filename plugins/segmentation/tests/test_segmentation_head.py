@@ -1,6 +1,6 @@
 import pytest
 import torch
-from dermtl_segmentation.config import SegmentationConfig
+from dermtl_segmentation.config import UNET_CHANNELS, SegmentationConfig
 from dermtl_segmentation.decoder import Unet, group_norm
 from dermtl_segmentation.head import SegmentationHead
 from torch import nn
@@ -73,8 +73,8 @@ def test_overfits_one_batch(classes, loss):
     torch.manual_seed(0)
     head, features = _head(classes=classes, loss=loss), _features("resnet", 2)
     target = _target(64, 2, len(classes))
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.02)
-    for _ in range(60):
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.005)
+    for _ in range(150):
         optimiser.zero_grad()
         sum(head.loss(head(features), target).values()).backward()
         optimiser.step()
@@ -85,7 +85,7 @@ def test_overfits_one_batch(classes, loss):
 
 
 def test_default_widths_are_trimmed_to_the_pyramid():
-    def built(reductions, channels, widths=SegmentationConfig().widths):
+    def built(reductions, channels, widths=UNET_CHANNELS):
         unet = Unet(channels, reductions, widths, nn.BatchNorm2d)
         return [step[1][0].out_channels for step in unet.steps]
 

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 SMOOTH_L1_BETA = 0.02  # in normalised units: errors above one percent of the frame count linearly
 MIN_RADIUS = 1e-3
-_MAX_COSINE = 1 - 1e-7  # the slope of acos is infinite at 1
 _TINY = 1e-12  # the slope of a square root is infinite at 0
 
 
@@ -64,27 +63,34 @@ def _geometry(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _intersection(distance: Tensor, radius: Tensor, other_radius: Tensor) -> Tensor:
-    crossing = (distance < radius + other_radius) & (distance > (radius - other_radius).abs())
-    # Where circles do not cross, the lens is computed at a distance at which they do: a NaN in the branch
-    # that is not taken would still reach the gradient.
-    safe = torch.where(crossing, distance, torch.maximum(radius, other_radius).detach())
-    apart = torch.where(distance < radius + other_radius, math.pi * torch.minimum(radius, other_radius) ** 2, 0.0)
-    return torch.where(crossing, _lens(safe, radius, other_radius), apart)
+    """Area common to two discs, with its exact slopes.
 
-
-def _lens(distance: Tensor, radius: Tensor, other_radius: Tensor) -> Tensor:
-    """Area common to two circles that cross."""
-    squared, other_squared = radius**2, other_radius**2
-    cosine = (distance**2 + squared - other_squared) / (2 * distance * radius)
-    other_cosine = (distance**2 + other_squared - squared) / (2 * distance * other_radius)
-    kite = (
-        (-distance + radius + other_radius)
-        * (distance + radius - other_radius)
-        * (distance - radius + other_radius)
-        * (distance + radius + other_radius)
-    )
+    The cosines are clamped, which covers discs apart (both angles are 0) and one inside the other (0 and pi). The
+    slopes of acos and of the square root are infinite where circles touch and cancel there; left to rounding, they
+    would throw the optimiser off. So the slopes are written out: by the distance, minus the common chord; by a
+    radius, the length of its arc inside the other disc.
+    """
+    with torch.no_grad():
+        squared, other_squared = radius**2, other_radius**2
+        cosine = (distance**2 + squared - other_squared) / (2 * distance * radius)
+        other_cosine = (distance**2 + other_squared - squared) / (2 * distance * other_radius)
+        angle, other_angle = torch.acos(cosine.clamp(-1, 1)), torch.acos(other_cosine.clamp(-1, 1))
+        kite = (
+            (-distance + radius + other_radius)
+            * (distance + radius - other_radius)
+            * (distance - radius + other_radius)
+            * (distance + radius + other_radius)
+        )
+        double_kite = torch.sqrt(kite.clamp(min=0))
+        area = squared * angle + other_squared * other_angle - double_kite / 2
     return (
-        squared * torch.acos(cosine.clamp(-_MAX_COSINE, _MAX_COSINE))
-        + other_squared * torch.acos(other_cosine.clamp(-_MAX_COSINE, _MAX_COSINE))
-        - torch.sqrt(kite.clamp(min=_TINY)) / 2
+        area
+        - double_kite / distance * _change(distance)
+        + 2 * radius.detach() * angle * _change(radius)
+        + 2 * other_radius.detach() * other_angle * _change(other_radius)
     )
+
+
+def _change(value: Tensor) -> Tensor:
+    """Zero, with slope one."""
+    return value - value.detach()
