@@ -77,6 +77,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DermtlError as error:
         if "--debug" in sys.argv:
-            raise
+            import traceback
+
+            traceback.print_exc()
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -7,7 +7,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from dermtl.config.experiment import Experiment
-from dermtl.config.source import Key, Source, problems, read_source
+from dermtl.config.problems import problems
+from dermtl.config.source import Key, Source, read_source
 
 Model = TypeVar("Model", bound=BaseModel)
 

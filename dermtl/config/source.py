@@ -6,9 +6,8 @@ Scalars follow YAML 1.2: ``1e-3`` is a number, ``no`` and ``12:30`` are strings.
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +73,19 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
         raise ConfigError(f"cannot read the experiment file: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text", where=str(path), hint="an experiment is a YAML file") from error
-    source = parse_source(text, name=str(path))
+    return parse_source(text, name=str(path), overrides=overrides)
+
+
+def parse_source(text: str, *, name: str = "config", overrides: Sequence[str] = ()) -> Source:
+    """Parse YAML text; see :func:`read_source`."""
+    source = _parse(text, name)
     for override in overrides:
         _apply(source, override)
+    source.data = _expand(source.data, (), source)  # last: an override may stand in for an unset variable
     return source
 
 
-def parse_source(text: str, *, name: str = "config") -> Source:
-    """Parse YAML text; see :func:`read_source`."""
+def _parse(text: str, name: str) -> Source:
     source = Source({}, name=name)
     try:
         loader = _Loader(text)
@@ -121,22 +125,30 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
         value = loader.construct_object(node)
     except ValueError as error:  # a tag such as !!int on what is none
         raise ConfigError(f"{_dotted(key)}: {error}", where=source.where(key)) from error
-    return _expand(value, source.where(key), key) if isinstance(value, str) else value
+    return value
 
 
-def _expand(text: str, where: str, key: Key) -> str:
-    def substitute(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
-        value = os.environ.get(name, default)
-        if value is None:
-            raise ConfigError(
-                f"{_dotted(key)}: the environment variable {name} is not set",
-                where=where,
-                hint=f"export {name}=... or pass -o {_dotted(key)}=...",
-            )
+def _expand(value: Any, key: Key, source: Source) -> Any:
+    """Replace variables in every string."""
+    if isinstance(value, dict):
+        return {name: _expand(inner, (*key, name), source) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_expand(inner, (*key, index), source) for index, inner in enumerate(value)]
+    if not isinstance(value, str):
         return value
 
-    return _VARIABLE.sub(substitute, text)
+    def substitute(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        found = os.environ.get(name, default)
+        if found is None:
+            raise ConfigError(
+                f"{_dotted(key)}: the environment variable {name} is not set",
+                where=source.where(key),
+                hint=f"export {name}=... or pass -o {_dotted(key)}=...",
+            )
+        return found
+
+    return _VARIABLE.sub(substitute, value)
 
 
 def _apply(source: Source, override: str) -> None:
@@ -159,7 +171,7 @@ def _apply(source: Source, override: str) -> None:
         else:
             raise ConfigError(f"{dotted}: {_dotted(key[:depth])} has no keys of its own", where=f"-o {override}")
         if last:
-            target[part] = parse_source(f"value: {text}", name=f"-o {override}").data["value"]
+            target[part] = _parse(f"value: {text}", f"-o {override}").data["value"]
         else:
             target = target[part]
     for known in [known for known in source.positions if known[: len(key)] == key]:
@@ -169,27 +181,3 @@ def _apply(source: Source, override: str) -> None:
 
 def _dotted(key: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in key)
-
-
-def describe(problem: Mapping[str, Any], known: Sequence[str]) -> str:
-    """One pydantic problem in words, with the nearest valid key for an unknown one."""
-    if problem["type"] == "extra_forbidden":
-        near = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
-        return "unknown key" + (f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}")
-    if problem["type"] == "missing":
-        return "this key is required"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{message[:1].lower()}{message[1:]}, got {problem['input']!r}"
-
-
-def problems(
-    source: Source, prefix: Key, errors: Sequence[Mapping[str, Any]], known: Mapping[Key, list[str]]
-) -> ConfigError:
-    """All problems of one validation as one error, a line each, every line located."""
-
-    def lines() -> Iterator[str]:
-        for problem in errors:
-            key = (*prefix, *(part for part in problem["loc"] if not str(part).startswith("function-")))
-            yield f"{source.where(key)}: {_dotted(key)}: {describe(problem, known.get(key[:-1], []))}"
-
-    return ConfigError("\n".join(lines()))

@@ -46,7 +46,9 @@ def load_state(path: Path) -> dict[str, Any]:
         CheckpointError: The file is missing, damaged, or holds anything but plain values and tensors.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"cannot resume from this file: {error}", where=str(path)) from error
+        raise CheckpointError(f"cannot resume from this file: {str(error).splitlines()[0]}", where=str(path)) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"cannot resume from this file: it holds a {type(state).__name__}", where=str(path))
     return state

@@ -5,16 +5,19 @@ claim the same name, which is an error otherwise.
 """
 
 import importlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import Any
 
 from dermtl.errors import PluginConflict, PluginContract, PluginError, PluginNotFound
 from dermtl.plugins.spec import API, HeadSpec
 
+_log = logging.getLogger(__name__)
 HEADS = "dermtl.heads"
+_INCOMPATIBLE = "needs plugin API"
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,8 @@ class Listing:
 def find(group: str) -> dict[str, list[EntryPoint]]:
     """All entry points of a group by name, without importing any."""
     found: dict[str, list[EntryPoint]] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: (point.name, _distribution(point))):
-        if not any(_distribution(point) == _distribution(other) for other in found.get(point.name, [])):
-            found.setdefault(point.name, []).append(point)
+    for point in sorted(_installed(group), key=lambda point: (point.name, distribution_of(point))):
+        found.setdefault(point.name, []).append(point)
     return found
 
 
@@ -56,16 +58,16 @@ def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
     """
     distribution, _, bare = name.rpartition(":")
     found = find(HEADS)
-    points = [point for point in found.get(bare, []) if not distribution or _distribution(point) == distribution]
+    points = [point for point in found.get(bare, []) if not distribution or distribution_of(point) == distribution]
     if not points:
         near = get_close_matches(bare, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "pip install the distribution that brings it"
         raise PluginNotFound(f"no head named {name!r}; installed: {', '.join(found) or 'none'}", hint=hint)
     if len(points) > 1:
-        owners = " and ".join(f"{_distribution(point)} {_version(point)}" for point in points)
+        owners = " and ".join(f"{distribution_of(point)} {_version(point)}" for point in points)
         raise PluginConflict(
             f"head {bare!r} is brought by {owners}",
-            hint=f"write {_distribution(points[0])}:{bare}, or uninstall one",
+            hint=f"write {distribution_of(points[0])}:{bare}, or uninstall one",
         )
     return _load_spec(points[0]), points[0]
 
@@ -80,7 +82,7 @@ def resolve(dotted: str, where: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:
-        raise PluginContract(f"cannot import {dotted}: {type(error).__name__}: {error}", where=where) from error
+        raise PluginContract(f"cannot import {dotted}: {_in_one_line(error)}", where=where) from error
 
 
 def list_heads() -> Iterator[Listing]:
@@ -92,38 +94,74 @@ def list_heads() -> Iterator[Listing]:
                 spec = _load_spec(point)
                 api, reason = "{}.{}".format(*spec.api), spec.summary
             except PluginError as error:
-                state, reason = "incompatible" if "API" in error.message else "broken", error.message
+                state, reason = "broken", error.message
+                if reason.startswith(_INCOMPATIBLE):
+                    state = "incompatible"
             if len(points) > 1 and state == "ok":
-                others = ", ".join(_distribution(other) for other in points if other is not point)
-                state, reason = "conflict", f"also brought by {others}; write {_distribution(point)}:{name}"
-            yield Listing(name, _distribution(point), _version(point), api, state, reason)
+                others = ", ".join(distribution_of(other) for other in points if other is not point)
+                state, reason = "conflict", f"also brought by {others}; write {distribution_of(point)}:{name}"
+            yield Listing(name, distribution_of(point), _version(point), api, state, reason)
 
 
 def describe(point: EntryPoint) -> dict[str, str]:
     """Where a plugin comes from, for the record of a run."""
-    return {"plugin": point.name, "distribution": _distribution(point), "version": _version(point)}
+    return {"plugin": point.name, "distribution": distribution_of(point), "version": _version(point)}
+
+
+def distribution_of(point: EntryPoint) -> str:
+    """Name of the distribution that brings a plugin."""
+    return _stated(point, "Name", "unknown")
+
+
+def _installed(group: str) -> Iterator[EntryPoint]:
+    """A group's entry points, of several copies of a distribution the first on the path.
+
+    ``importlib.metadata.entry_points`` fails as a whole where one distribution's list is malformed.
+    """
+    seen: set[str] = set()
+    for distribution in distributions():
+        try:
+            points = list(distribution.entry_points.select(group=group))
+        except Exception as error:
+            _log.warning("passed over a distribution whose entry points cannot be read: %s", _in_one_line(error))
+            continue
+        if points and (name := distribution_of(points[0])) not in seen:
+            seen.add(name)
+            yield from points
 
 
 def _load_spec(point: EntryPoint) -> HeadSpec:
-    where = f"plugin {point.name!r} of {_distribution(point)} {_version(point)}"
+    where = f"plugin {point.name!r} of {distribution_of(point)} {_version(point)}"
     try:
         spec = point.load()
     except (Exception, SystemExit) as error:
-        raise PluginContract(f"fails to import: {type(error).__name__}: {error}", where=where) from error
+        raise PluginContract(f"fails to import: {_in_one_line(error)}", where=where) from error
     if not isinstance(spec, HeadSpec):
         raise PluginContract(f"expected a HeadSpec, got {type(spec).__name__}", where=where)
+    if spec.name != point.name:  # a run stores the name, and finds the plugin again by it
+        raise PluginContract(f"its HeadSpec is named {spec.name!r}", where=where, hint="name both alike")
+    if not (isinstance(spec.api, tuple) and [type(number) for number in spec.api] == [int, int]):
+        raise PluginContract(f"expected api as (major, minor), got {spec.api!r}", where=where)
     if spec.api[0] != API[0] or spec.api[1] > API[1]:
         raise PluginContract(
-            f"needs plugin API {spec.api[0]}.{spec.api[1]}, this dermtl has {API[0]}.{API[1]}",
+            f"{_INCOMPATIBLE} {spec.api[0]}.{spec.api[1]}, this dermtl has {API[0]}.{API[1]}",
             where=where,
             hint="install versions that match",
         )
     return spec
 
 
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
-
-
 def _version(point: EntryPoint) -> str:
-    return point.dist.version if point.dist else "?"
+    return _stated(point, "Version", "?")
+
+
+def _stated(point: EntryPoint, key: str, missing: str) -> str:
+    """What the distribution says of itself; a removal that was cut short leaves one that says nothing."""
+    try:
+        return (point.dist.metadata[key] if point.dist else None) or missing
+    except Exception:
+        return missing
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

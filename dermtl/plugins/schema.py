@@ -3,9 +3,13 @@
 import logging
 from typing import Any
 
+from pydantic.errors import PydanticUserError
+
 from dermtl.config.experiment import Experiment, Head
-from dermtl.errors import PluginError
-from dermtl.plugins.discovery import HEADS, find, load_head, resolve
+from dermtl.errors import PluginContract, PluginError
+from dermtl.plugins.contract import HeadConfig
+from dermtl.plugins.discovery import HEADS, distribution_of, find, load_head, resolve
+from dermtl.plugins.spec import HeadSpec
 
 _log = logging.getLogger(__name__)
 
@@ -16,24 +20,38 @@ def experiment_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     own = Head.model_json_schema()["properties"]
     branches = []
-    for name in find(HEADS):
-        try:
-            spec, _ = load_head(name)
-            head = resolve(spec.config, f"head {name!r}").model_json_schema()
-        except PluginError as error:
-            _log.warning("left out of the schema: %s", error)
-            continue
-        for inner, definition in head.pop("$defs", {}).items():
-            definitions.setdefault(inner, definition)
-        properties = own | {"type": {"const": name, "description": spec.summary}} | head["properties"]
-        definitions[f"head.{name}"] = {
-            "type": "object",
-            "properties": properties,
-            "required": ["type", *head.get("required", [])],
-            "additionalProperties": False,
-        }
-        branches.append({"$ref": f"#/$defs/head.{name}"})
+    for name, points in find(HEADS).items():
+        for point in points:
+            full = f"{distribution_of(point)}:{name}"
+            try:
+                spec, _ = load_head(full)
+                head = _own_keys(spec, full)
+            except PluginError as error:
+                _log.warning("left out of the schema: %s", error)
+                continue
+            definitions.update(head.pop("$defs", {}))
+            types = [full] if len(points) > 1 else [name, full]
+            definitions[full] = {
+                "type": "object",
+                "properties": own | {"type": {"enum": types, "description": spec.summary}} | head["properties"],
+                "required": ["type", *head.get("required", [])],
+                "additionalProperties": False,
+            }
+            branches.append({"$ref": f"#/$defs/{full}"})
     if branches:
         definitions["Head"] = {"oneOf": branches}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
+
+
+def _own_keys(spec: HeadSpec, full: str) -> dict[str, Any]:
+    """The schema of a plugin's config, the definitions it needs kept apart from those of others."""
+    config = resolve(spec.config, f"head {full!r}")
+    if not (isinstance(config, type) and issubclass(config, HeadConfig)):
+        raise PluginContract(f"{spec.config} is not a HeadConfig", where=f"head {full!r}")
+    try:
+        head = config.model_json_schema(ref_template=f"#/$defs/{full}.{{model}}")
+    except PydanticUserError as error:
+        raise PluginContract(f"its config has no schema: {error.message}", where=f"head {full!r}") from error
+    head["$defs"] = {f"{full}.{inner}": definition for inner, definition in head.get("$defs", {}).items()}
+    return head

@@ -76,17 +76,21 @@ class Augmentation:
         if self._pipeline is None:
             return image, letterbox
         self._pipeline.set_random_seed(seed)
-        if not spatial:
-            return self._pipeline(image=image)["image"], letterbox
         size = letterbox.size
-        result = self._pipeline(image=image, masks=[_coordinates(size)])
-        if result["image"].shape[:2] != (size, size):
-            height, width = result["image"].shape[:2]
+        result = self._pipeline(image=image, **({"masks": [_coordinates(size)]} if spatial else {}))
+        moved = result["image"]
+        if moved.shape[:2] != (size, size):
+            height, width = moved.shape[:2]
             raise ConfigError(
                 f"training.augmentation: gives {width}x{height} pixels, the network takes {size}x{size}",
                 hint="end the list with Resize, or crop to backbone.image_size",
             )
-        return result["image"], _view(result["masks"][0], letterbox)
+        if moved.dtype != np.uint8 or moved.shape[2:] != (3,):
+            raise ConfigError(
+                f"training.augmentation: gives {moved.dtype} {list(moved.shape)}, expected uint8 [{size}, {size}, 3]",
+                hint="the network normalises by itself; take Normalize, ToFloat and the like out",
+            )
+        return moved, _view(result["masks"][0], letterbox) if spatial else letterbox
 
 
 def _build(step: Mapping[str, Any], where: str) -> Any:

@@ -1,14 +1,16 @@
 """Records as batches. Sample ``i`` of epoch ``e`` is a pure function of (seed, e, i), for any worker and any order."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dermtl.errors import DermtlError
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
@@ -81,6 +83,16 @@ class Examples(Dataset[_Example]):
     def __len__(self) -> int:
         return len(self.records)
 
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> "list[_Example] | DermtlError":
+        """The examples of a batch, or the fault of one of them.
+
+        A fault is handed on as a value: what a worker raises reaches the loop as a traceback in a string.
+        """
+        try:
+            return [self[key] for key in keys]
+        except DermtlError as fault:
+            return fault
+
     def __getitem__(self, key: tuple[int, int]) -> _Example:
         epoch, index = key
         record = self.records[index]
@@ -133,8 +145,62 @@ class BatchOrder(Sampler[list[tuple[int, int]]]):
             yield [(self.epoch, int(index)) for index in chosen]
 
 
-def collate(examples: Sequence[_Example]) -> Batch:
-    """Stack examples; a head's targets hold only the rows that have one."""
+def load_batches(
+    examples: Examples, order: BatchOrder, *, workers: int = 0, pin_memory: bool = False
+) -> Iterable[Batch]:
+    """Batches in an order; may be passed over many times, the order's epoch and start count each time.
+
+    Args:
+        examples: What to read.
+        order: Which records make up each batch.
+        workers: Processes that read and augment; 0 for this one.
+        pin_memory: For faster copies to a GPU.
+
+    Raises:
+        DermtlError: While iterating, as the example raised it, from whatever process.
+    """
+    return _Batches(
+        DataLoader(
+            examples,
+            batch_sampler=order,
+            num_workers=workers,
+            collate_fn=collate,
+            persistent_workers=workers > 0,
+            pin_memory=pin_memory,
+            worker_init_fn=_quiet_worker,
+        )
+    )
+
+
+class _Batches:
+    """A loader whose faults are raised here."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._loader:
+            if isinstance(batch, DermtlError):
+                raise batch
+            yield batch
+
+
+def _quiet_worker(worker: int) -> None:
+    """One thread a worker, and signals left to the parent."""
+    import signal
+
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def collate(examples: Sequence[_Example] | DermtlError) -> Batch | DermtlError:
+    """Stack examples; a head's targets hold only the rows that have one. A fault is handed on."""
+    if isinstance(examples, DermtlError):
+        return examples
     images = torch.from_numpy(np.stack([example.image for example in examples])).permute(0, 3, 1, 2)
     targets: dict[str, tuple[Tensor, Tensor]] = {}
     for name in dict.fromkeys(name for example in examples for name in example.targets):

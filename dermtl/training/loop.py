@@ -4,7 +4,7 @@ Everything random is keyed by (seed, epoch, sample) or (seed, step), so a run th
 passes through the same weights as one that was not.
 """
 
-import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,24 +12,20 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from timm.optim import create_optimizer_v2
-from timm.scheduler import create_scheduler_v2
-from torch.utils.data import DataLoader
 
-from dermtl.config.experiment import Stage, Training
-from dermtl.errors import ConfigError, NonFiniteLoss
+from dermtl.config.experiment import Training
+from dermtl.errors import CheckpointError, NonFiniteLoss
 from dermtl.model.checkpoint import load_state, load_weights, save_state, save_weights
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.dataset import Batch, BatchOrder, Examples, collate, keyed_seed
+from dermtl.training.dataset import Batch, BatchOrder, Examples, keyed_seed, load_batches
 from dermtl.training.interruption import StopSignals
 from dermtl.training.objective import Means, Objective
+from dermtl.training.optimiser import build_optimiser
 from dermtl.training.progress import Progress
-from dermtl.training.stages import backbone_groups, freeze, parameter_groups, select
+from dermtl.training.stages import backbone_groups, freeze, select
 from dermtl.training.validate import validate
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -43,6 +39,7 @@ class Position:
         batch: Batches done in the epoch at hand.
         steps: Optimiser steps in all.
         best: Lowest validation loss so far.
+        mark: Validation loss that patience counts from: the best when it last fell by ``min_delta``.
         stale: Epochs of this stage since then.
         sums: Of the losses of the epoch at hand.
         counts: Rows behind ``sums``.
@@ -55,6 +52,7 @@ class Position:
     batch: int = 0
     steps: int = 0
     best: float = float("inf")
+    mark: float = float("inf")
     stale: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
@@ -91,8 +89,11 @@ class Trainer:
         self._objective = Objective(network, {name: plan.loss_weight for name, plan in plans.items()})
         self._groups = backbone_groups(network)
         self._order = BatchOrder(len(train), training.batch_size, seed=training.seed)
-        self._train = self._loader(train, self._order)
-        self._val = self._loader(val, BatchOrder(len(val), training.batch_size, shuffle=False)) if len(val) else None
+        self._records = train.records
+        loading = {"workers": training.workers, "pin_memory": self._fabric.device.type == "cuda"}
+        self._train = load_batches(train, self._order, **loading)
+        unshuffled = BatchOrder(len(val), training.batch_size, shuffle=False)
+        self._val = load_batches(val, unshuffled, **loading) if len(val) else None
         self.position = Position()
 
     def fit(self, *, resume: bool = False) -> None:
@@ -101,23 +102,35 @@ class Trainer:
         Raises:
             Interrupted: On a signal, after the state was written.
             NonFiniteLoss: The last good checkpoint stays.
+            CheckpointError: There is nothing to resume from, or it is of another network.
         """
-        state = load_state(self._folder.state) if resume else None
-        if state is not None:
-            self._network.load_state_dict(state["network"])
-            self.position = Position(**state["position"])
-        optimizer_state = state["optimizer"] if state else None
+        optimizer_state = self._restore() if resume else None
+        if not resume:
+            self._save(None)  # a run that is killed in its first epoch can be resumed, too
         with StopSignals() as signals, Progress(self._training.stages, len(self._order)) as progress:
             while self.position.stage < len(self._training.stages):
                 self._run_stage(optimizer_state, signals, progress)
                 optimizer_state = None
+
+    def _restore(self) -> dict[str, Any] | None:
+        """Take up the stored position and weights; the optimiser's state, where there is one."""
+        state = load_state(self._folder.state)
+        try:
+            self._network.load_state_dict(state["network"])
+            self.position = Position(**state["position"])
+            found: dict[str, Any] | None = state["optimizer"]
+        except (KeyError, TypeError, RuntimeError) as error:
+            message = f"is no state of this run: {str(error).splitlines()[0]}"
+            raise CheckpointError(message, where=str(self._folder.state)) from error
+        return found
 
     def _run_stage(self, optimizer_state: dict[str, Any] | None, signals: StopSignals, progress: Progress) -> None:
         position, stage = self.position, self._training.stages[self.position.stage]
         trained = select(stage, self._groups)
         self._network.train()
         freeze(self._network, trained)
-        optimizer, schedule = self._optimise(stage)
+        optimizer, schedule = build_optimiser(self._network, stage, self._groups, len(self._order))
+        optimizer = self._fabric.setup_optimizers(optimizer)
         if optimizer_state is not None:
             optimizer.load_state_dict(optimizer_state)
         while position.epoch < stage.epochs and not self._is_stale():
@@ -128,6 +141,7 @@ class Trainer:
             found = {f"train.{name}": value for name, value in Means(position.sums, position.counts).values().items()}
             if self._val is not None:
                 checked = validate(self._network, self._val, self._plans, self._objective, self._fabric.device)
+                self._refuse_non_finite(checked)
                 found |= {f"val.{name}": value for name, value in checked.items()}
             self._finish_epoch(optimizer, found, time.perf_counter() - started)
             progress.report(position.history[-1])
@@ -162,23 +176,38 @@ class Trainer:
             return  # no record of this batch has any target
         if not torch.isfinite(loss):
             bad = [name for name, value in terms.items() if not torch.isfinite(value)]
-            images = ", ".join(self._train.dataset.records[index].image for index in batch.indices)  # type: ignore[attr-defined]
-            raise NonFiniteLoss(
-                f"the loss is not finite at step {self.position.steps} (terms: {', '.join(bad)}; batch: {images})",
-                where=str(self._folder.path),
-                hint="lower lr, or check these records; the last good checkpoint is kept",
-            )
+            raise self._non_finite("the loss", f"terms: {', '.join(bad)}", batch)
         optimizer.zero_grad(set_to_none=True)
         self._fabric.backward(loss)
         if self._training.clip_grad is not None:
-            scaled = self._training.precision == "16-mixed"  # overflowing scales are its scaler's business
-            self._fabric.clip_gradients(
-                self._module, optimizer, max_norm=self._training.clip_grad, error_if_nonfinite=not scaled
+            norm = self._fabric.clip_gradients(
+                self._module, optimizer, max_norm=self._training.clip_grad, error_if_nonfinite=False
             )
+            scaled = self._training.precision == "16-mixed"  # overflowing scales are its scaler's business
+            if norm is not None and not scaled and not torch.isfinite(norm):
+                raise self._non_finite("the gradient", f"terms: {', '.join(terms)}", batch)
         optimizer.step()
         means.add("loss", float(loss.detach()), len(batch.indices))
         for name, value in terms.items():
             means.add(name, float(value), len(batch.targets[name.partition(".")[0]][0]))
+
+    def _non_finite(self, what: str, terms: str, batch: Batch) -> NonFiniteLoss:
+        images = ", ".join(self._records[index].image for index in batch.indices)
+        return NonFiniteLoss(
+            f"{what} is not finite at step {self.position.steps} ({terms}; batch: {images})",
+            where=str(self._folder.path),
+            hint="lower lr, or check these records; the last good checkpoint is kept",
+        )
+
+    def _refuse_non_finite(self, checked: Mapping[str, float]) -> None:
+        """Weights without a validation loss are not worth a checkpoint."""
+        bad = [name for name, value in checked.items() if name.endswith("loss") and not math.isfinite(value)]
+        if bad:
+            raise NonFiniteLoss(
+                f"the validation loss is not finite after epoch {self.position.total_epochs + 1} ({', '.join(bad)})",
+                where=str(self._folder.path),
+                hint="lower lr; the last good checkpoint is kept",
+            )
 
     def _finish_epoch(self, optimizer: Any, found: dict[str, float], seconds: float) -> None:
         position = self.position
@@ -195,11 +224,12 @@ class Trainer:
         position.batch, position.sums, position.counts = 0, {}, {}
         loss = found.get("val.loss")
         least = self._training.early_stopping.min_delta if self._training.early_stopping else 0.0
-        if loss is None or loss < position.best - least or not self._folder.best.exists():
-            position.best, position.stale = (float("inf") if loss is None else loss), 0
+        if loss is None or loss < position.best:
             save_weights(self._folder.best, self._network.state_dict())
-        else:
-            position.stale += 1
+        if loss is not None:
+            position.best = min(position.best, loss)
+            fell = loss < position.mark - least
+            position.mark, position.stale = (loss, 0) if fell else (position.mark, position.stale + 1)
         save_weights(self._folder.last, self._network.state_dict())
         self._folder.write_metrics(position.history)
         self._save(optimizer)
@@ -216,50 +246,3 @@ class Trainer:
     def _is_stale(self) -> bool:
         stopping = self._training.early_stopping
         return stopping is not None and self._val is not None and self.position.stale >= stopping.patience
-
-    def _optimise(self, stage: Stage) -> tuple[Any, Any]:
-        groups = parameter_groups(self._network, stage, self._groups)
-        for group in groups:
-            _log.debug("%s: lr %.3g, %d tensors", group["name"], group["lr"], len(group["params"]))  # type: ignore[arg-type]
-        try:
-            optimizer = create_optimizer_v2(groups, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay)
-            schedule = None
-            if stage.schedule != "constant":
-                schedule, _ = create_scheduler_v2(
-                    optimizer,
-                    sched=stage.schedule,
-                    num_epochs=stage.epochs,
-                    warmup_epochs=stage.warmup_epochs,
-                    warmup_lr=0.0,
-                    step_on_epochs=False,
-                    updates_per_epoch=len(self._order),
-                )
-        except (AssertionError, KeyError, ValueError, RuntimeError) as error:
-            raise ConfigError(
-                f"training.stages: timm cannot make {stage.optimizer} with {stage.schedule}: {error}"
-            ) from error
-        return self._fabric.setup_optimizers(optimizer), schedule
-
-    def _loader(self, examples: Examples, order: BatchOrder) -> DataLoader[Any]:
-        workers = self._training.workers
-        return DataLoader(
-            examples,
-            batch_sampler=order,
-            num_workers=workers,
-            collate_fn=collate,
-            persistent_workers=workers > 0,
-            pin_memory=self._fabric.device.type == "cuda",
-            worker_init_fn=_quiet_worker,
-        )
-
-
-def _quiet_worker(worker: int) -> None:
-    """One thread a worker, and signals left to the parent."""
-    import signal
-
-    import cv2
-
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -22,7 +22,8 @@ from dermtl.training.augmentation import Augmentation
 from dermtl.training.dataset import Examples
 from dermtl.training.interruption import Interrupted
 from dermtl.training.loop import Trainer
-from dermtl.training.provenance import as_run, first_facts, to_yaml
+from dermtl.training.optimiser import build_optimiser
+from dermtl.training.provenance import as_run, data_digest, first_facts, to_yaml
 from dermtl.training.stages import backbone_groups, select
 
 _log = logging.getLogger(__name__)
@@ -62,8 +63,9 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
     """
     experiment, source = load_experiment(path, overrides)
     folder = RunFolder(run or Path("runs") / experiment.name)
+    begun = resume and folder.config.exists()  # killed before its first state: that run begins again
     resume = resume and folder.state.exists()
-    if not resume and folder.path.exists() and any(folder.path.iterdir()):
+    if not resume and not begun and folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
         raise ConfigError("exists already", where=str(folder.path), hint="give another --run, or go on with --resume")
     prepared = prepare(experiment, source, folder.splits if resume else None)
     stored = as_run(experiment, prepared.plans)
@@ -71,6 +73,8 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
         _refuse_changes(folder, stored)
     kinds = {name: plan.target for name, plan in prepared.plans.items()}
     preflight(prepared.records, kinds)
+    if resume:
+        _refuse_other_data(folder, prepared.records)
     training, size = experiment.training, experiment.backbone.image_size
     augmentation = Augmentation(training.augmentation, where=source.where(("training", "augmentation")))
     examples = Examples(prepared.side("train"), kinds, size, augmentation=augmentation, seed=training.seed)
@@ -78,7 +82,7 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
         raise ManifestError("the split leaves no record to train on", hint="raise data.split.train")
     for index in range(min(_TRIED, len(examples))):
         examples[0, index]
-    network = _network(prepared, source, pretrained=not resume)
+    network = _network(prepared, source, len(examples), pretrained=not resume)
     if not resume:
         folder.path.mkdir(parents=True, exist_ok=True)
         write_atomic(folder.config, to_yaml(stored))
@@ -116,8 +120,8 @@ def prepare(experiment: Experiment, source: Source, splits: Path | None = None) 
     return Prepared(experiment, {name: plan.fitted(training) for name, plan in plans.items()}, records)
 
 
-def _network(prepared: Prepared, source: Source, *, pretrained: bool) -> Network:
-    """The network, seeded, after every stage was checked against its groups."""
+def _network(prepared: Prepared, source: Source, num: int, *, pretrained: bool) -> Network:
+    """The network, seeded, after every stage was tried out on it; ``num`` records are trained on."""
     import torch
 
     torch.manual_seed(prepared.experiment.training.seed)
@@ -126,13 +130,18 @@ def _network(prepared: Prepared, source: Source, *, pretrained: bool) -> Network
     except ConfigError as error:
         key = error.message.partition(":")[0].split(".")
         raise ConfigError(error.message, where=source.where(key), hint=error.hint) from error
-    groups = backbone_groups(network)
-    for index, stage in enumerate(prepared.experiment.training.stages):
+    training, groups = prepared.experiment.training, backbone_groups(network)
+    for index, stage in enumerate(training.stages):
         try:
             select(stage, groups)
         except ConfigError as error:
             where = source.where(("training", "stages", index, "train"))
             raise ConfigError(f"training.stages.{index}.{error.message}", where=where) from error
+        try:
+            build_optimiser(network, stage, groups, -(-num // training.batch_size))
+        except ConfigError as error:
+            where = source.where(("training", "stages", index))
+            raise ConfigError(f"training.stages.{index}: {error.message}", where=where, hint=error.hint) from error
     return network
 
 
@@ -149,6 +158,13 @@ def _refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
     if changed:
         lines = ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changed)
         raise ConfigError(f"the experiment changed since this run began: {lines}", where=str(folder.path))
+
+
+def _refuse_other_data(folder: RunFolder, records: Sequence[Record]) -> None:
+    """A run goes on with the data it began with."""
+    if folder.facts.get("data", {}).get("digest") != data_digest(records):
+        hint = "put the old table and pictures back, or begin another --run"
+        raise ManifestError("the data changed since this run began", where=str(folder.path), hint=hint)
 
 
 def _flat(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -23,7 +23,7 @@ def validate(
     """Loss, terms and metrics.
 
     Returns:
-        ``loss``; ``<head>.loss`` and ``<head>.loss.<term>``; ``<head>.<metric>``.
+        ``loss``, where any record has a target; ``<head>.loss`` and ``<head>.loss.<term>``; ``<head>.<metric>``.
     """
     kinds = {name: kind for plan in plans.values() for name, kind in plan.outputs.items()}
     scores, means = Scores(plans), Means()
@@ -44,7 +44,9 @@ def validate(
             for index, predicted, annotations in zip(batch.indices, values, batch.annotations, strict=True):
                 scores.add(index, predicted, annotations)
     found = means.values()
-    found["loss"] = sum(found[f"{name}.loss"] for name in plans if f"{name}.loss" in found)
+    losses = [found[f"{name}.loss"] for name in plans if f"{name}.loss" in found]
+    if losses:
+        found["loss"] = sum(losses)
     for name in plans:
         found.update({f"{name}.{metric}": float(value) for metric, value in scores.summary(name).items()})
     return found

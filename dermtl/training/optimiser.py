@@ -1,0 +1,52 @@
+"""timm's optimisers and schedules on the groups of one stage. Knows no loop and no device."""
+
+import logging
+from typing import Any
+
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+
+from dermtl.config.experiment import Stage
+from dermtl.errors import ConfigError
+from dermtl.model.network import Network
+from dermtl.training.stages import Group, parameter_groups
+
+_log = logging.getLogger(__name__)
+
+
+def build_optimiser(network: Network, stage: Stage, groups: list[Group], updates_per_epoch: int) -> tuple[Any, Any]:
+    """The optimiser of a stage, and its schedule.
+
+    Args:
+        network: Whose heads and backbone groups learn.
+        stage: What trains, how fast.
+        groups: The backbone's, from input to output.
+        updates_per_epoch: Batches of an epoch; the schedule moves after each.
+
+    Returns:
+        A torch optimiser, and a timm schedule that is moved with ``step_update``, or None for ``none``.
+
+    Raises:
+        ConfigError: timm does not know the names, or they do not go with the stage.
+    """
+    rated = parameter_groups(network, stage, groups)
+    for group in rated:
+        _log.debug("%s: lr %.3g, %d tensors", group["name"], group["lr"], len(group["params"]))  # type: ignore[arg-type]
+    # A step that changes nothing is a constant rate which still warms up, on every version of timm.
+    shape = {"sched": "step", "decay_rate": 1.0} if stage.schedule == "constant" else {"sched": stage.schedule}
+    try:
+        optimiser = create_optimizer_v2(rated, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay)
+        schedule, _ = create_scheduler_v2(
+            optimiser,
+            **shape,
+            num_epochs=stage.epochs,
+            warmup_epochs=stage.warmup_epochs,
+            warmup_lr=0.0,
+            step_on_epochs=False,
+            updates_per_epoch=updates_per_epoch,
+        )
+    except (AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}") from error
+    if schedule is None and stage.schedule != "none":
+        raise ConfigError(f"timm knows no schedule {stage.schedule!r}", hint="for example cosine, step, constant")
+    return optimiser, schedule

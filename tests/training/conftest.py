@@ -1,0 +1,76 @@
+"""A tiny experiment on drawn pictures: two heads on a backbone of a few hundred kilobytes."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dermtl.config.experiment import Data
+from dermtl.config.load import load_experiment
+from dermtl.data.manifest import read_manifest
+from dermtl.kinds import Record
+from dermtl.model.network import Network, build_network
+from dermtl.model.run import RunFolder
+from dermtl.plugins.plan import HeadPlan
+from dermtl.training.train import prepare, train
+
+EXPERIMENT = """\
+name: tiny
+data: {{root: {root}}}
+backbone: {{name: test_resnet, pretrained: false, image_size: 48}}
+heads:
+  diagnosis: {{type: classification, classes: [{classes}]}}
+  extent: {{type: circle}}
+training:
+  stages: [{{train: all, epochs: 3, lr: 2e-3}}]
+  batch_size: 4
+  workers: 0
+  accelerator: cpu
+  augmentation: light
+  early_stopping: null
+"""
+
+Train = Callable[..., RunFolder]
+
+
+@pytest.fixture(scope="session")
+def drawn_records(drawn: Path) -> list[Record]:
+    return read_manifest(Data(root=drawn))
+
+
+@pytest.fixture(scope="session")
+def tiny_experiment(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with (drawn / "manifest.csv").open(newline="") as file:
+        classes = sorted({row["label"] for row in csv.DictReader(file)})
+    path = tmp_path_factory.mktemp("experiment") / "tiny.yaml"
+    path.write_text(EXPERIMENT.format(root=drawn, classes=", ".join(classes)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def train_tiny(tiny_experiment: Path) -> Train:
+    """Train the tiny experiment with overrides."""
+
+    def run(folder: Path, *overrides: str, resume: bool = False) -> RunFolder:
+        return train(tiny_experiment, overrides, run=folder, resume=resume)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(train_tiny: Train, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run of three epochs; not to be written to."""
+    return train_tiny(tmp_path_factory.mktemp("runs") / "finished")
+
+
+@pytest.fixture(scope="session")
+def plan_tiny(tiny_experiment: Path) -> Callable[..., tuple[dict[str, HeadPlan], Network]]:
+    """Plans and a fresh network of the tiny experiment with overrides."""
+
+    def build(overrides: Sequence[str] = ()) -> tuple[dict[str, HeadPlan], Network]:
+        experiment, source = load_experiment(tiny_experiment, overrides)
+        plans = dict(prepare(experiment, source).plans)
+        return plans, build_network(experiment.backbone, plans)
+
+    return build
