@@ -7,6 +7,15 @@ import torch
 from dermtl.api import Features
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tensors this small are slower on many threads, above all where the cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class _Graph(torch.nn.Module):
     def __init__(self, head):
         super().__init__()
