@@ -51,6 +51,8 @@ class Data(Section):
         description="Columns whose equal values stay on one side; default: patient_id, lesion_id, group if present.",
     )
     split: Split = Split()
+    copies: bool = Field(True, description="Find copies of one picture, however turned, and keep them on one side.")
+    allow_leakage: bool = Field(False, description="Train although a group or copies cross the split; recorded.")
 
 
 class Backbone(Section):

@@ -40,11 +40,11 @@ def _faults(records: Sequence[Record], kinds: Mapping[str, Kind]) -> Iterator[Da
             for kind in kinds.values():
                 kind.read(record)
         except DataError as fault:
-            yield _located(fault, record)
+            yield located(fault, record)
 
 
-def _located(fault: DataError, record: Record) -> DataError:
-    """The fault with its row: a picture's fault knows its file only."""
+def located(fault: DataError, record: Record) -> DataError:
+    """The fault with its row, where it knows only its file."""
     if record.where in fault.where:
         return fault
     where = f"{record.where}: {fault.where}" if fault.where else record.where

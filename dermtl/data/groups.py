@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dermtl.errors import ManifestError
 from dermtl.kinds.record import Record
@@ -45,6 +45,20 @@ def group_records(records: Sequence[Record], columns: Sequence[str] | None = Non
     ]
     _warn_chained(groups)
     return groups
+
+
+def merge_groups(groups: Sequence[str], links: Iterable[tuple[int, int]]) -> list[str]:
+    """Groups joined wherever two records are linked; a joined group has the first of its names.
+
+    Args:
+        groups: One name a record.
+        links: Pairs of positions.
+    """
+    parent = {group: group for group in groups}
+    for one, other in links:
+        first, second = sorted((_root(parent, groups[one]), _root(parent, groups[other])))
+        parent[second] = first
+    return [_root(parent, group) for group in groups]
 
 
 def _present(record: Record, columns: Sequence[str] | None) -> list[str]:

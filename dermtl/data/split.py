@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dermtl.config.experiment import Data
-from dermtl.data.groups import group_records
+from dermtl.data.copies import Copy
+from dermtl.data.groups import group_records, merge_groups
 from dermtl.data.manifest import SPLITS
 from dermtl.data.table import read_table, write_table
 from dermtl.errors import LeakageError, ManifestError
@@ -23,19 +24,23 @@ BALANCE = ("split", "class", "images", "groups")
 _ALL = None  # the stratum that every record is in
 
 
-def split_records(records: Sequence[Record], data: Data, stratify: str | None = None) -> list[Record]:
+def split_records(
+    records: Sequence[Record], data: Data, stratify: str | None = None, *, copies: Sequence[Copy] = ()
+) -> list[Record]:
     """The records with group and split filled, in their order.
 
     Args:
         records: All records of one manifest.
         data: Where ``split.column`` is set, it says who is where; else the fractions do.
         stratify: Column whose values every split should hold in equal shares; ``data.split.stratify`` comes first.
+        copies: Pictures that must stay together; those to be reviewed do not count.
 
     Raises:
-        LeakageError: The column puts one group on two sides.
+        LeakageError: The column puts one group, or copies, on two sides; unless ``data.allow_leakage``.
         ManifestError: A column does not exist or holds another value, or there are too few groups.
     """
-    groups = group_records(records, data.group)
+    sure = [copy for copy in copies if copy.is_sure]
+    groups = merge_groups(group_records(records, data.group), ((copy.one, copy.other) for copy in sure))
     if data.split.column is not None:
         splits = [_named(record, data.split.column) for record in records]
     else:
@@ -48,8 +53,43 @@ def split_records(records: Sequence[Record], data: Data, stratify: str | None = 
     placed = [
         replace(record, group=group, split=split) for record, group, split in zip(records, groups, splits, strict=True)
     ]
-    refuse_leaks(placed)
+    if not data.allow_leakage:
+        refuse_copies(placed, sure)
+        refuse_leaks(placed)
     return placed
+
+
+def fold_records(
+    records: Sequence[Record], data: Data, num: int, stratify: str | None = None, *, copies: Sequence[Copy] = ()
+) -> list[Record]:
+    """The records with group filled, and as split the number of their fold, ``0`` to ``num - 1``.
+
+    Raises:
+        ManifestError: A column does not exist, or there are fewer groups than folds.
+    """
+    links = ((copy.one, copy.other) for copy in copies if copy.is_sure)
+    groups = merge_groups(group_records(records, data.group), links)
+    shares = {str(fold): 1 / num for fold in range(num)}
+    dealt = deal(groups, _strata(records, data.split.stratify or stratify), shares, seed=data.split.seed)
+    return [replace(record, group=group, split=dealt[group]) for record, group in zip(records, groups, strict=True)]
+
+
+def refuse_copies(records: Sequence[Record], copies: Sequence[Copy]) -> None:
+    """Check that no copies stand in two splits.
+
+    Raises:
+        LeakageError: Naming the first pair, and how many more there are.
+    """
+    crossing = [copy for copy in copies if records[copy.one].split != records[copy.other].split]
+    if crossing:
+        one, other = records[crossing[0].one], records[crossing[0].other]
+        more = f"; and {len(crossing) - 1} more pairs" if len(crossing) > 1 else ""
+        raise LeakageError(
+            f"{one.image} ({one.split}) and {other.image} ({other.split}) show the same picture "
+            f"({crossing[0].reason}, likeness {crossing[0].likeness:.2f}){more}",
+            where=other.where,
+            hint="put them on one side, or set data.allow_leakage: true, which the run records",
+        )
 
 
 def deal(groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, str]:
@@ -140,7 +180,14 @@ def write_splits(folder: Path, records: Sequence[Record], stratify: str | None =
     write_table(folder / "balance.csv", BALANCE, balance(records, stratify))
 
 
-def read_splits(path: Path, records: Sequence[Record]) -> list[Record]:
+def write_folds(folder: Path, records: Sequence[Record], stratify: str | None = None) -> None:
+    """Write ``splits.csv`` (image, group, fold) and ``balance.csv`` into a folder."""
+    rows = ((record.image, record.group, record.split) for record in records)
+    write_table(folder / "splits.csv", ("image", "group", "fold"), rows)
+    write_table(folder / "balance.csv", BALANCE, balance(records, stratify))
+
+
+def read_splits(path: Path, records: Sequence[Record], *, allow_leakage: bool = False) -> list[Record]:
     """The records with group and split as a stored ``splits.csv`` says.
 
     Raises:
@@ -164,7 +211,8 @@ def read_splits(path: Path, records: Sequence[Record]) -> list[Record]:
         extra = min(stored.keys() - {record.image for record in records})
         raise ManifestError(f"{extra!r} is not in the manifest", where=str(path), hint=hint)
     placed = [replace(record, group=stored[record.image][0], split=stored[record.image][1]) for record in records]
-    refuse_leaks(placed)
+    if not allow_leakage:
+        refuse_leaks(placed)
     return placed
 
 

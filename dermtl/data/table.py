@@ -122,15 +122,17 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_guard(cell) for cell in row] for row in rows)
+    writer.writerows([guard(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     write_atomic(path, text.getvalue())
 
 
-def _guard(cell: object) -> object:
-    if not isinstance(cell, str) or not _FORMULA.match(cell):
-        return cell
+def guard(text: str) -> str:
+    """Text that no spreadsheet runs as a formula; numbers stay as they are, carriage returns become line feeds."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # Python's csv leaves a lone carriage return unquoted
+    if not _FORMULA.match(text):
+        return text
     try:
-        float(cell)
+        float(text)
     except ValueError:
-        return f"'{cell}"
-    return cell
+        return f"'{text}"
+    return text

@@ -72,8 +72,8 @@ def exported_subject(path: Path, manifest: Path | None = None) -> Subject:
         records = read_other(manifest, Data(**columns))
     elif (run / "config.yaml").is_file():
         source = read_source(run / "config.yaml")
-        experiment = validate(Experiment, source.data, source)
-        records = read_splits(run / "splits.csv", read_manifest(experiment.data))
+        data = validate(Experiment, source.data, source).data
+        records = read_splits(run / "splits.csv", read_manifest(data), allow_leakage=data.allow_leakage)
     else:
         raise InputError(
             "lies in no run, so there is nothing to evaluate it on", where=str(path), hint="give --manifest"

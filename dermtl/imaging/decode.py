@@ -5,37 +5,60 @@ The header is read first and the number of pixels is capped before anything is d
 unlisted formats are refused with an :class:`~dermtl.errors.ImageReadError`.
 """
 
-import io
-import struct
-import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from dermtl.errors import ImageReadError
 from dermtl.imaging.affine import Array
-
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
-MAX_PIXELS = 100_000_000
-_TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
-_ORIENTATION = 0x0112
-_FAULTS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    MemoryError,
+from dermtl.imaging.dicom import is_dicom, read_dicom, read_dicom_header
+from dermtl.imaging.header import (
+    FAULTS,
+    FORMATS,
+    MAX_PIXELS,
+    MAX_SIDE_PX,
+    SUFFIXES,
+    Header,
+    Source,
+    open_picture,
+    place,
 )
 
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "MAX_SIDE_PX",
+    "SUFFIXES",
+    "Reduced",
+    "read_header",
+    "read_image",
+    "read_image_for",
+    "read_mask",
+    "read_size",
+]
+_SPARE = 2  # a reduced picture keeps this many pixels a pixel of the target, so that the letterbox still smooths
 
-def read_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Array:
+
+@dataclass(frozen=True)
+class Reduced:
+    """A picture decoded at a part of its size.
+
+    Attributes:
+        pixels: uint8 [ceil(H / scale), ceil(W / scale), 3], RGB, upright; pixel (i, j) covers the source's square from
+            (i * scale, j * scale) on, and the last row and column may reach beyond the picture.
+        size_hw: Height and width H, W of the upright source in pixels.
+        scale: 1, 2, 4 or 8 source pixels a pixel.
+    """
+
+    pixels: Array
+    size_hw: tuple[int, int]
+    scale: int
+
+
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
     """Decode a picture.
 
     Args:
@@ -47,16 +70,41 @@ def read_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> A
 
     Raises:
         ImageReadError: The file is missing, damaged, too large or of a refused format.
+        MissingExtra: It is a DICOM file, and pydicom is not installed.
     """
-    where = _where(source)
-    try:
-        with _open(source, max_pixels) as image:
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except _FAULTS as error:
-        raise ImageReadError(f"is damaged or truncated: {error}", where=where, hint="replace the file") from error
+    if is_dicom(source):
+        return read_dicom(source, place(source), max_pixels)
+    with _decoding(source, max_pixels) as (image, _):
+        return _to_rgb(ImageOps.exif_transpose(image))
 
 
-def read_mask(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Array:
+def read_image_for(source: Source, size: int, *, max_pixels: int = MAX_PIXELS) -> Reduced:
+    """Decode a picture that will be made as small as ``size``; a large JPEG only in as many pixels as that needs.
+
+    A JPEG's blocks can be decoded at a half, a quarter or an eighth of their size, for a part of the time. The longer
+    side stays at least twice ``size``; pictures below that, and other formats, come whole.
+
+    Args:
+        source: A path, or the bytes of a file.
+        size: Longer side in pixels that the picture will be resized to.
+        max_pixels: Refuse more pixels than this, counted before the reduction.
+
+    Raises:
+        ImageReadError: As :func:`read_image`.
+        MissingExtra: As :func:`read_image`.
+    """
+    if is_dicom(source):
+        pixels = read_dicom(source, place(source), max_pixels)
+        return Reduced(pixels, (pixels.shape[0], pixels.shape[1]), 1)
+    with _decoding(source, max_pixels) as (image, header):
+        scale = _reduction(header, size)
+        if scale > 1:
+            width, height = image.size
+            image.draft(None, (width // scale, height // scale))
+        return Reduced(_to_rgb(ImageOps.exif_transpose(image)), header.size_hw, scale)
+
+
+def read_mask(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
     """Decode a label picture: one channel, values untouched, EXIF applied.
 
     Returns:
@@ -65,13 +113,10 @@ def read_mask(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Ar
     Raises:
         ImageReadError: As :func:`read_image`, or the channels differ.
     """
-    where = _where(source)
-    try:
-        with _open(source, max_pixels) as image:
-            upright = ImageOps.exif_transpose(image)
-            values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
-    except _FAULTS as error:
-        raise ImageReadError(f"is damaged or truncated: {error}", where=where, hint="replace the file") from error
+    where = place(source)
+    with _decoding(source, max_pixels) as (image, _):
+        upright = ImageOps.exif_transpose(image)
+        values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
     if values.ndim == 3:
         colours = values[..., :3] if values.shape[2] >= 3 else values[..., :1]
         if not (colours == colours[..., :1]).all():
@@ -82,54 +127,57 @@ def read_mask(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Ar
     return values.astype(np.uint8)
 
 
-def read_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def read_size(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Height and width in pixels after EXIF rotation, from the header alone.
 
     Raises:
         ImageReadError: As :func:`read_image`, as far as the header shows.
+        MissingExtra: As :func:`read_image`.
     """
-    with _open(source, max_pixels) as image:
-        width, height = image.size
+    header = read_header(source)
+    header.refuse(max_pixels, place(source))
+    return header.size_hw
+
+
+def read_header(source: Source) -> Header:
+    """What the header says, even of a picture that will be refused.
+
+    Raises:
+        ImageReadError: The file is missing, unreadable or of a refused format.
+        MissingExtra: As :func:`read_image`.
+    """
+    where = place(source)
+    if is_dicom(source):
+        return read_dicom_header(source, where)
+    image, header = open_picture(source, where)
+    image.close()
+    return header
+
+
+@contextmanager
+def _decoding(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, Header]]:
+    """An opened picture that is small enough; what its decoder raises becomes an ImageReadError."""
+    where = place(source)
+    image, header = open_picture(source, where)
+    with image:
+        header.refuse(max_pixels, where)
         try:
-            # Pillow's TIFF reader turns by itself and states the upright size.
-            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _TRANSPOSED
-        except _FAULTS:
-            turned = False
-    return (width, height) if turned else (height, width)
+            yield image, header
+        except FAULTS as error:
+            raise ImageReadError(f"is damaged or truncated: {error}", where=where, hint="replace the file") from error
 
 
-def _where(source: Path | str | bytes) -> str:
-    return "image" if isinstance(source, bytes) else str(source)
-
-
-def _open(source: Path | str | bytes, max_pixels: int) -> Image.Image:
-    where = _where(source)
-    try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
-    except FileNotFoundError:
-        raise ImageReadError("no such file", where=where, hint="check the manifest's paths and data.root") from None
-    except UnidentifiedImageError as error:
-        raise ImageReadError(f"is not one of {', '.join(FORMATS)}, or is damaged", where=where) from error
-    except (*_FAULTS, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageReadError(f"cannot be opened: {error}", where=where) from error
-    try:
-        _refuse(image, max_pixels, where)
-    except ImageReadError:
-        image.close()
-        raise
-    return image
-
-
-def _refuse(image: Image.Image, max_pixels: int, where: str) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageReadError(f"{width}x{height} pixels are more than the cap of {max_pixels}", where=where)
-    try:
-        frames = getattr(image, "n_frames", 1)
-    except _FAULTS as error:
-        raise ImageReadError(f"cannot be opened: {error}", where=where) from error
-    if frames > 1:
-        raise ImageReadError(f"holds {frames} frames, expected one picture", where=where)
+def _reduction(header: Header, size: int) -> int:
+    """The largest scale that keeps enough pixels."""
+    height, width = header.stored_hw
+    if header.form != "JPEG" or min(height, width) < 8:
+        return 1
+    for scale in (8, 4, 2):
+        # Turning would bring a last row or column that reaches beyond the picture to its front.
+        exact = header.orientation == 1 or height % scale == width % scale == 0
+        if exact and max(height, width) >= _SPARE * size * scale:
+            return scale
+    return 1
 
 
 def _to_rgb(image: Image.Image) -> Array:

@@ -21,9 +21,9 @@ def kind_from_metadata(metadata: Mapping[str, Any]) -> Kind:
         BundleError: The kind is unknown to this version, or its values do not fit.
     """
     name = metadata.get("kind")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise BundleError(f"unknown kind {name!r}; known: {', '.join(KINDS)}", hint="upgrade dermtl to read this model")
     try:
-        return KINDS[str(name)].from_metadata(metadata)
+        return KINDS[name].from_metadata(metadata)
     except (TypeError, ValueError) as error:
         raise BundleError(f"the metadata of kind {name!r} do not fit: {error}") from error

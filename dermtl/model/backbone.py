@@ -91,8 +91,9 @@ def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
         if pretrained.suffix != ".safetensors":
             raise ConfigError(f"backbone.pretrained: expected a .safetensors file, got {pretrained.name}")
         options["pretrained_cfg_overlay"] = {"file": str(pretrained)}
+    random_state = torch.get_rng_state()
     try:
-        return timm.create_model(config.name, pretrained=bool(pretrained), **options)
+        model = timm.create_model(config.name, pretrained=bool(pretrained), **options)
     except TypeError as error:
         raise ConfigError(f"backbone.options: {config.name} does not take them: {error}") from error
     except Exception as error:
@@ -104,3 +105,27 @@ def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
             + str(error).split("\n")[0],
             hint="give the path of a safetensors file of this model, or pretrained: false",
         ) from error
+    if isinstance(pretrained, Path):
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(random_state)
+            blank = timm.create_model(config.name, pretrained=False, **options)
+        _refuse_unloaded(model, blank, config.name, pretrained)
+    return model
+
+
+def _refuse_unloaded(model: nn.Module, blank: nn.Module, name: str, path: Path) -> None:
+    """Without a classifier timm takes any file, and leaves random what the file does not hold.
+
+    Args:
+        model: After loading.
+        blank: The same model from the same random state, without loading.
+        name: Of the model, for the message.
+        path: The file, for the message.
+    """
+    first = dict(blank.named_parameters())
+    missed = [key for key, value in model.named_parameters() if value.ndim >= 2 and torch.equal(value, first[key])]
+    if missed:
+        raise ConfigError(
+            f"backbone.pretrained: {path.name} lacks {len(missed)} tensors of {name}, such as {missed[0]}",
+            hint="give a safetensors file of this very model, or pretrained: false",
+        )

@@ -29,7 +29,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         state = safetensors.torch.load(path.read_bytes())
         network.load_state_dict(state)
     except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"cannot load these weights: {str(error).splitlines()[0]}", where=str(path)) from error
+        raise CheckpointError(f"cannot load these weights: {_line(error)}", where=str(path)) from error
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -48,7 +48,12 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"cannot resume from this file: {str(error).splitlines()[0]}", where=str(path)) from error
+        raise CheckpointError(f"cannot resume from this file: {_line(error)}", where=str(path)) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"cannot resume from this file: it holds a {type(state).__name__}", where=str(path))
     return state
+
+
+def _line(error: Exception) -> str:
+    """The first line of what a library says; some say nothing."""
+    return (str(error) or type(error).__name__).splitlines()[0]

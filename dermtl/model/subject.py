@@ -21,7 +21,7 @@ def run_subject(path: Path, manifest: Path | None = None) -> Subject:
     if manifest is not None:
         records = read_other(manifest, data)
     else:
-        records = read_splits(run.folder.splits, read_manifest(data))
+        records = read_splits(run.folder.splits, read_manifest(data), allow_leakage=data.allow_leakage)
     predictor = NetworkPredictor(run.network, run.kinds, run.experiment.backbone.image_size)
     history = path / "metrics.csv"
     return Subject(predictor, run.plans, records, path / "evaluation", history, run.folder.facts)

@@ -21,7 +21,7 @@ from dermtl.errors import BundleError
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Circle, Kind, Mask, Number
-from dermtl.runtime.bundle import INPUT
+from dermtl.runtime.bundle import INPUT, fits
 from dermtl.runtime.predictor import Model
 
 _ROTATED = 6  # EXIF: the first row is the right side
@@ -136,8 +136,10 @@ def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -
     """
     names = list(model.kinds)
     for sample, answer in golden:
-        if set(answer) != set(names):
-            raise BundleError(f"sample {sample.name} answers {', '.join(answer)}; the model gives {', '.join(names)}")
+        if set(answer) != set(names) or not all(fits(model.kinds[name], answer[name].shape) for name in names):
+            given = ", ".join(f"{name} {list(value.shape)}" for name, value in answer.items())
+            wanted = ", ".join(f"{name} {list(kind.shape)}" for name, kind in model.kinds.items())
+            raise BundleError(f"the golden samples are another model's: {sample.name} has {given}, expected {wanted}")
     images = [sample.pixels for sample, _ in golden]
     raw = [dict(zip(names, model.session.run(names, {INPUT: image[None]}), strict=True)) for image in images]
     ways: dict[str, list[Mapping[str, Array]]] = {

@@ -6,12 +6,12 @@ cut the last one: it then lacks its line end. Knows nothing of models; the colum
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from dermtl.data.table import guard
 from dermtl.errors import DataError, InputError
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import blank
@@ -19,7 +19,6 @@ from dermtl.runtime.folder import Row
 
 FORMATS = (".jsonl", ".csv")
 COLUMNS = ("image", "width", "height", "error")
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")  # a spreadsheet would run such text
 
 Write = Callable[[Row], None]
 
@@ -87,6 +86,5 @@ def csv_writer(file: IO[str], kinds: Mapping[str, Kind]) -> Write:
 
 
 def _text(cell: str) -> str:
-    """Text that no spreadsheet runs, on one line: Python's csv leaves a lone carriage return unquoted."""
-    guarded = f"'{cell}" if _FORMULA.match(cell) else cell
-    return guarded.replace("\r", "\\r").replace("\n", "\\n")
+    """Text that no spreadsheet runs, on one line."""
+    return guard(cell.replace("\r", "\\r").replace("\n", "\\n"))

@@ -15,15 +15,12 @@ import numpy as np
 
 from dermtl.errors import BundleError, InputError
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image
+from dermtl.imaging.decode import MAX_SIDE_PX, read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.session import faults, open_session
-
-# The letterbox pads to a square: a strip of 100000x10 pixels passes every cap on pixels and pads to 30 GB.
-MAX_SIDE_PX = 20_000
 
 Source = Path | str | bytes | Array
 

@@ -93,16 +93,21 @@ class Augmentation:
         return moved, _view(result["masks"][0], letterbox) if spatial else letterbox
 
 
-def _build(step: Mapping[str, Any], where: str) -> Any:
-    if len(step) != 1:
-        raise ConfigError(f"training.augmentation: expected one name a step, got {list(step)}", where=where)
+def _build(step: Any, where: str) -> Any:
+    if not isinstance(step, Mapping) or len(step) != 1:
+        got = list(step) if isinstance(step, Mapping) else step
+        raise ConfigError(f"training.augmentation: expected one name a step, got {got!r}", where=where)
     ((name, arguments),) = step.items()
     kind: Callable[..., Any] | None = getattr(albumentations, name, None)
     if not (isinstance(kind, type) and issubclass(kind, albumentations.BasicTransform | albumentations.BaseCompose)):
         raise ConfigError(f"training.augmentation: albumentations has no {name!r}", where=where)
+    if not isinstance(arguments, Mapping | None):
+        raise ConfigError(f"training.augmentation: {name}: expected arguments, got {arguments!r}", where=where)
     arguments = dict(arguments or {})
-    if "transforms" in arguments:
+    if isinstance(arguments.get("transforms"), list):
         arguments["transforms"] = [_build(inner, where) for inner in arguments["transforms"]]
+    if issubclass(kind, albumentations.BasicTransform):
+        arguments["strict"] = True  # an unknown argument would otherwise be a mere warning
     try:
         return kind(**{key: tuple(value) if isinstance(value, list) and key != "transforms" else value
                        for key, value in arguments.items()})  # fmt: skip

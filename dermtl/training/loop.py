@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 
 from dermtl.config.experiment import Training
-from dermtl.errors import CheckpointError, NonFiniteLoss
+from dermtl.errors import CheckpointError, ConfigError, NonFiniteLoss
 from dermtl.model.checkpoint import load_state, load_weights, save_state, save_weights
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
@@ -84,7 +84,12 @@ class Trainer:
         self._network = network
         self._plans = plans
         self._folder = folder
-        self._fabric = Fabric(accelerator=training.accelerator, devices=1, precision=training.precision)
+        try:
+            self._fabric = Fabric(accelerator=training.accelerator, devices=1, precision=training.precision)
+        except (RuntimeError, ValueError) as error:  # a name it does not know, or a device that is not there
+            chosen = f"{training.accelerator!r} with precision {training.precision!r}"
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"training.accelerator: {chosen} cannot be used: {reason}") from error
         self._module = self._fabric.setup_module(network)
         self._objective = Objective(network, {name: plan.loss_weight for name, plan in plans.items()})
         self._groups = backbone_groups(network)
@@ -169,7 +174,7 @@ class Trainer:
 
     def _step(self, batch: Batch, optimizer: Any, means: Means) -> None:
         device = self._fabric.device
-        raw = self._module(batch.images.to(device, non_blocking=True))
+        raw = self._module(batch.images.to(device))
         targets = {name: (rows.to(device), target.to(device)) for name, (rows, target) in batch.targets.items()}
         loss, terms = self._objective(raw, targets)
         if loss is None:

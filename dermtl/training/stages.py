@@ -4,6 +4,8 @@ Groups are timm's own (``group_matcher``), coarse, in the order of depth. Rates 
 here, because timm only notes a scale that torch's own schedules ignore.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -36,7 +38,8 @@ def backbone_groups(network: Network) -> list[Group]:
     model = network.backbone.model
     parameters = dict(model.named_parameters())
     ids: dict[int, list[str]] = group_parameters(model, model.group_matcher(coarse=True))
-    found = [Group(_name(names), {name: parameters[name] for name in names}) for _, names in sorted(ids.items())]
+    members = [{name: parameters[name] for name in names} for _, names in sorted(ids.items())]
+    found = [Group(_name(own), own) for own in members]
     total = sum(parameter.numel() for parameter in parameters.values())
     while len(found) > 1 and sum(p.numel() for p in found[-1].parameters.values()) < _TINY * total:
         last = found.pop()
@@ -104,9 +107,12 @@ def parameter_groups(network: Network, stage: Stage, groups: list[Group]) -> lis
     return built
 
 
-def _name(names: list[str]) -> str:
-    """``layer3`` for layer3.0.conv1.weight and layer3.1.bn2.bias; parameters of other stems do not count."""
-    modules = [name.split(".")[:-1] or [name] for name in names]
-    siblings = [module for module in modules if module[0] == modules[0][0]]
-    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*siblings, strict=False))
+def _name(parameters: Mapping[str, nn.Parameter]) -> str:
+    """``layer3`` for layer3.0.conv1.weight and layer3.1.bn2.bias; of several stems the heaviest gives the name."""
+    stems: Counter[str] = Counter()
+    for name, parameter in parameters.items():
+        stems[name.partition(".")[0]] += parameter.numel()
+    heaviest = max(stems, key=stems.__getitem__)
+    modules = [name.split(".")[:-1] or [name] for name in parameters if name.partition(".")[0] == heaviest]
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*modules, strict=False))
     return ".".join(parts[0] for parts in shared)

@@ -1,6 +1,7 @@
 """From an experiment file to a finished run. Everything that can be wrong is found before anything is written."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from dermtl.config.load import load_experiment
 from dermtl.config.source import Source
 from dermtl.data.atomic import write_atomic
 from dermtl.data.check import preflight
+from dermtl.data.copies import Copy, find_copies, write_copies
 from dermtl.data.manifest import read_manifest
 from dermtl.data.split import read_splits, split_records, write_splits
 from dermtl.errors import ConfigError, DermtlError, ManifestError
@@ -37,10 +39,22 @@ class Prepared:
     experiment: Experiment
     plans: Mapping[str, HeadPlan]
     records: Sequence[Record]
+    copies: Sequence[Copy] = ()
 
     def side(self, name: str) -> list[Record]:
         """The records of one split."""
         return [record for record in self.records if record.split == name]
+
+    @property
+    def audit(self) -> dict[str, Any]:
+        """What was done against leaks."""
+        data, sure = self.experiment.data, sum(copy.is_sure for copy in self.copies)
+        return {
+            "copies_searched": data.copies,
+            "copies_joined": sure,
+            "pairs_to_review": len(self.copies) - sure,
+            "allowed": data.allow_leakage,
+        }
 
     @property
     def stratify(self) -> str | None:
@@ -83,14 +97,15 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
     for index in range(min(_TRIED, len(examples))):
         examples[0, index]
     network = _network(prepared, source, len(examples), pretrained=not resume)
+    trainer = Trainer(training, network, prepared.plans, examples, Examples(prepared.side("val"), kinds, size), folder)
     if not resume:
         folder.path.mkdir(parents=True, exist_ok=True)
         write_atomic(folder.config, to_yaml(stored))
         write_splits(folder.path, prepared.records, prepared.stratify)
-        folder.note(first_facts(experiment, prepared.plans, prepared.records, network.backbone.licence))
+        write_copies(folder.path, prepared.records, prepared.copies)
+        facts = first_facts(experiment, prepared.plans, prepared.records, network.backbone.licence)
+        folder.note(facts | {"leakage": prepared.audit})
     _log.info("run %s: %s", folder.path, ", ".join(f"{len(prepared.side(s))} {s}" for s in ("train", "val", "test")))
-    validation = Examples(prepared.side("val"), kinds, size)
-    trainer = Trainer(training, network, prepared.plans, examples, validation, folder)
     try:
         trainer.fit(resume=resume)
     except Interrupted:
@@ -99,8 +114,9 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
     except DermtlError:
         folder.note(folder.facts | {"state": "failed"})
         raise
-    epochs = trainer.position.total_epochs
-    folder.note(folder.facts | {"state": "finished", "epochs": epochs, "best_val_loss": trainer.position.best})
+    epochs, best = trainer.position.total_epochs, trainer.position.best
+    best_val_loss = best if math.isfinite(best) else None  # nothing to validate on
+    folder.note(folder.facts | {"state": "finished", "epochs": epochs, "best_val_loss": best_val_loss})
     return folder
 
 
@@ -112,12 +128,15 @@ def prepare(experiment: Experiment, source: Source, splits: Path | None = None) 
     """
     plans = plan_heads(experiment, source)
     records: Sequence[Record] = read_manifest(experiment.data)
+    copies: Sequence[Copy] = ()
     if splits is not None:
-        records = read_splits(splits, records)
+        records = read_splits(splits, records, allow_leakage=experiment.data.allow_leakage)
     else:
-        records = split_records(records, experiment.data, _first_category(plans))
+        copies = find_copies(records) if experiment.data.copies else ()
+        records = split_records(records, experiment.data, _first_category(plans), copies=copies)
     training = [record for record in records if record.split == "train"]
-    return Prepared(experiment, {name: plan.fitted(training) for name, plan in plans.items()}, records)
+    fitted = {name: plan.fitted(training) for name, plan in plans.items()}
+    return Prepared(experiment, fitted, records, copies)
 
 
 def _network(prepared: Prepared, source: Source, num: int, *, pretrained: bool) -> Network:

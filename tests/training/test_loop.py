@@ -29,9 +29,14 @@ def numbers(run: RunFolder, column: str) -> list[float]:
 
 @pytest.mark.slow
 def test_it_learns(train_tiny: Train, tmp_path: Path) -> None:
-    run = train_tiny(tmp_path / "run", "training.stages.0.epochs=8", "training.augmentation=none")
+    run = train_tiny(
+        tmp_path / "run",
+        "training.stages=[{train: all, epochs: 10, lr: 5e-3}]",
+        "training.augmentation=none",
+        "heads.diagnosis.dropout=0",
+        "heads.extent.dropout=0",
+    )
     losses = numbers(run, "train.loss")
-    assert len(losses) == 8
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -55,7 +60,7 @@ def test_the_folder_holds_what_the_design_says(finished: RunFolder) -> None:
     assert set(trained.kinds) == {"diagnosis.probability", "extent.circle"}
 
 
-def test_best_is_the_lowest_validation_loss(train_tiny: Train, tmp_path: Path) -> None:
+def test_after_one_epoch_best_and_last_are_one(train_tiny: Train, tmp_path: Path) -> None:
     run = train_tiny(tmp_path / "run", "training.stages.0.epochs=1")
     first = load_file(run.best)
     assert all(torch.equal(first[name], value) for name, value in load_file(run.last).items())
@@ -159,9 +164,7 @@ def test_an_augmentation_that_circles_cannot_follow_is_refused_first(train_tiny:
     with pytest.raises(AnnotationError, match="ellipses"):
         train_tiny(tmp_path / "run", shear)
     assert not (tmp_path / "run").exists()
-    run = train_tiny(
-        tmp_path / "run", shear, "heads.extent.allow_anisotropic=true", "training.stages.0.epochs=1"
-    )
+    run = train_tiny(tmp_path / "run", shear, "heads.extent.allow_anisotropic=true", "training.stages.0.epochs=1")
     assert run.facts["state"] == "finished"
 
 
@@ -182,7 +185,7 @@ def test_weights_that_fail_in_validation_are_no_checkpoint(train_tiny: Train, tm
     """One batch an epoch: its loss is finite, what it makes of the weights is not."""
     overrides = ("training.batch_size=64", "training.clip_grad=null")
     stages = "training.stages=[{train: all, epochs: 2, lr: 1e30, optimizer: sgd, schedule: constant}]"
-    with pytest.raises(NonFiniteLoss, match="validation.*extent"):
+    with pytest.raises(NonFiniteLoss, match=r"validation.*extent"):
         train_tiny(tmp_path / "run", stages, *overrides)
     assert not RunFolder(tmp_path / "run").best.exists()
 
@@ -199,7 +202,7 @@ def test_a_gradient_that_is_not_finite_is_a_fault_of_the_run(
         return {**found, "root": torch.sqrt((raw - raw.detach()).abs().sum())}  # 0, with an infinite slope
 
     monkeypatch.setattr(CircleHead, "loss", steep)
-    with pytest.raises(NonFiniteLoss, match="gradient.*extent"):
+    with pytest.raises(NonFiniteLoss, match=r"gradient.*extent"):
         train_tiny(tmp_path / "run")
 
 
@@ -269,8 +272,6 @@ def test_validation_records_without_a_truth_choose_nothing(train_tiny: Train, dr
         rows = list(csv.DictReader(file))
     patients = sorted({row["patient_id"] for row in rows})
     val = set(patients[-2:])
-    with (drawn.parent / "unused.csv").open("w") as _:
-        pass
     data = tmp_path / "data"
     shutil.copytree(drawn, data)
     with (data / "manifest.csv").open("w", newline="") as file:
