@@ -12,8 +12,8 @@ import click
 def verify(model: Path, as_json: bool) -> None:
     """Replay a model's golden samples and compare with what the network answered. Needs no torch.
 
-    Two ways in are checked: raw pictures through the graph, and pictures that the host letterboxed first. Exit code 1
-    on a difference above its limit.
+    Three ways in are checked: pictures of the network's own size, raw pictures of other sizes, and pictures that the
+    host letterboxed first. Exit code 1 on a difference above its limit.
 
     \b
     Example:

@@ -27,7 +27,7 @@ def export_run(run: Path, out: Path) -> Path:
     size = trained.experiment.backbone.image_size
     graph = Graph(trained.network, trained.kinds, size)
     data = to_onnx(graph, describe(trained), size=size)
-    samples = make_samples()
+    samples = make_samples(size)
     answers = [graph.answer(sample.pixels) for sample in samples]
     write_atomic(out, data)
     write_golden(golden_path(out), samples, answers)
