@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dermtl.plugins.spec import API, HeadSpec
 
 if TYPE_CHECKING:
+    from dermtl.data.importers.importer import Drawn, Importer, Row
     from dermtl.errors import AnnotationError
     from dermtl.imaging.affine import Array
     from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record, Tags
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AnnotationError": "dermtl.errors",
     "Array": "dermtl.imaging.affine",
+    **dict.fromkeys(("Drawn", "Importer", "Row"), "dermtl.data.importers.importer"),
     **dict.fromkeys(("Category", "Circle", "Kind", "Mask", "Number", "Record", "Tags"), "dermtl.kinds"),
     **dict.fromkeys(("FeatureInfo", "Features", "Head"), "dermtl.model.head"),
     **dict.fromkeys(("HeadConfig", "Measures", "Metrics", "Prediction"), "dermtl.plugins.contract"),
@@ -28,11 +30,13 @@ __all__ = [
     "Array",
     "Category",
     "Circle",
+    "Drawn",
     "FeatureInfo",
     "Features",
     "Head",
     "HeadConfig",
     "HeadSpec",
+    "Importer",
     "Kind",
     "Mask",
     "Measures",
@@ -40,6 +44,7 @@ __all__ = [
     "Number",
     "Prediction",
     "Record",
+    "Row",
     "Tags",
 ]
 

@@ -10,8 +10,11 @@ import click
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.seed=3.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/<name>]")
+@click.option(
+    "--cache", type=click.Choice(["off", "ram", "disk"]), help="Where decoded pictures are kept. [default: ram]"
+)
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
-def train(config: Path, overrides: tuple[str, ...], run: Path | None, resume: bool) -> None:
+def train(config: Path, overrides: tuple[str, ...], run: Path | None, resume: bool, cache: str | None) -> None:
     """Train a backbone and its heads.
 
     Ctrl-C and SIGTERM stop after the batch at hand; --resume goes on from there.
@@ -26,6 +29,8 @@ def train(config: Path, overrides: tuple[str, ...], run: Path | None, resume: bo
         from dermtl.training.interruption import Interrupted
         from dermtl.training.train import train as train_
 
+    if cache is not None:
+        overrides += (f"training.cache={cache}",)
     try:
         folder = train_(config, overrides, run=run, resume=resume)
     except Interrupted as stop:

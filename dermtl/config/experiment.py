@@ -109,6 +109,9 @@ class Training(Section):
     batch_size: int = Field(16, ge=1)
     seed: int = 0
     workers: int = Field(2, ge=0, description="Processes that decode and augment.")
+    cache: Literal["off", "ram", "disk"] = Field(
+        "ram", description="Where letterboxed pictures are kept after epoch 1."
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: str = Field("auto", description="auto, cpu, cuda, mps.")
     augmentation: str | list[dict[str, Any]] = Field(

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 from dermtl.errors import PluginConflict, PluginContract, PluginError, PluginNotFound
@@ -18,6 +18,7 @@ from dermtl.plugins.spec import API, HeadSpec
 _log = logging.getLogger(__name__)
 HEADS = "dermtl.heads"
 _INCOMPATIBLE = "needs plugin API"
+_UNREADABLE = (OSError, TypeError, ValueError, LookupError, AttributeError)  # what importlib.metadata lets through
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,36 @@ def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
         PluginConflict: Several have.
         PluginContract: It fails to import, or breaks the contract.
     """
+    point = pick(HEADS, name, "head")
+    return _load_spec(point), point
+
+
+def pick(group: str, name: str, what: str) -> EntryPoint:
+    """The one entry point of a name, not imported.
+
+    Args:
+        group: Its group.
+        name: ``name`` or ``distribution:name``.
+        what: What the group holds, for messages.
+
+    Raises:
+        PluginNotFound: None has this name.
+        PluginConflict: Several have.
+    """
     distribution, _, bare = name.rpartition(":")
-    found = find(HEADS)
+    found = find(group)
     points = [point for point in found.get(bare, []) if not distribution or distribution_of(point) == distribution]
     if not points:
         near = get_close_matches(bare, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "pip install the distribution that brings it"
-        raise PluginNotFound(f"no head named {name!r}; installed: {', '.join(found) or 'none'}", hint=hint)
+        raise PluginNotFound(f"no {what} named {name!r}; installed: {', '.join(found) or 'none'}", hint=hint)
     if len(points) > 1:
         owners = " and ".join(f"{distribution_of(point)} {_version(point)}" for point in points)
         raise PluginConflict(
-            f"head {bare!r} is brought by {owners}",
+            f"{what} {bare!r} is brought by {owners}",
             hint=f"write {distribution_of(points[0])}:{bare}, or uninstall one",
         )
-    return _load_spec(points[0]), points[0]
+    return points[0]
 
 
 def resolve(dotted: str, where: str) -> Any:
@@ -110,7 +127,7 @@ def describe(point: EntryPoint) -> dict[str, str]:
 
 def distribution_of(point: EntryPoint) -> str:
     """Name of the distribution that brings a plugin."""
-    return _stated(point, "Name", "unknown")
+    return _stated(point.dist, "Name", "unknown")
 
 
 def _installed(group: str) -> Iterator[EntryPoint]:
@@ -122,8 +139,9 @@ def _installed(group: str) -> Iterator[EntryPoint]:
     for distribution in distributions():
         try:
             points = list(distribution.entry_points.select(group=group))
-        except Exception as error:
-            _log.warning("passed over a distribution whose entry points cannot be read: %s", _in_one_line(error))
+        except _UNREADABLE as error:
+            owner = _stated(distribution, "Name", "unknown")
+            _log.warning("the entry points of distribution %s cannot be read: %s", owner, _in_one_line(error))
             continue
         if points and (name := distribution_of(points[0])) not in seen:
             seen.add(name)
@@ -152,14 +170,14 @@ def _load_spec(point: EntryPoint) -> HeadSpec:
 
 
 def _version(point: EntryPoint) -> str:
-    return _stated(point, "Version", "?")
+    return _stated(point.dist, "Version", "?")
 
 
-def _stated(point: EntryPoint, key: str, missing: str) -> str:
+def _stated(distribution: Distribution | None, key: str, missing: str) -> str:
     """What the distribution says of itself; a removal that was cut short leaves one that says nothing."""
     try:
-        return (point.dist.metadata[key] if point.dist else None) or missing
-    except Exception:
+        return (distribution.metadata[key] if distribution else None) or missing
+    except _UNREADABLE:
         return missing
 
 

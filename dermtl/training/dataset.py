@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dermtl.data.cache import PictureCache
 from dermtl.errors import DermtlError
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
@@ -63,6 +64,7 @@ class Examples(Dataset[_Example]):
         size: Side of the network's input.
         augmentation: None for plain letterboxes, which also bring the annotations along.
         seed: Seed of the run.
+        cache: Where letterboxed pictures are kept.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class Examples(Dataset[_Example]):
         *,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        cache: PictureCache | None = None,
     ) -> None:
         self.records = records
         self.kinds = kinds
         self.size = size
         self.augmentation = augmentation
         self.seed = seed
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.records)
@@ -96,12 +100,10 @@ class Examples(Dataset[_Example]):
     def __getitem__(self, key: tuple[int, int]) -> _Example:
         epoch, index = key
         record = self.records[index]
-        source = read_image(record.path)
-        height, width = source.shape[:2]
-        letterbox = Letterbox((height, width), self.size)
+        image, (height, width) = self._read(index)
+        view = Letterbox((height, width), self.size).view
         read = {name: kind.read(record) for name, kind in self.kinds.items()}
         annotations = {name: annotation for name, annotation in read.items() if annotation is not None}
-        image, view = letterbox.apply(source), letterbox.view
         if self.augmentation is None:
             targets = {name: self.kinds[name].encode(value, view) for name, value in annotations.items()}
             kept = {name: target for name, target in targets.items() if target is not None}
@@ -115,6 +117,17 @@ class Examples(Dataset[_Example]):
                 break
         kept = {name: target for name, target in targets.items() if target is not None}
         return _Example(index, moved[0], (height, width), kept, {})
+
+    def _read(self, index: int) -> tuple[Array, tuple[int, int]]:
+        """The letterboxed picture, and its source's height and width."""
+        if self.cache is not None and (cached := self.cache.get(index)) is not None:
+            return cached
+        source = read_image(self.records[index].path)
+        source_hw = (source.shape[0], source.shape[1])
+        image = Letterbox(source_hw, self.size).apply(source)
+        if self.cache is not None:
+            self.cache.put(index, image, source_hw)
+        return image, source_hw
 
 
 class BatchOrder(Sampler[list[tuple[int, int]]]):

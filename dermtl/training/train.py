@@ -11,6 +11,7 @@ from dermtl.config.experiment import Experiment
 from dermtl.config.load import load_experiment
 from dermtl.config.source import Source
 from dermtl.data.atomic import write_atomic
+from dermtl.data.cache import open_cache
 from dermtl.data.check import preflight
 from dermtl.data.copies import Copy, find_copies, write_copies
 from dermtl.data.manifest import read_manifest
@@ -29,6 +30,7 @@ from dermtl.training.provenance import as_run, data_digest, first_facts, to_yaml
 from dermtl.training.stages import backbone_groups, select
 
 _log = logging.getLogger(__name__)
+_HARMLESS = frozenset({"training.workers", "training.cache"})  # change the speed, not the result
 _TRIED = 8  # records that are augmented before the run begins, to find what cannot be
 
 
@@ -91,13 +93,18 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
         _refuse_other_data(folder, prepared.records)
     training, size = experiment.training, experiment.backbone.image_size
     augmentation = Augmentation(training.augmentation, where=source.where(("training", "augmentation")))
-    examples = Examples(prepared.side("train"), kinds, size, augmentation=augmentation, seed=training.seed)
+    examples, validation = (
+        Examples(
+            side, kinds, size, augmentation=moving, seed=training.seed, cache=open_cache(training.cache, side, size)
+        )
+        for side, moving in ((prepared.side("train"), augmentation), (prepared.side("val"), None))
+    )
     if not examples.records:
         raise ManifestError("the split leaves no record to train on", hint="raise data.split.train")
     for index in range(min(_TRIED, len(examples))):
         examples[0, index]
     network = _network(prepared, source, len(examples), pretrained=not resume)
-    trainer = Trainer(training, network, prepared.plans, examples, Examples(prepared.side("val"), kinds, size), folder)
+    trainer = Trainer(training, network, prepared.plans, examples, validation, folder)
     if not resume:
         folder.path.mkdir(parents=True, exist_ok=True)
         write_atomic(folder.config, to_yaml(stored))
@@ -173,7 +180,7 @@ def _refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
     """A run goes on with the experiment it began with."""
     stored, _ = folder.read_experiment()
     before, after = _flat(stored.model_dump(mode="json")), _flat(wanted)
-    changed = [key for key in before | after if before.get(key) != after.get(key)]
+    changed = [key for key in before | after if before.get(key) != after.get(key) and key not in _HARMLESS]
     if changed:
         lines = ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changed)
         raise ConfigError(f"the experiment changed since this run began: {lines}", where=str(folder.path))

@@ -16,10 +16,20 @@ def run(*arguments: object) -> str:
 def test_draw_then_split(tmp_path: Path) -> None:
     assert "30 pictures" in run("data", "synth", tmp_path / "demo", "--num", 30)
     table = run("data", "split", tmp_path / "demo" / "manifest.csv", "--out", tmp_path / "splits", "--by", "patient_id")
-    assert table.splitlines()[0].split() == ["split", "class", "images", "groups"]
+    assert "pairs of copies joined" in table.splitlines()[0]
+    assert table.splitlines()[1].split() == ["split", "class", "images", "groups"]
     assert [line.split()[0] for line in table.splitlines() if " all " in line] == ["train", "val", "test"]
     assert len((tmp_path / "splits" / "splits.csv").read_text().splitlines()) == 31
-    assert (tmp_path / "splits" / "balance.csv").is_file()
+    for name in ("balance.csv", "leakage_pairs.csv", "leakage.html"):
+        assert (tmp_path / "splits" / name).is_file()
+
+
+def test_folds(drawn: Path, tmp_path: Path) -> None:
+    run("data", "split", drawn / "manifest.csv", "--out", tmp_path, "--folds", 3, "--no-copies")
+    lines = (tmp_path / "splits.csv").read_text().splitlines()
+    assert lines[0] == "image,group,fold"
+    assert {line.rpartition(",")[2] for line in lines[1:]} == {"0", "1", "2"}
+    assert not (tmp_path / "leakage.html").exists()
 
 
 def test_fractions_seed_and_folders(tmp_path: Path) -> None:
@@ -27,7 +37,16 @@ def test_fractions_seed_and_folders(tmp_path: Path) -> None:
         path = tmp_path / "set" / ("a" if index % 2 else "b") / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    arguments = ("data", "split", tmp_path / "set", "--out", tmp_path / "out", "--fractions", "train=.8, val=.2")
+    arguments = (
+        "data",
+        "split",
+        tmp_path / "set",
+        "--out",
+        tmp_path / "out",
+        "--fractions",
+        "train=.8, val=.2",
+        "--no-copies",
+    )
     table = run(*arguments)
     assert "test" not in table
     first = (tmp_path / "out" / "splits.csv").read_bytes()

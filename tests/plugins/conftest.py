@@ -10,7 +10,7 @@ import pytest
 
 SPEC = """
 from dermtl.api import HeadSpec
-spec = HeadSpec(name={name!r}, summary={summary!r}, config={config!r}, head="no:Head", metrics="no:Metrics", api={api!r})
+spec = HeadSpec({name!r}, summary={summary!r}, config={config!r}, head="no:Head", metrics="no:Metrics", api={api!r})
 """
 Install = Callable[..., Path]
 
@@ -19,9 +19,7 @@ Install = Callable[..., Path]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install a distribution for this test: here, and in every process it starts."""
 
-    def put(
-        distribution: str, heads: Mapping[str, str], modules: Mapping[str, str], *, metadata: bool = True
-    ) -> Path:
+    def put(distribution: str, heads: Mapping[str, str], modules: Mapping[str, str], *, metadata: bool = True) -> Path:
         folder = tmp_path / distribution
         info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
         info.mkdir(parents=True)

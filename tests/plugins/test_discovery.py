@@ -24,9 +24,9 @@ def test_a_head_is_found_by_name_and_by_distribution(install, spec_text):
 
 
 def test_an_absent_head_names_the_nearest():
-    with pytest.raises(PluginNotFound, match="no head named 'clasification'.*did you mean 'classification'"):
+    with pytest.raises(PluginNotFound, match=r"no head named 'clasification'.*did you mean 'classification'"):
         load_head("clasification")
-    with pytest.raises(PluginNotFound, match="installed: .*circle.*pip install"):
+    with pytest.raises(PluginNotFound, match=r"installed: .*circle.*pip install"):
         load_head("zzz")
 
 
@@ -115,15 +115,15 @@ def test_listing_tells_all_and_raises_nothing(five_broken):
 
 def test_malformed_entry_points_of_one_distribution_hide_no_other(install, caplog):
     install("malformed", {"a line without an equals sign": ""}, {})
-    assert BUILT_IN <= {listing.name for listing in list_heads()}
-    assert "cannot be read" in caplog.text
+    assert {listing.name for listing in list_heads()} >= BUILT_IN
+    assert "the entry points of distribution malformed cannot be read" in caplog.text
 
 
 def test_a_distribution_without_metadata_is_listed(install):
     install("half-removed", {"half": "brk_half:spec"}, {}, metadata=False)
     half = states()["half", "unknown"]
     assert (half.version, half.state) == ("?", "broken")
-    assert BUILT_IN <= {listing.name for listing in list_heads()}
+    assert {listing.name for listing in list_heads()} >= BUILT_IN
 
 
 @pytest.mark.parametrize("dotted", ["no_such:X", "json:no_such", "json", "", ":"])

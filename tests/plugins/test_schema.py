@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -10,7 +11,6 @@ from dermtl.config.load import load_experiment
 from dermtl.plugins.plan import plan_heads
 from dermtl.plugins.schema import experiment_schema
 
-jsonschema = pytest.importorskip("jsonschema")
 DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 CONFIG = """
 from typing import Literal
@@ -82,16 +82,26 @@ def test_a_mistake_is_marked(demo, change):
 def test_plugins_definitions_stay_apart(install, spec_text, demo):
     """Two plugins, and the core, each with a model of one name."""
     for name, field in (("left", "low"), ("right", "high")):
-        modules = {f"sch_{name}": spec_text(name, config=f"sch_{name}_c:Config"), f"sch_{name}_c": CONFIG.format(field=field)}
+        modules = {
+            f"sch_{name}": spec_text(name, config=f"sch_{name}_c:Config"),
+            f"sch_{name}_c": CONFIG.format(field=field),
+        }
         install(name, {name: f"sch_{name}:spec"}, modules)
-    demo["heads"] = {"a": {"type": "left", "loss": {"low": 3}}, "b": {"type": "right", "loss": {"high": 3}, "stage": {"deep": True}}}
+    demo["heads"] = {
+        "a": {"type": "left", "loss": {"low": 3}},
+        "b": {"type": "right", "loss": {"high": 3}, "stage": {"deep": True}},
+    }
     assert problems(demo) == []
     demo["heads"]["b"]["loss"] = {"high": "three"}
     assert problems(demo)
 
 
 def test_a_conflict_is_valid_only_with_its_distribution(install, spec_text, demo):
-    install("rival", {"circle": "sch_rival:spec"}, {"sch_rival": spec_text("circle", config="sch_rival_c:Config"), "sch_rival_c": CONFIG.format(field="x")})
+    install(
+        "rival",
+        {"circle": "sch_rival:spec"},
+        {"sch_rival": spec_text("circle", config="sch_rival_c:Config"), "sch_rival_c": CONFIG.format(field="x")},
+    )
     assert problems(demo)
     demo["heads"]["extent"]["type"] = "dermtl-regression:circle"
     assert problems(demo) == []

@@ -133,7 +133,7 @@ def test_a_wrong_array_says_what_was_expected(model, wrong):
 def test_a_strip_is_refused_before_it_is_padded_to_a_square(model):
     content = io.BytesIO()
     Image.new("L", (90_000, 2)).save(content, "PNG")
-    with pytest.raises(InputError, match="a side is longer than"):
+    with pytest.raises(ImageReadError, match="a side is longer than"):
         model.predict(content.getvalue())
 
 

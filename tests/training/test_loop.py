@@ -303,3 +303,17 @@ def test_warmup_holds_for_a_constant_schedule(train_tiny: Train, tmp_path: Path)
     stages = "training.stages=[{train: head, epochs: 3, lr: 1e-2, schedule: constant, warmup_epochs: 2}]"
     rates = numbers(train_tiny(tmp_path / "run", stages), "lr")
     assert rates[0] < rates[1] < rates[2] == pytest.approx(1e-2)
+
+
+def test_an_epochs_loss_is_its_own(train_tiny: Train, tmp_path: Path) -> None:
+    """With frozen norms, no dropout and no rate to speak of, every epoch finds the same loss in another order."""
+    run = train_tiny(
+        tmp_path / "run",
+        "training.stages=[{train: head, epochs: 3, lr: 1e-12}]",
+        "training.augmentation=none",
+        "heads.diagnosis.dropout=0",
+        "heads.extent.dropout=0",
+    )
+    for column in ("train.loss", "train.extent.loss.quadratic"):
+        first, *others = numbers(run, column)
+        assert others == pytest.approx([first] * 2, rel=1e-4)

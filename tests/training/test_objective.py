@@ -57,12 +57,12 @@ def test_weights_scale_the_sum_and_not_the_terms(network: Network) -> None:
         names = dict(zip(("diagnosis", "extent"), weights, strict=True))
         total, terms = Objective(network, names)(raw, targets)
         assert total is not None
-        found[weights] = float(total)
+        found[weights] = float(total.detach())
         by_head = {
             name: sum(float(value) for term, value in terms.items() if term.startswith(f"{name}.loss."))
             for name in names
         }
-        assert float(total) == pytest.approx(sum(names[name] * by_head[name] for name in names))
+        assert float(total.detach()) == pytest.approx(sum(names[name] * by_head[name] for name in names))
     assert len(set(found.values())) == 3
 
 

@@ -1,0 +1,128 @@
+"""Decoding large JPEG files only as far as the letterbox needs, against Pillow's whole decoding.
+
+The reference decodes every pixel and resizes once, antialiased. Photographs of 3000x2000 and 6000x4000 pixels are made
+from real ones, enlarged and stored at quality 92, with and without chroma subsampling.
+"""
+
+import argparse
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import Reduced, read_image, read_image_for
+from dermtl.imaging.letterbox import Letterbox
+
+SIZE = 224
+SHAPES = ((3000, 2000), (6000, 4000))
+
+
+def letterbox_reduced(reduced: Reduced, size: int) -> Array:
+    """The letterbox of the source's true size, from pixels of a part of it.
+
+    The square of the source begins and ends between two reduced pixels: Pillow's box says where.
+    """
+    (height, width), scale = reduced.size_hw, reduced.scale
+    side = max(height, width)
+    left, top = (side - width) // 2 / scale, (side - height) // 2 / scale
+    x, y = int(np.ceil(left)), int(np.ceil(top))
+    rows, columns = reduced.pixels.shape[:2]
+    room = int(np.ceil(side / scale)) + 1
+    canvas = np.zeros((max(room, y + rows), max(room, x + columns), 3), np.uint8)
+    canvas[y : y + rows, x : x + columns] = reduced.pixels
+    box = (x - left, y - top, x - left + side / scale, y - top + side / scale)
+    return np.asarray(Image.fromarray(canvas).resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def whole(data: bytes) -> Array:
+    """The reference: every pixel."""
+    pixels = read_image(data)
+    return Letterbox((pixels.shape[0], pixels.shape[1]), SIZE).apply(pixels)
+
+
+def reduced(data: bytes) -> Array:
+    """As few pixels as the letterbox needs."""
+    return letterbox_reduced(read_image_for(data, SIZE), SIZE)
+
+
+def cpu_s(job: Callable[[bytes], Array], data: bytes, repeats: int) -> float:
+    """CPU seconds of the fastest run."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        job(data)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def photographs(folder: Path | None) -> list[Image.Image]:
+    """The largest photographs at hand; drawn lesions where there are none."""
+    if folder is not None:
+        files = sorted(folder.glob("*/original/*.jpg"), key=lambda path: -path.stat().st_size)
+        return [Image.open(path).convert("RGB") for path in files[:4]]
+    from numpy.random import default_rng
+
+    from dermtl.data.lesion import draw_lesion, draw_patient
+    from dermtl.data.sketch import sketch
+
+    rng = default_rng(0)
+    return [Image.fromarray(sketch(draw_patient(rng), draw_lesion(rng), rng)[0]) for _ in range(4)]
+
+
+def store(image: Image.Image, shape: tuple[int, int], subsampling: int) -> bytes:
+    """An enlarged copy with a camera's noise, as JPEG."""
+    large = np.asarray(image.resize(shape, Image.Resampling.BICUBIC), np.int16)
+    noise = np.random.default_rng(0).integers(-4, 5, large.shape, np.int16)
+    buffer = io.BytesIO()
+    pixels = np.clip(large + noise, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=subsampling)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Print a table and, as the last line, every figure as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one picture, one run")
+    parser.add_argument("--data", type=Path, help="folder of data sets with original/ pictures")
+    options = parser.parse_args()
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = options.data or (default if default.is_dir() else None)
+    images = photographs(folder)[: 1 if options.quick else None]
+    repeats = 1 if options.quick else 5
+    rows = []
+    print("pixels       chroma  scale  whole ms  reduced ms  ratio  mean difference  largest mean")
+    for shape in SHAPES:
+        for subsampling, chroma in ((2, "4:2:0"), (0, "4:4:4")):
+            whole_s, reduced_s, differences, scale = 0.0, 0.0, [], 1
+            for image in images:
+                data = store(image, shape, subsampling)
+                whole_s += cpu_s(whole, data, repeats)
+                reduced_s += cpu_s(reduced, data, repeats)
+                differences.append(float(np.abs(whole(data).astype(int) - reduced(data)).mean()))
+                scale = read_image_for(data, SIZE).scale
+            row = {
+                "width": shape[0],
+                "height": shape[1],
+                "chroma": chroma,
+                "scale": scale,
+                "whole_ms": 1000 * whole_s / len(images),
+                "reduced_ms": 1000 * reduced_s / len(images),
+                "ratio": whole_s / reduced_s,
+                "mean_difference_levels": float(np.mean(differences)),
+                "largest_mean_difference_levels": max(differences),
+            }
+            rows.append(row)
+            print(
+                f"{shape[0]}x{shape[1]}  {chroma:6}  {scale:5}  {row['whole_ms']:8.1f}  {row['reduced_ms']:10.1f}  "
+                f"{row['ratio']:5.2f}  {row['mean_difference_levels']:15.3f}  {max(differences):12.3f}"
+            )
+    print(json.dumps({"size": SIZE, "photographs": folder is not None, "num_images": len(images), "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Predict with an exported model and nothing of dermtl's: ONNX Runtime, NumPy, Pillow.
+
+python plain_onnxruntime.py model.onnx picture.jpg ...
+
+Prints one JSON line a picture. Circles and masks are in the picture's own pixels, after EXIF rotation.
+"""
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+session = onnxruntime.InferenceSession(sys.argv[1])
+outputs = json.loads(session.get_modelmeta().custom_metadata_map["dermtl"])["outputs"]
+
+for path in sys.argv[2:]:
+    image = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    values = session.run([output["name"] for output in outputs], {"image": image[None]})
+    answer = {"image": path}
+    for output, (value,) in zip(outputs, values, strict=True):
+        kind = output["kind"]
+        if kind["kind"] == "category":
+            answer[output["name"]] = kind["classes"][int(value.argmax())]
+        elif kind["kind"] == "mask":  # [classes, height, width] in 0..1; here the area of each class
+            answer[output["name"]] = {
+                name: int((p >= 0.5).sum()) for name, p in zip(kind["classes"], value, strict=True)
+            }
+        else:  # a circle's cx, cy, r; numbers; the probabilities of tags
+            answer[output["name"]] = value.tolist()
+    print(json.dumps(answer))

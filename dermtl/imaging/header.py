@@ -1,0 +1,118 @@
+"""Opening picture files: what the header says, and what is refused before a single pixel is decoded.
+
+Knows the formats and the caps; pixels are :mod:`dermtl.imaging.decode`'s.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from dermtl.errors import ImageReadError
+
+Source = Path | str | bytes
+
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm"})
+MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB; a bomb of 100 megapixels takes 12 kB
+MAX_SIDE_PX = 20_000  # the letterbox pads to a square: a strip of 100000x10 pixels would take 30 GB
+_TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
+_ORIENTATION = 0x0112
+FAULTS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    struct.error,
+    zlib.error,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its picture.
+
+    Attributes:
+        form: One of FORMATS.
+        mode: Pillow's mode: ``RGB``, ``L``, ``I;16``, ...
+        size_hw: Height and width in pixels after EXIF rotation.
+        orientation: EXIF orientation, 1..8; 1 is upright.
+        is_sequence: Whether there are several frames.
+    """
+
+    form: str
+    mode: str
+    size_hw: tuple[int, int]
+    orientation: int = 1
+    is_sequence: bool = False
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether the rows are stored as columns."""
+        return self.orientation in _TRANSPOSED
+
+    @property
+    def stored_hw(self) -> tuple[int, int]:
+        """Height and width before EXIF rotation."""
+        return self.size_hw[::-1] if self.is_transposed else self.size_hw
+
+    def refuse(self, max_pixels: int, where: str) -> None:
+        """Check size and frames.
+
+        Raises:
+            ImageReadError: There are too many pixels, a side is too long, or there is more than one frame.
+        """
+        height, width = self.stored_hw
+        if width * height > max_pixels:
+            raise ImageReadError(f"{width}x{height} pixels are more than the cap of {max_pixels}", where=where)
+        if max(width, height) > MAX_SIDE_PX:
+            raise ImageReadError(f"{width}x{height} pixels: a side is longer than {MAX_SIDE_PX}", where=where)
+        if self.is_sequence:
+            raise ImageReadError("holds several frames, expected one picture", where=where)
+
+
+def place(source: Source) -> str:
+    """What to call a source in messages."""
+    return "image" if isinstance(source, bytes) else str(source)
+
+
+def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
+    """Open a file without decoding it; refuses nothing but what is no picture.
+
+    Raises:
+        ImageReadError: The file is missing, unreadable or of a refused format.
+    """
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    except FileNotFoundError:
+        raise ImageReadError("no such file", where=where, hint="check the manifest's paths and data.root") from None
+    except UnidentifiedImageError as error:
+        raise ImageReadError(f"is not one of {', '.join(FORMATS)}, or is damaged", where=where) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageReadError(f"the pixels are more than the cap of {MAX_PIXELS}", where=where) from error
+    except FAULTS as error:
+        raise ImageReadError(f"cannot be opened: {error}", where=where) from error
+    return image, _header(image)
+
+
+def _header(image: Image.Image) -> Header:
+    width, height = image.size
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except FAULTS:
+        orientation = 1
+    if not (isinstance(orientation, int) and 1 <= orientation <= 8):
+        orientation = 1
+    # Pillow's TIFF reader turns by itself and states the upright size.
+    swapped = orientation in _TRANSPOSED and image.format != "TIFF"
+    size_hw = (width, height) if swapped else (height, width)
+    # Counting the frames of a TIFF would walk the whole chain.
+    is_sequence = bool(getattr(image, "is_animated", False))
+    return Header(image.format or "", image.mode, size_hw, orientation, is_sequence)
