@@ -33,6 +33,7 @@ def check(ctx: click.Context, manifest: Path, config: Path | None, json_path: Pa
     \b
     Exit code: 0 clean or warnings only, 1 errors.
 
+    \b
     Example:
       dermtl data check data/demo/manifest.csv --json findings.json
     """

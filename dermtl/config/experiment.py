@@ -109,6 +109,9 @@ class Training(Section):
     batch_size: int = Field(16, ge=1)
     seed: int = 0
     workers: int = Field(2, ge=0, description="Processes that decode and augment.")
+    sampler: Literal["shuffled", "balanced"] = Field(
+        "shuffled", description="balanced: draw the classes of the first category head equally often."
+    )
     cache: Literal["off", "ram", "disk"] = Field(
         "ram", description="Where letterboxed pictures are kept after epoch 1."
     )

