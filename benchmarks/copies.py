@@ -1,0 +1,115 @@
+"""How alike copies and unlike pictures measure, and what finding copies costs, on real sets.
+
+    python benchmarks/copies.py --data DATA [--quick]
+
+DATA is what configs/ calls DERMTL_DATA. For each set: the likeness of copies made in eight ways from every tenth
+picture, the highest likeness of pictures of different groups (0.6 or less reads 0.6), the pairs found, the share of
+test pictures with a relative in train under a random split, and CPU time. Prints a table, and as its last line one JSON object with every figure.
+"""
+
+import argparse
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dermtl.config.experiment import Data
+from dermtl.data.copies import find_copies
+from dermtl.data.groups import group_records, merge_groups
+from dermtl.data.manifest import read_manifest
+from dermtl.data.similarity import fingerprint, like_pairs, likeness
+
+SETS = ("ham10000_224", "ph2", "isic_uda1", "busi", "bccd", "idrid_codras")
+TURN = Image.Resampling.BICUBIC
+
+
+def disguises(image: Image.Image, angle: float) -> Iterator[tuple[str, np.ndarray]]:
+    """Copies as people make them, decoded again."""
+    width, height = image.size
+    turned = image.rotate(angle, TURN)
+    flip = Image.Transpose.FLIP_LEFT_RIGHT
+    made = {
+        "JPEG 40": (image, 40),
+        "half size": (image.resize((width // 2, height // 2), TURN), 85),
+        "1.7 times": (image.resize((width * 17 // 10, height * 17 // 10), TURN), 85),
+        "mirrored": (image.transpose(flip), 85),
+        "turned": (turned, 85),
+        "turned, mirrored": (turned.transpose(flip), 85),
+        "brighter": (image.point(lambda level: min(255, level * 115 // 100)), 85),
+        "5% cropped": (image.crop((width // 40, height // 40, width - width // 40, height - height // 40)), 85),
+    }
+    for name, (picture, quality) in made.items():
+        content = io.BytesIO()
+        picture.save(content, "JPEG", quality=quality)
+        yield name, np.asarray(Image.open(content).convert("RGB"))
+
+
+def measure(root: Path, step: int) -> dict[str, object]:
+    """The figures of one set."""
+    records = read_manifest(Data(root=root, manifest="labels.csv"))
+    groups = group_records(records)
+    began = time.process_time()
+    prints = np.stack([fingerprint(record.path) for record in records])
+    seconds = time.process_time() - began
+    began = time.process_time()
+    alike = list(like_pairs(prints, least=0.6))
+    pairing = time.process_time() - began
+    unlike = max((likeness_ for i, j, likeness_ in alike if groups[i] != groups[j]), default=0.6)
+    generator = np.random.default_rng(0)
+    copies: dict[str, list[float]] = {}
+    for index in range(0, len(records), step):
+        picture = Image.open(records[index].path).convert("RGB")
+        for name, pixels in disguises(picture, float(generator.uniform(1, 359))):
+            copies.setdefault(name, []).append(float(likeness(prints[index], fingerprint(pixels)[None])[0]))
+    found = find_copies(records)
+    joined = merge_groups(groups, ((copy.one, copy.other) for copy in found if copy.is_sure))
+    return {
+        "pictures": len(records),
+        "groups": len(set(groups)),
+        "groups_with_copies": len(set(joined)),
+        "copies": sum(copy.is_sure for copy in found),
+        "to_review": sum(not copy.is_sure for copy in found),
+        "unlike_highest": round(unlike, 3),
+        "copies_lowest": {name: round(min(values), 3) for name, values in copies.items()},
+        "ms_per_picture": round(1e3 * seconds / len(records), 2),
+        "pairing_s": round(pairing, 2),
+        "random_split_leak": round(random_leak(joined, generator), 3),
+    }
+
+
+def random_leak(groups: list[str], generator: np.random.Generator, repeats: int = 20) -> float:
+    """Share of test pictures with a relative in train when 15% of pictures are drawn at random."""
+    names = np.unique(groups, return_inverse=True)[1]
+    shares = []
+    for _ in range(repeats):
+        order = generator.permutation(len(names))
+        cut = round(0.15 * len(names))
+        shares.append(np.isin(names[order[:cut]], names[order[cut:]]).mean())
+    return float(np.mean(shares))
+
+
+def main() -> None:
+    """Measure every set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true", help="copies of few pictures only")
+    arguments = parser.parse_args()
+    results = {}
+    for name in SETS:
+        found = results[name] = measure(arguments.data / name, 100 if arguments.quick else 10)
+        lowest = min(value for kind, value in found["copies_lowest"].items() if kind != "5% cropped")
+        print(
+            f"{name:14} {found['pictures']:5} pictures {found['groups']:5} groups, copies {found['copies']:3} "
+            f"({found['to_review']} to review), unlike at most {found['unlike_highest']:.3f}, copies at least "
+            f"{lowest:.3f}, random split leaks {found['random_split_leak']:.1%}, {found['ms_per_picture']} ms",
+            flush=True,
+        )
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
