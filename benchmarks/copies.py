@@ -4,7 +4,8 @@
 
 DATA is what configs/ calls DERMTL_DATA. For each set: the likeness of copies made in eight ways from every tenth
 picture, the highest likeness of pictures of different groups (0.6 or less reads 0.6), the pairs found, the share of
-test pictures with a relative in train under a random split, and CPU time. Prints a table, and as its last line one JSON object with every figure.
+test pictures with a relative in train under a random split, and CPU time. Prints a table, and as its last line one JSON
+object with every figure.
 """
 
 import argparse
