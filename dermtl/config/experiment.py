@@ -86,8 +86,10 @@ class Stage(Section):
         "all", pattern=r"^(head|all|last:[1-9][0-9]*|from:.+)$", description="head, last:k, from:<group>, all."
     )
     epochs: int = Field(ge=1)
-    lr: float = Field(1e-3, gt=0, description="Rate of the heads, and of the backbone's last group.")
-    backbone_lr: float | None = Field(None, gt=0, description="Rate of the backbone's last group, where it differs.")
+    lr: float = Field(1e-3, gt=0, description="Rate of the heads, and where the backbone's rates start from.")
+    backbone_lr: float | None = Field(
+        None, gt=0, description="Where the backbone's rates start from, if not at lr; times layer_decay per group."
+    )
     layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the rate per group towards the input.")
     optimizer: str = Field("adamw", description="Name of an optimiser in timm.")
     schedule: str = Field("cosine", description="Name of a schedule in timm; 'constant' for none.")

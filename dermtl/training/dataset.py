@@ -39,6 +39,11 @@ class Batch:
     sizes_hw: list[tuple[int, int]] = field(default_factory=list)
     annotations: list[dict[str, Array]] = field(default_factory=list)
 
+    def pin_memory(self) -> "Batch":
+        """Move the pictures into page-locked memory, from where they reach a GPU faster; the loader calls this."""
+        self.images = self.images.pin_memory()
+        return self
+
 
 @dataclass
 class _Example:

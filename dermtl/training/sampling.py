@@ -25,7 +25,7 @@ class BatchOrder(Sampler[list[Key]]):
 
     Args:
         num: Number of records.
-        batch_size: Records a batch.
+        batch_size: Records a batch, at most.
         seed: Of the run.
         shuffle: Else in their order.
         shares: float [num], summing to one: draw records so often, with repeats, instead of each once.
@@ -51,8 +51,10 @@ class BatchOrder(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         keys = self._keys()
+        # Equal sizes as far as they go: a last batch of one picture has no statistics for BatchNorm.
+        edges = np.linspace(0, self.num, len(self) + 1).round().astype(int).tolist()
         for batch in range(self.start, len(self)):
-            yield keys[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield keys[edges[batch] : edges[batch + 1]]
 
     def _keys(self) -> list[Key]:
         order = np.arange(self.num)

@@ -54,3 +54,12 @@ def test_records_without_a_class_are_drawn_as_the_average():
 def test_balanced_without_classes_is_refused():
     with pytest.raises(ConfigError, match="needs a head with classes"):
         balanced_shares(records(LABELS), [Circle()])
+
+
+@pytest.mark.parametrize(("num", "batch_size"), [(17, 8), (23, 4), (33, 16), (9, 8), (5, 5), (1, 4), (700, 16)])
+def test_batches_are_as_equal_as_can_be_and_never_too_large(num, batch_size):
+    sizes = [len(batch) for batch in BatchOrder(num, batch_size)]
+    assert sum(sizes) == num
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) == len(BatchOrder(num, batch_size))
