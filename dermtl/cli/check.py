@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dermtl.data.doctor.examine import Report
+    from dermtl.data.doctor.report import Report
 
 _SHOWN = 40
 

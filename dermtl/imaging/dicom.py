@@ -156,23 +156,38 @@ def _decodable(dataset: Any) -> bool:
 
 def _grey(pixels: Array, dataset: Any) -> Array:
     """Stored values as shares of white, float64 [H, W]."""
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi
-
     bits = int(dataset.BitsStored)
-    ends = np.array(
-        [-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1] if dataset.PixelRepresentation else [0, 2.0**bits - 1]
-    )
-    values = np.asarray(apply_modality_lut(pixels, dataset))
+    low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if dataset.PixelRepresentation else (0.0, 2.0**bits - 1)
+    values = np.asarray(pixels, np.float64)
     if dataset.get("ModalityLUTSequence"):
-        ends = np.array([0, 2.0 ** int(dataset.ModalityLUTSequence[0].LUTDescriptor[2]) - 1])
+        values, high = _look_up(values, dataset.ModalityLUTSequence[0])
+        low = 0.0
     elif "RescaleSlope" in dataset:
-        ends = ends * float(dataset.RescaleSlope) + float(dataset.get("RescaleIntercept", 0))
+        slope, intercept = float(dataset.RescaleSlope), float(dataset.get("RescaleIntercept") or 0)
+        values = values * slope + intercept
+        low, high = sorted((low * slope + intercept, high * slope + intercept))
     if dataset.get("VOILUTSequence"):
-        top = 2.0 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1
-        return np.asarray(apply_voi(values, dataset) / top)
+        values, high = _look_up(values, dataset.VOILUTSequence[0])
+        return values / high
     if dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None:
-        return _window(values.astype(np.float64), dataset)
-    return np.asarray((values - ends.min()) / max(float(np.ptp(ends)), 1e-12))
+        return _window(values, dataset)
+    return np.asarray((values - low) / (high - low))
+
+
+def _look_up(values: Array, table: Any) -> tuple[Array, float]:
+    """Values through a table, and the highest that its depth allows.
+
+    pydicom's own functions know tables of 8 and 16 bits only, or wrap values beyond 255.
+    """
+    num, first, depth = (int(number) for number in table.LUTDescriptor)
+    num = num or 65536  # 16 bits cannot say it
+    data = table.LUTData
+    if isinstance(data, bytes):
+        entries = np.frombuffer(data, np.uint8 if len(data) < 2 * num else "<u2")[:num]
+    else:
+        entries = np.atleast_1d(np.asarray(data))
+    index = np.clip(values - first, 0, len(entries) - 1).astype(np.intp)
+    return np.asarray(entries[index], np.float64), 2.0**depth - 1
 
 
 def _window(values: Array, dataset: Any) -> Array:

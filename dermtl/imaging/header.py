@@ -8,6 +8,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -21,6 +22,7 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB; a bomb of 100 meg
 MAX_SIDE_PX = 20_000  # the letterbox pads to a square: a strip of 100000x10 pixels would take 30 GB
 _TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 _ORIENTATION = 0x0112
+_PNG = b"\x89PNG\r\n\x1a\n"
 FAULTS = (
     OSError,
     ValueError,
@@ -104,15 +106,41 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
 
 def _header(image: Image.Image) -> Header:
     width, height = image.size
-    try:
-        orientation = image.getexif().get(_ORIENTATION)
-    except FAULTS:
-        orientation = 1
-    if not (isinstance(orientation, int) and 1 <= orientation <= 8):
-        orientation = 1
+    orientation = _orientation(image) if width * height <= MAX_PIXELS else 1
     # Pillow's TIFF reader turns by itself and states the upright size.
     swapped = orientation in _TRANSPOSED and image.format != "TIFF"
     size_hw = (width, height) if swapped else (height, width)
     # Counting the frames of a TIFF would walk the whole chain.
     is_sequence = bool(getattr(image, "is_animated", False))
     return Header(image.format or "", image.mode, size_hw, orientation, is_sequence)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        # A PNG's own method decodes all pixels, because metadata may follow them.
+        exif = Image.Image.getexif(image) if image.format == "PNG" and not _has_tail(image) else image.getexif()
+        orientation = exif.get(_ORIENTATION)
+    except FAULTS:
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _has_tail(image: Image.Image) -> bool:
+    """Whether a PNG holds anything but pixels behind its first pixels."""
+    file: IO[bytes] | None = getattr(image, "fp", None)
+    if file is None:
+        return True
+    here, at = file.tell(), len(_PNG)
+    try:
+        is_behind = False
+        while True:
+            file.seek(at)
+            head = file.read(8)
+            if len(head) < 8 or head[4:] == b"IEND":
+                return False
+            is_behind = is_behind or head[4:] == b"IDAT"
+            if is_behind and head[4:] != b"IDAT":
+                return True
+            at += 12 + int.from_bytes(head[:4], "big")
+    finally:
+        file.seek(here)

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from PIL import Image
 
 from dermtl.cli import dermtl
 from dermtl.data.doctor.codes import CODES
-from dermtl.data.doctor.examine import Report, examine
+from dermtl.data.doctor.examine import examine
+from dermtl.data.doctor.report import Report
 from dermtl.data.synth import synthesise
 
 ROW = 10  # the table's line that most faults are seeded into; the header is line 1
@@ -448,6 +450,19 @@ def test_every_code_is_seeded(clean: Path, tmp_path: Path) -> None:
         seeded.add(seed(Set(Path(shutil.copytree(clean, tmp_path / str(index) / "set"))))[0])
     elsewhere = {"class-folders", "unknown-class", "annotation"}
     assert seeded == set(CODES) - elsewhere
+
+
+def test_every_code_stands_in_the_guide_under_its_severity() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    lines = guide.partition("\n## Checking\n")[2].partition("\n## ")[0].splitlines()
+    rows = [line.split("|") for line in lines if line.startswith("|") and len(line.split("|")) == 5]
+    listed = {
+        code: severity
+        for row in rows
+        for severity, cell in (("error", row[2]), ("warning", row[3]))
+        for code in re.findall("`([a-z0-9-]+)`", cell)
+    }
+    assert listed == {code: severity for code, (severity, _) in CODES.items()}
 
 
 @pytest.mark.parametrize(("num", "seed"), [(24, 0), (40, 5), (90, 1)])

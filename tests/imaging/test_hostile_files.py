@@ -77,7 +77,7 @@ def tiff_chain(num: int) -> bytes:
 
 def frames(form: str, num: int) -> bytes:
     buffer = io.BytesIO()
-    pictures = [Image.fromarray(np.full((4, 4, 3), index % 256, np.uint8)) for index in range(num)]
+    pictures = [Image.fromarray(np.full((4, 4, 3), index * 40 % 256, np.uint8)) for index in range(num)]
     pictures[0].save(buffer, form, save_all=True, append_images=pictures[1:])
     return buffer.getvalue()
 
@@ -149,12 +149,23 @@ def test_a_sequence_is_known_by_its_header() -> None:
         read_image_for(frames("WEBP", 2), 4)
 
 
+def test_the_header_of_a_png_decodes_no_pixel_unless_metadata_follow() -> None:
+    whole = stored(NOISE, "PNG")
+    assert read_size(whole[: len(whole) // 2]) == HW
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    late = whole[:-12] + chunk + whole[-12:]
+    assert read_size(late) == read_image(late).shape[:2] == HW[::-1]
+
+
 SAMPLES = [stored(NOISE[:20, :30], form, **options) for form, options in FORMS.values()]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=2500, deadline=5000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=8000, deadline=5000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     sample=st.sampled_from(SAMPLES),
     edits=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=6),

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dermtl.config.experiment import Data, Experiment
 from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_split
@@ -16,6 +15,7 @@ from dermtl.data.doctor.finding import Finding, found
 from dermtl.data.doctor.outline import Outline, check_levels, look_outline
 from dermtl.data.doctor.paths import check_path, missing
 from dermtl.data.doctor.picture import Picture, look
+from dermtl.data.doctor.report import Report
 from dermtl.data.doctor.roles import Roles
 from dermtl.data.doctor.rows import Table, read_rows
 from dermtl.data.groups import group_records
@@ -24,39 +24,6 @@ from dermtl.errors import DataError, ManifestError
 from dermtl.imaging.header import Header
 from dermtl.kinds import Kind, Record
 from dermtl.kinds.record import inside
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found.
-
-    Attributes:
-        manifest: The table.
-        findings: In the order of the rows.
-        num_images: Rows whose picture was looked at.
-        seconds: How long it took.
-    """
-
-    manifest: str
-    findings: Sequence[Finding]
-    num_images: int
-    seconds: float
-
-    @property
-    def num_errors(self) -> int:
-        """Findings that would stop or spoil a training."""
-        return sum(finding.severity == "error" for finding in self.findings)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything in plain JSON types."""
-        return {
-            "manifest": self.manifest,
-            "num_images": self.num_images,
-            "num_errors": self.num_errors,
-            "num_warnings": len(self.findings) - self.num_errors,
-            "codes": dict(Counter(finding.code for finding in self.findings)),
-            "findings": [finding.to_json() for finding in self.findings],
-        }
 
 
 @dataclass(frozen=True)
@@ -201,9 +168,9 @@ def _together(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
     for kind in roles.masks:
         yield from check_levels([o for seen in looks for o in seen.outlines if o.column == kind.column], kind)
     yield from _modes(looks, roles.image)
-    yield from _equal(looks, roles)
     yield from check_groups(records, roles.groups)
     groups = group_records(records, roles.groups)
+    yield from _equal(looks, groups, roles)
     for category in roles.categories:
         yield from check_few(records, category.column, groups)
     if roles.split is not None:
@@ -221,22 +188,25 @@ def _modes(looks: Sequence[_Look], column: str) -> Iterator[Finding]:
             yield found("mixed-modes", looks[modes.index(mode)].record.where, message, column=column)
 
 
-def _equal(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
+def _equal(looks: Sequence[_Look], groups: Sequence[str], roles: Roles) -> Iterator[Finding]:
     """Equal pixels under two names."""
-    same: dict[bytes, list[Record]] = defaultdict(list)
-    for seen in looks:
+    same: dict[bytes, list[tuple[Record, str]]] = defaultdict(list)
+    for seen, group in zip(looks, groups, strict=True):
         if seen.picture.digest is not None:
-            same[seen.picture.digest].append(seen.record)
+            same[seen.picture.digest].append((seen.record, group))
     columns = [kind.column for kind in roles.categories]
-    for records in same.values():
-        first = records[0]
-        for record in records[1:]:
+    for (first, home), *others in same.values():
+        for record, group in others:
             if record.image == first.image:
                 continue
             message = f"{record.image!r} has the pixels of {first.image!r} ({first.where})"
             labels = [(first.cells[column].strip(), record.cells[column].strip()) for column in columns]
             unlike = [f"{one!r} and {other!r}" for one, other in labels if one != other and one and other]
             if unlike:
-                message += f", but the labels are {' and '.join(unlike)}"
-            code = "equal-pixels-labels" if unlike else "equal-pixels"
-            yield found(code, record.where, message, column=roles.image)
+                message += f", but the labels are {', '.join(unlike)}"
+                yield found("equal-pixels-labels", record.where, message, column=roles.image)
+            elif group == home:
+                message += f" of the same group {group!r}"
+                yield found("equal-pixels", record.where, message, column=roles.image, hint="keep one")
+            else:
+                yield found("equal-pixels", record.where, message, column=roles.image)
