@@ -102,6 +102,7 @@ def test_a_conflict_is_valid_only_with_its_distribution(install, spec_text, demo
         {"circle": "sch_rival:spec"},
         {"sch_rival": spec_text("circle", config="sch_rival_c:Config"), "sch_rival_c": CONFIG.format(field="x")},
     )
+    demo["heads"]["extent"] = {"type": "circle"}
     assert problems(demo)
     demo["heads"]["extent"]["type"] = "dermtl-regression:circle"
     assert problems(demo) == []
