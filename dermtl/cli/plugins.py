@@ -29,6 +29,6 @@ def list_(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        click.echo("no heads installed; for example: pip install dermtl-classification")
+        click.echo("no heads installed; pip install the distribution that brings one")
         return
     show_table(list(rows[0]), [list(row.values()) for row in rows])

@@ -104,7 +104,10 @@ def test_group_norm_fits_any_width(channels):
 
 def test_a_batch_of_one_trains():
     head = _head("vit")
-    sum(head.loss(head(_features("vit", 1)), _target(80, 1, 1)).values()).backward()
+    loss = sum(head.loss(head(_features("vit", 1)), _target(80, 1, 1)).values())
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(parameter.grad is not None for parameter in head.parameters())
 
 
 @pytest.mark.slow
