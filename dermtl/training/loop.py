@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from dermtl.config.experiment import Training
+from dermtl.config.training import Training
 from dermtl.errors import CheckpointError, ConfigError, NonFiniteLoss
 from dermtl.model.checkpoint import load_state, load_weights, save_state, save_weights
 from dermtl.model.network import Network

@@ -6,7 +6,7 @@ from typing import Any
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 
-from dermtl.config.experiment import Stage
+from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
 from dermtl.model.network import Network
 from dermtl.training.stages import Group, parameter_groups

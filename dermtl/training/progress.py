@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from dermtl.config.experiment import Stage
+from dermtl.config.training import Stage
 
 _log = logging.getLogger(__name__)
 

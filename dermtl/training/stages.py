@@ -12,7 +12,7 @@ from itertools import takewhile
 from timm.models import group_parameters
 from torch import nn
 
-from dermtl.config.experiment import Stage
+from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
 from dermtl.model.network import Network
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dermtl.config.experiment import Backbone, Data, Experiment, Stage, Training
+from dermtl.config.experiment import Backbone, Data, Experiment
 from dermtl.config.source import Source
+from dermtl.config.training import Stage, Training
 from dermtl.data.manifest import read_manifest
 from dermtl.errors import DataError
 from dermtl.evaluation.evaluate import evaluate

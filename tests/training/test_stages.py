@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dermtl.config.experiment import Backbone as BackboneConfig
-from dermtl.config.experiment import Stage
+from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
 from dermtl.model.backbone import Backbone
 from dermtl.model.head import FeatureInfo, Features, Head
