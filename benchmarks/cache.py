@@ -23,7 +23,7 @@ from dermtl.data.cache import open_cache
 from dermtl.data.manifest import read_manifest
 from dermtl.data.synth import synthesise
 from dermtl.data.table import write_table
-from dermtl.imaging.decode import read_image
+from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
 
 
@@ -62,12 +62,12 @@ def main() -> None:
         assert disk is not None
 
         def decode(index: int) -> None:
-            source = read_image(records[index].path)
-            Letterbox((source.shape[0], source.shape[1]), size).apply(source)
+            source = read_image_for(records[index].path, size)
+            Letterbox.of(source, size).apply(source)
 
         for index in range(num):
-            source = read_image(records[index].path)
-            boxed = Letterbox((source.shape[0], source.shape[1]), size).apply(source)
+            source = read_image_for(records[index].path, size)
+            boxed = Letterbox.of(source, size).apply(source)
             ram.put(index, boxed, (450, 600))
             disk.put(index, boxed, (450, 600))
         ways: dict[str, Callable[[int], object]] = {"decode": decode, "ram": ram.get, "disk": disk.get}

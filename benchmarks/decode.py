@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import Reduced, read_image, read_image_for
+from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 
 SIZE = 224
@@ -25,32 +25,16 @@ SHAPES = ((3000, 2000), (6000, 4000))
 CHROMA = ((2, "4:2:0"), (0, "4:4:4"))
 
 
-def letterbox_reduced(reduced: Reduced, size: int) -> Array:
-    """The letterbox of the source's true size, from pixels of a part of it.
-
-    The square of the source begins and ends between two reduced pixels: Pillow's box says where.
-    """
-    (height, width), scale = reduced.size_hw, reduced.scale
-    side = max(height, width)
-    left, top = (side - width) // 2 / scale, (side - height) // 2 / scale
-    x, y = int(np.ceil(left)), int(np.ceil(top))
-    rows, columns = reduced.pixels.shape[:2]
-    room = int(np.ceil(side / scale)) + 1
-    canvas = np.zeros((max(room, y + rows), max(room, x + columns), 3), np.uint8)
-    canvas[y : y + rows, x : x + columns] = reduced.pixels
-    box = (x - left, y - top, x - left + side / scale, y - top + side / scale)
-    return np.asarray(Image.fromarray(canvas).resize((size, size), Image.Resampling.BILINEAR, box=box))
-
-
 def whole(data: bytes) -> Array:
     """The reference: every pixel."""
     pixels = read_image(data)
-    return Letterbox((pixels.shape[0], pixels.shape[1]), SIZE).apply(pixels)
+    return Letterbox.of(pixels, SIZE).apply(pixels)
 
 
 def reduced(data: bytes) -> Array:
     """As few pixels as the letterbox needs."""
-    return letterbox_reduced(read_image_for(data, SIZE), SIZE)
+    pixels = read_image_for(data, SIZE)
+    return Letterbox.of(pixels, SIZE).apply(pixels)
 
 
 def cpu_s(job: Callable[[bytes], Array], data: bytes, repeats: int) -> float:

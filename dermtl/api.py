@@ -10,18 +10,28 @@ from dermtl.plugins.spec import API, HeadSpec
 if TYPE_CHECKING:
     from dermtl.data.importers.importer import Drawn, Importer, Row
     from dermtl.errors import AnnotationError
+    from dermtl.evaluation.statistics.confusion import Confusion
+    from dermtl.evaluation.statistics.means import mean_known, weighted_means, weighted_quantile
+    from dermtl.evaluation.statistics.ranking import Ranking, RocCurve, auroc
+    from dermtl.evaluation.statistics.reliability import brier_rows
     from dermtl.imaging.affine import Array
     from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record, Tags
     from dermtl.model.head import FeatureInfo, Features, Head
-    from dermtl.plugins.contract import HeadConfig, Measures, Metrics, Prediction
+    from dermtl.plugins.contract import HeadConfig, Measures, Metrics, Prediction, WeightedMetrics
+    from dermtl.tracking.tracker import Tracker
 
 _HOMES = {
     "AnnotationError": "dermtl.errors",
+    "Tracker": "dermtl.tracking.tracker",
     "Array": "dermtl.imaging.affine",
+    "Confusion": "dermtl.evaluation.statistics.confusion",
+    "brier_rows": "dermtl.evaluation.statistics.reliability",
+    **dict.fromkeys(("Ranking", "RocCurve", "auroc"), "dermtl.evaluation.statistics.ranking"),
+    **dict.fromkeys(("mean_known", "weighted_means", "weighted_quantile"), "dermtl.evaluation.statistics.means"),
     **dict.fromkeys(("Drawn", "Importer", "Row"), "dermtl.data.importers.importer"),
     **dict.fromkeys(("Category", "Circle", "Kind", "Mask", "Number", "Record", "Tags"), "dermtl.kinds"),
     **dict.fromkeys(("FeatureInfo", "Features", "Head"), "dermtl.model.head"),
-    **dict.fromkeys(("HeadConfig", "Measures", "Metrics", "Prediction"), "dermtl.plugins.contract"),
+    **dict.fromkeys(("HeadConfig", "Measures", "Metrics", "Prediction", "WeightedMetrics"), "dermtl.plugins.contract"),
 }
 
 __all__ = [
@@ -30,6 +40,7 @@ __all__ = [
     "Array",
     "Category",
     "Circle",
+    "Confusion",
     "Drawn",
     "FeatureInfo",
     "Features",
@@ -43,9 +54,18 @@ __all__ = [
     "Metrics",
     "Number",
     "Prediction",
+    "Ranking",
     "Record",
+    "RocCurve",
     "Row",
     "Tags",
+    "Tracker",
+    "WeightedMetrics",
+    "auroc",
+    "brier_rows",
+    "mean_known",
+    "weighted_means",
+    "weighted_quantile",
 ]
 
 

@@ -15,10 +15,13 @@ import click
 _COMMANDS = {
     "train": ("dermtl.cli.train:train", "Train a backbone and its heads."),
     "evaluate": ("dermtl.cli.evaluate:evaluate", "Score a run or an exported model."),
+    "compare": ("dermtl.cli.compare:compare", "Say what one model gains over another."),
     "export": ("dermtl.cli.export:export", "Write a run as one ONNX file."),
     "verify": ("dermtl.cli.verify:verify", "Replay a model's golden samples."),
     "predict": ("dermtl.cli.predict:predict", "Predict pictures with an exported model."),
     "data": ("dermtl.cli.data:data", "Make and split data."),
+    "model": ("dermtl.cli.model:model", "Describe backbones."),
+    "runs": ("dermtl.cli.runs:runs", "Show runs side by side."),
     "plugins": ("dermtl.cli.plugins:plugins", "Show the installed plugins."),
     "config": ("dermtl.cli.config:config", "Show and describe experiment files."),
 }
@@ -56,7 +59,7 @@ def dermtl(debug: bool) -> None:
       dermtl predict model.onnx data/demo/images --out predictions.jsonl
     """
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format="%(message)s")
-    for noisy in ("httpx", "timm", "PIL", "matplotlib", "onnxscript", "onnx_ir", "torch"):
+    for noisy in ("httpx", "timm", "PIL", "matplotlib", "alembic", "mlflow", "onnxscript", "onnx_ir", "torch"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dermtl.data.check import located
-from dermtl.data.similarity import COPY, fingerprint, like_pairs
+from dermtl.data.similarity import COPY, fingerprint, like_pairs, pairs_between
 from dermtl.data.table import write_table
 from dermtl.errors import DataError
 from dermtl.imaging.affine import Array
@@ -57,9 +57,37 @@ def find_copies(records: Sequence[Record]) -> list[Copy]:
     distinct = np.array(sorted(first.values()), np.intp)
     if len(distinct):
         for i, j, alike in like_pairs(np.stack([looks[index][1] for index in distinct])):
-            reason = "copy" if alike >= COPY else "review"
-            found.append(Copy(int(distinct[i]), int(distinct[j]), alike, reason))
+            found.append(Copy(int(distinct[i]), int(distinct[j]), alike, _reason(alike)))
     return found
+
+
+def find_shared(records: Sequence[Record], others: Sequence[Record]) -> tuple[list[Copy], list[Record]]:
+    """Compare every picture of one table with every one of another.
+
+    Args:
+        records: Of one table; those that cannot be read are passed over.
+        others: Of the other table.
+
+    Returns:
+        The pairs, ``one`` a position in ``records`` and ``other`` one in ``others``; and the records passed over.
+
+    Raises:
+        ImageReadError: A picture of ``others`` cannot be read.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        ours, theirs = list(threads.map(_try_look, records)), list(threads.map(_look, others))
+    seen = [index for index, look in enumerate(ours) if look is not None]
+    known = [look for look in ours if look is not None]
+    unread = [record for record, look in zip(records, ours, strict=True) if look is None]
+    if not known or not theirs:
+        return [], unread
+    first = {digest: index for index, (digest, _) in zip(reversed(seen), reversed(known), strict=True)}
+    found = [Copy(first[digest], j, 1.0, "equal file") for j, (digest, _) in enumerate(theirs) if digest in first]
+    equal = {(copy.one, copy.other) for copy in found}
+    for i, j, alike in pairs_between(*(np.stack([look for _, look in looks]) for looks in (known, theirs))):
+        if (seen[i], j) not in equal:
+            found.append(Copy(seen[i], j, alike, _reason(alike)))
+    return found, unread
 
 
 def write_copies(folder: Path, records: Sequence[Record], copies: Sequence[Copy]) -> None:
@@ -69,6 +97,17 @@ def write_copies(folder: Path, records: Sequence[Record], copies: Sequence[Copy]
         for copy in sorted(copies, key=lambda copy: -copy.likeness)
     ]
     write_table(folder / "leakage_pairs.csv", PAIRS, rows)
+
+
+def _reason(alike: float) -> str:
+    return "copy" if alike >= COPY else "review"
+
+
+def _try_look(record: Record) -> tuple[str, Array] | None:
+    try:
+        return _look(record)
+    except (DataError, OSError):
+        return None
 
 
 def _look(record: Record) -> tuple[str, Array]:

@@ -85,15 +85,43 @@ def like_pairs(fingerprints: Array, *, least: float = REVIEW) -> Iterator[tuple[
     Yields:
         (i, j, likeness) with i < j.
     """
-    magnitudes = np.abs(fingerprints).reshape(len(fingerprints), -1)
+    magnitudes = _magnitudes(fingerprints)
     for start in range(0, len(fingerprints), _BLOCK):
         bound = magnitudes[start : start + _BLOCK] @ magnitudes[start:].T
         for row in range(len(bound)):
             i = start + row
             candidates = i + 1 + np.flatnonzero(bound[row, row + 1 :] >= least)
-            if len(candidates):
-                found = likeness(fingerprints[i], fingerprints[candidates])
-                yield from ((i, int(j), float(s)) for j, s in zip(candidates, found, strict=True) if s >= least)
+            yield from ((i, j, alike) for j, alike in _alike(fingerprints[i], fingerprints, candidates, least))
+
+
+def pairs_between(ones: Array, others: Array, *, least: float = REVIEW) -> Iterator[tuple[int, int, float]]:
+    """All pairs of one of these and one of those that are at least so alike.
+
+    Args:
+        ones: complex64 [n, 28, 33].
+        others: complex64 [m, 28, 33].
+        least: Likeness.
+
+    Yields:
+        (i, j, likeness) with i < n, j < m.
+    """
+    magnitudes = _magnitudes(others)
+    for start in range(0, len(ones), _BLOCK):
+        for row, bound in enumerate(_magnitudes(ones[start : start + _BLOCK]) @ magnitudes.T):
+            candidates = np.flatnonzero(bound >= least)
+            i = start + row
+            yield from ((i, j, alike) for j, alike in _alike(ones[i], others, candidates, least))
+
+
+def _magnitudes(fingerprints: Array) -> Array:
+    return np.abs(fingerprints).reshape(len(fingerprints), -1)
+
+
+def _alike(one: Array, others: Array, candidates: Array, least: float) -> Iterator[tuple[int, float]]:
+    """The candidates, positions in ``others``, that are at least so alike to one."""
+    if len(candidates):
+        found = likeness(one, others[candidates])
+        yield from ((int(j), float(s)) for j, s in zip(candidates, found, strict=True) if s >= least)
 
 
 def _band() -> Array:

@@ -4,17 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import Reduced
 from dermtl.runtime.predictor import Model
 
 
 class Predictor(Protocol):
     """Pictures in, source-frame values out."""
 
-    def predict_values(self, images: Sequence[Array]) -> Sequence[Mapping[str, Array]]:
+    @property
+    def size(self) -> int:
+        """Side of the network's input in pixels: files need not be decoded any finer."""
+
+    def predict_values(self, images: Sequence[Array | Reduced]) -> Sequence[Mapping[str, Array]]:
         """Predict pictures.
 
         Args:
-            images: uint8 [H, W, 3] of any sizes.
+            images: uint8 [H, W, 3] of any sizes, or pictures decoded at a part of theirs.
 
         Returns:
             For each picture, full output name to value, source frame.
@@ -27,6 +32,11 @@ class ModelPredictor:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def predict_values(self, images: Sequence[Array]) -> Sequence[Mapping[str, Array]]:
+    @property
+    def size(self) -> int:
+        """See :class:`Predictor`."""
+        return self._model.bundle.size
+
+    def predict_values(self, images: Sequence[Array | Reduced]) -> Sequence[Mapping[str, Array]]:
         """See :class:`Predictor`."""
         return [prediction.values for prediction in self._model.predict_batch(images)]

@@ -1,7 +1,6 @@
 """One HTML file that needs nothing else: figures with intervals, curves, pictures, provenance."""
 
 import base64
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +13,11 @@ from dermtl.data.atomic import write_atomic
 from dermtl.evaluation.evaluate import Evaluation
 from dermtl.evaluation.subject import Subject
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image
+from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.kinds import Record
 from dermtl.runtime.prediction import Prediction
+from dermtl.tracking.curves import curves_svg
+from dermtl.tracking.history import read_history
 
 _PICTURES = 8
 _THUMBNAIL_PX = 360
@@ -39,7 +40,7 @@ def write_report(path: Path, evaluation: Evaluation, subject: Subject, records: 
         evaluation=evaluation,
         plans=subject.plans,
         pictures=_pictures(subject, records),
-        curves=_curves(subject.history) if subject.history and subject.history.is_file() else "",
+        curves=curves_svg(read_history(subject.history)) if subject.history and subject.history.is_file() else "",
         facts=list(_flat(subject.facts)),
     )
     write_atomic(path, text)
@@ -49,9 +50,10 @@ def _pictures(subject: Subject, records: Sequence[Record]) -> list[tuple[str, st
     """Name, truth and prediction of some records, evenly spread, as data URLs."""
     kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
     chosen = records[:: max(1, len(records) // _PICTURES)][:_PICTURES]
-    images = [read_image(record.path) for record in chosen]
-    shown = []
-    for record, image, values in zip(chosen, images, subject.predictor.predict_values(images), strict=True):
+    predictor, shown = subject.predictor, []
+    seen = [read_image_for(record.path, predictor.size) for record in chosen]
+    for record, values in zip(chosen, predictor.predict_values(seen), strict=True):
+        image = read_image(record.path)
         height, width = image.shape[:2]
         drawn = Prediction((height, width), values, kinds).draw(image)
         truth = ", ".join(_truth(subject, record))
@@ -75,29 +77,6 @@ def _data_url(pixels: Array) -> str:
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
-
-
-def _curves(history: Path) -> str:
-    """Training and validation loss over the epochs, as SVG."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with history.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    axes = figure.add_subplot()
-    for column, label in (("train.loss", "training"), ("val.loss", "validation")):
-        points = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
-    axes.set(xlabel="epoch", ylabel="loss")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    content = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "dermtl", "svg.fonttype": "none"}):
-        figure.savefig(content, format="svg", metadata={"Date": None})
-    text = content.getvalue()
-    return text[text.index("<svg") :]
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

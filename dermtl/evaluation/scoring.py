@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from dermtl.imaging.affine import Array
+from dermtl.plugins.contract import Metrics, WeightedMetrics
 from dermtl.plugins.plan import HeadPlan
 
 
@@ -54,7 +55,26 @@ class Scores:
         """Metric to value over all rows; empty where there are none."""
         return self._metrics[head].summarise(self.table(head)) if self._rows[head] else {}
 
-    def summariser(self, head: str) -> Callable[[Array], dict[str, float]]:
-        """Row indices, repeats allowed, to the metrics of those rows."""
-        table, metrics = self.table(head), self._metrics[head]
-        return lambda chosen: metrics.summarise({column: values[chosen] for column, values in table.items()})
+    def weighted(self, head: str) -> Callable[[Array], dict[str, float]]:
+        """Weights, int [n], how often each row counts, to the metrics."""
+        return weighted(self._metrics[head], self.table(head))
+
+
+def weighted(metrics: Metrics, table: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
+    """Prepare the metrics of a table for many weights.
+
+    Args:
+        metrics: A head's.
+        table: Column to the stacked measures, [n, ...].
+
+    Returns:
+        Weights, int [n], how often each row counts, to the metrics.
+    """
+    if isinstance(metrics, WeightedMetrics):
+        return metrics.weighted(table)
+
+    def summarise(weights: Array) -> dict[str, float]:
+        chosen = np.repeat(np.arange(len(weights)), weights)
+        return metrics.summarise({column: values[chosen] for column, values in table.items()})
+
+    return summarise

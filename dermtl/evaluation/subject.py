@@ -13,6 +13,7 @@ from dermtl.data.groups import group_records
 from dermtl.data.manifest import SPLITS, read_manifest
 from dermtl.data.split import read_splits
 from dermtl.errors import InputError, ManifestError
+from dermtl.evaluation.leakage import Trained, trained_on
 from dermtl.evaluation.predictor import ModelPredictor, Predictor
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, replan_heads
@@ -30,6 +31,8 @@ class Subject:
         folder: Where results go by default; a split's name is added.
         history: The metrics.csv of its training, where there is one.
         facts: What the model says of itself.
+        trained: What it was trained on, where the records are of another table; None on its own, whose split was
+            checked when it was made.
     """
 
     predictor: Predictor
@@ -38,6 +41,7 @@ class Subject:
     folder: Path
     history: Path | None
     facts: Mapping[str, Any]
+    trained: Trained | None = None
 
     def side(self, split: str) -> list[Record]:
         """The records of a split; ``all`` takes every one.
@@ -67,12 +71,13 @@ def exported_subject(path: Path, manifest: Path | None = None) -> Subject:
     model = load(path)
     plans = replan_heads(model.bundle.heads)
     run = path.parent
+    data, trained = _run_data(run), None
     if manifest is not None:
         columns = {key: value for key, value in model.bundle.data.items() if value is not None}
         records = read_other(manifest, Data(**columns))
-    elif (run / "config.yaml").is_file():
-        source = read_source(run / "config.yaml")
-        data = validate(Experiment, source.data, source).data
+        unknown = Trained(unknown="the model lies in no run, so its training pictures are not known")
+        trained = trained_on(data, run / "splits.csv") if data is not None else unknown
+    elif data is not None:
         records = read_splits(run / "splits.csv", read_manifest(data), allow_leakage=data.allow_leakage)
     else:
         raise InputError(
@@ -80,9 +85,18 @@ def exported_subject(path: Path, manifest: Path | None = None) -> Subject:
         )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     facts = {"file": path.name, "sha256": digest, "name": model.bundle.name, **model.bundle.provenance}
-    history = run / "metrics.csv"
-    folder = run / "evaluation" / path.stem
-    return Subject(ModelPredictor(model), plans, records, folder, history if history.is_file() else None, facts)
+    history, folder = run / "metrics.csv", run / "evaluation" / path.stem
+    return Subject(
+        ModelPredictor(model), plans, records, folder, history if history.is_file() else None, facts, trained
+    )
+
+
+def _run_data(folder: Path) -> Data | None:
+    """The data of the run in a folder, or None where there is no run."""
+    if not (folder / "config.yaml").is_file():
+        return None
+    source = read_source(folder / "config.yaml")
+    return validate(Experiment, source.data, source).data
 
 
 def read_other(manifest: Path, data: Data) -> list[Record]:

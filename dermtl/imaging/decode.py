@@ -1,8 +1,9 @@
 """The only place that turns files into pixels: training, evaluation, prediction and serving all read here.
 
 The header is read first and the number of pixels is capped before anything is decoded. EXIF orientation is applied;
-16-bit greys are scaled, never clipped; transparency is composited on black; several frames, truncated data and
-unlisted formats are refused with an :class:`~dermtl.errors.ImageReadError`.
+16-bit greys are scaled, never clipped; transparency is composited on black; of a phone's JPEG with several frames (MPO)
+the first is read; other files of several frames, truncated data and unlisted formats are refused with an
+:class:`~dermtl.errors.ImageReadError`.
 """
 
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ __all__ = [
     "read_mask",
     "read_size",
 ]
+_NARROW = 4  # both bands of padding together in pixels of the target: below, the letterbox reaches across one
 _SPARE = 2  # a reduced picture keeps this many pixels a pixel of the target, so that the letterbox still smooths
 
 
@@ -82,7 +84,8 @@ def read_image_for(source: Source, size: int, *, max_pixels: int = MAX_PIXELS) -
     """Decode a picture that will be made as small as ``size``; a large JPEG only in as many pixels as that needs.
 
     A JPEG's blocks can be decoded at a half, a quarter or an eighth of their size, for a part of the time. The longer
-    side stays at least twice ``size``; pictures below that, and other formats, come whole.
+    side stays at least twice ``size``; pictures below that, and other formats, come whole. So do some that would not
+    lie in the letterbox exactly: turned by EXIF, or nearly square, with sides that are no multiples of 8.
 
     Args:
         source: A path, or the bytes of a file.
@@ -170,12 +173,16 @@ def _decoding(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, He
 def _reduction(header: Header, size: int) -> int:
     """The largest scale that keeps enough pixels."""
     height, width = header.stored_hw
+    side, padding = max(height, width), abs(height - width)
     if header.form != "JPEG" or min(height, width) < 8:
         return 1
     for scale in (8, 4, 2):
         # Turning would bring a last row or column that reaches beyond the picture to its front.
         exact = header.orientation == 1 or height % scale == width % scale == 0
-        if exact and max(height, width) >= _SPARE * size * scale:
+        # Within the letterbox's reach of its edge, a band of padding must not begin or end inside a reduced pixel.
+        if 0 < padding * size < _NARROW * side:
+            exact = exact and side % scale == padding // 2 % scale == 0
+        if exact and side >= _SPARE * size * scale:
             return scale
     return 1
 

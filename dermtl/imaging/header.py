@@ -16,6 +16,7 @@ from dermtl.errors import ImageReadError
 
 Source = Path | str | bytes
 
+_PHONE = "MPO"  # a JPEG that brings further frames: a depth map, a gain map, the other eye; the first is the picture
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm"})
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB; a bomb of 100 megapixels takes 12 kB
@@ -111,8 +112,9 @@ def _header(image: Image.Image) -> Header:
     swapped = orientation in _TRANSPOSED and image.format != "TIFF"
     size_hw = (width, height) if swapped else (height, width)
     # Counting the frames of a TIFF would walk the whole chain.
-    is_sequence = bool(getattr(image, "is_animated", False))
-    return Header(image.format or "", image.mode, size_hw, orientation, is_sequence)
+    is_phone = image.format == _PHONE
+    is_sequence = not is_phone and bool(getattr(image, "is_animated", False))
+    return Header("JPEG" if is_phone else image.format or "", image.mode, size_hw, orientation, is_sequence)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -2,10 +2,11 @@
 
 The picture is padded to a square of side max(height, width) with black, then resized to S x S with an antialiased
 bilinear filter (a triangle whose support grows with the shrink factor), first along the width, then along the height,
-rounding to whole levels each time. The exported graph does the same with standard operators. :class:`Frame` is what a
-kind needs for the way back.
+rounding to whole levels each time. The exported graph does the same with standard operators. Pictures decoded at a part
+of their size lie in the square where the whole ones would. :class:`Frame` is what a kind needs for the way back.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dermtl.imaging.affine import Affine, Array
+from dermtl.imaging.decode import Reduced
 from dermtl.imaging.view import View
 
 
@@ -47,6 +49,11 @@ class Letterbox:
     source_hw: tuple[int, int]
     size: int
 
+    @classmethod
+    def of(cls, image: Array | Reduced, size: int) -> "Letterbox":
+        """The letterbox of a picture, uint8 [H, W, 3] or reduced, to a square of ``size`` pixels."""
+        return cls(image.size_hw if isinstance(image, Reduced) else (image.shape[0], image.shape[1]), size)
+
     @property
     def side(self) -> int:
         """Side of the padded square in source pixels."""
@@ -69,15 +76,19 @@ class Letterbox:
         """The unaugmented view of this picture."""
         return View(self.affine, self.size, self.source_hw)
 
-    def apply(self, image: Array) -> Array:
+    def apply(self, image: Array | Reduced) -> Array:
         """Letterbox a picture.
 
         Args:
-            image: uint8 [H, W, 3] of this letterbox's size.
+            image: uint8 [H, W, 3] of this letterbox's size, or that picture decoded at a part of it.
 
         Returns:
             uint8 [S, S, 3].
         """
+        if isinstance(image, Reduced):
+            if image.scale > 1:
+                return self._apply_reduced(image.pixels, image.scale)
+            image = image.pixels
         height, width = self.source_hw
         if height == width == self.size:
             return image
@@ -87,6 +98,25 @@ class Letterbox:
             square = np.zeros((self.side, self.side, 3), np.uint8)
             square[top : top + height, left : left + width] = image
         resized = Image.fromarray(square).resize((self.size, self.size), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
+
+    def _apply_reduced(self, pixels: Array, scale: int) -> Array:
+        """The same from a part of the pixels; the square begins and ends between two, and Pillow's box says where."""
+        (height, width), side = self.source_hw, self.side / scale
+        left, top = (offset / scale for offset in self.offset_xy)
+        x, y = math.ceil(left), math.ceil(top)
+        rows, columns = pixels.shape[:2]
+        # Not a pixel more than needed: the filter would reach for what lies beyond the box.
+        room_hw = max(math.ceil(y - top + side), y + rows), max(math.ceil(x - left + side), x + columns)
+        canvas = np.zeros((*room_hw, 3), np.uint8)
+        canvas[y : y + rows, x : x + columns] = pixels
+        # A last row or column that reaches beyond the picture is in part the black beside it.
+        if height < self.side and (rest := height % scale):
+            canvas[y + rows - 1] = np.rint(canvas[y + rows - 1] * (rest / scale))
+        if width < self.side and (rest := width % scale):
+            canvas[:, x + columns - 1] = np.rint(canvas[:, x + columns - 1] * (rest / scale))
+        box = (x - left, y - top, x - left + side, y - top + side)
+        resized = Image.fromarray(canvas).resize((self.size, self.size), Image.Resampling.BILINEAR, box=box)
         return np.asarray(resized)
 
     def points(self, xy: Array) -> Array:

@@ -1,5 +1,6 @@
 """One of K classes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -51,6 +52,10 @@ class Category(Kind):
     def columns(self, value: Array) -> dict[str, float]:
         """Class to probability."""
         return {name: float(score) for name, score in zip(self.classes, value, strict=True)}
+
+    def truth_columns(self, annotation: Array) -> Mapping[str, float | str]:
+        """``class``, the name of the true one."""
+        return {"class": self.classes[int(annotation)]}
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """The three likeliest classes as text."""

@@ -63,6 +63,13 @@ class Kind(ABC):
     def columns(self, value: Array) -> dict[str, float]:
         """A value as one number a column, for tables."""
 
+    def truth_columns(self, annotation: Array) -> Mapping[str, float | str]:
+        """An annotation as one number or text a column, for tables.
+
+        Here the columns of a value, for kinds whose annotation looks like one; others say it themselves.
+        """
+        return self.columns(annotation)
+
     @abstractmethod
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """The picture (RGB) with the value drawn onto it."""

@@ -1,5 +1,6 @@
 """An outline: which pixels belong to which class."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -94,6 +95,10 @@ class Mask(Kind):
     def columns(self, value: Array) -> dict[str, float]:
         """Area of each class in pixels."""
         return {f"{name}.area_px": float(area) for name, area in self.to_json(value)["area_px"].items()}
+
+    def truth_columns(self, annotation: Array) -> Mapping[str, float | str]:
+        """Area of each class in pixels."""
+        return {f"{name}.area_px": float((annotation == index).sum()) for index, name in enumerate(self.classes, 1)}
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """A tint and an outline for each class."""

@@ -28,7 +28,7 @@ class Backbone(nn.Module):
         licence: Licence of the pretrained weights as timm states it; empty where none is stated or none were loaded.
 
     Raises:
-        ConfigError: timm does not know the name, or the weights cannot be had.
+        ConfigError: timm does not know the name, the model does not take the size, or the weights cannot be had.
     """
 
     def __init__(self, config: BackboneConfig, *, pretrained: bool = True) -> None:
@@ -43,7 +43,14 @@ class Backbone(nn.Module):
         # For each reduction its last map: a ViT's blocks all share one.
         last = {reduction: index for index, reduction in enumerate(reductions)}
         self._indices = [last[reduction] for reduction in sorted(last)]
-        self.features = self._probe(tuple(sorted(last)), config.image_size)
+        try:
+            self.features = self._probe(tuple(sorted(last)), config.image_size)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            told = (str(error) or type(error).__name__).split("\n")[0]
+            hint = "larger, or the size that dermtl model show prints"
+            raise ConfigError(
+                f"backbone.image_size: {config.name} does not take {config.image_size} px: {told}", hint=hint
+            ) from error
 
     def forward(self, image: Tensor) -> Features:
         """Features of normalised pictures, float [N, 3, S, S]."""
@@ -72,15 +79,27 @@ class Backbone(nn.Module):
         return FeatureInfo(int(found.pooled.shape[1]), channels, reductions, size)
 
 
-def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
-    options: dict[str, Any] = {"num_classes": 0, **config.options}
-    bare = config.name.split(".")[0]
+def stated_weights(name: str) -> Any:
+    """What timm states of a model's pretrained weights, None where it has none.
+
+    Raises:
+        ConfigError: timm knows no such model, or no such weights of it.
+    """
+    bare = name.partition(".")[0]
     if not timm.is_model(bare):
         near = get_close_matches(bare, timm.list_models(), n=3)
-        raise ConfigError(
-            f"backbone.name: timm knows no model {config.name!r}", hint=f"near: {', '.join(near) or 'none'}"
-        )
-    known = timm.get_pretrained_cfg(config.name)
+        raise ConfigError(f"backbone.name: timm knows no model {name!r}", hint=f"near: {', '.join(near) or 'none'}")
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # an unknown tag
+        known = timm.list_models(f"{bare}.*", pretrained=True)
+        hint = f"known: {', '.join(known) or 'none'}"
+        raise ConfigError(f"backbone.name: timm knows no weights {name!r}", hint=hint) from error
+
+
+def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
+    options: dict[str, Any] = {"num_classes": 0, **config.options}
+    known = stated_weights(config.name)
     if known is not None and known.fixed_input_size and known.input_size[-1] != config.image_size:
         options["img_size"] = config.image_size
     if isinstance(pretrained, Path):

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -41,7 +41,12 @@ class Head(nn.Module, ABC):
     """Layers, loss and activation of one head. The core owns everything else.
 
     Subclasses call ``super().__init__()`` and keep the constructor's signature.
+
+    Attributes:
+        soft_targets: Whether :meth:`loss` also takes float [n, K] class shares where the target kind is a Category.
     """
+
+    soft_targets: ClassVar[bool] = False
 
     def __init__(self, config: Any, features: FeatureInfo) -> None:
         super().__init__()
@@ -56,7 +61,8 @@ class Head(nn.Module, ABC):
 
         Args:
             raw: Rows of :meth:`forward`'s result that have a target, at least one, float32.
-            target: [n, ...], the head's kind encoded in the network frame.
+            target: [n, ...], the head's kind encoded in the network frame; where ``soft_targets`` holds, also
+                float32 [n, K], the share of each class, rows sum to one.
         """
 
     @abstractmethod

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import Reduced
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind
 from dermtl.model.network import Network
@@ -42,10 +43,16 @@ class NetworkPredictor:
         self._kinds = kinds
         self._size = size
 
-    def predict_values(self, images: Sequence[Array]) -> list[dict[str, Array]]:
-        """Predict pictures, uint8 [H, W, 3] of any sizes."""
-        sizes = [(image.shape[0], image.shape[1]) for image in images]
-        boxed = np.stack([Letterbox(hw, self._size).apply(image) for hw, image in zip(sizes, images, strict=True)])
+    @property
+    def size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self._size
+
+    def predict_values(self, images: Sequence[Array | Reduced]) -> list[dict[str, Array]]:
+        """Predict pictures, uint8 [H, W, 3] of any sizes, or decoded at a part of theirs."""
+        letterboxes = [Letterbox.of(image, self._size) for image in images]
+        sizes = [letterbox.source_hw for letterbox in letterboxes]
+        boxed = np.stack([letterbox.apply(image) for letterbox, image in zip(letterboxes, images, strict=True)])
         device = next(self._network.parameters()).device
         with torch.no_grad():
             outputs = self._network.activate(self._network(torch.from_numpy(boxed).permute(0, 3, 1, 2).to(device)))

@@ -1,8 +1,8 @@
 """What a head's distribution provides, apart from its torch module."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,7 @@ from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.plugins.spec import HeadSpec
 
-__all__ = ["HeadConfig", "HeadSpec", "Measures", "Metrics", "Prediction"]
+__all__ = ["HeadConfig", "HeadSpec", "Measures", "Metrics", "Prediction", "WeightedMetrics"]
 
 Prediction = Mapping[str, Array]
 Measures = Mapping[str, float | Array]
@@ -43,6 +43,17 @@ class HeadConfig(BaseModel, ABC):
         """
         return self
 
+    def baselines(self, size_hw: tuple[int, int]) -> Mapping[str, Prediction]:
+        """What trivial predictors, which never look at the picture, say of one; a model must beat them all.
+
+        Args:
+            size_hw: Height and width of the picture in pixels.
+
+        Returns:
+            Baseline's name to output name to value, source frame. None unless a subclass knows some.
+        """
+        return {}
+
 
 class Metrics(Protocol):
     """How good predictions are, in two steps, so that masks need not be kept and intervals are cheap.
@@ -60,6 +71,21 @@ class Metrics(Protocol):
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
         """Many rows, stacked to [n, ...] a column, to one value a metric. NaN means not estimable, never zero."""
+
+
+@runtime_checkable
+class WeightedMetrics(Metrics, Protocol):
+    """Metrics that prepare their rows once (sort them, say) instead of anew for every resample of an interval.
+
+    Optional: the core resamples the rows of plain :class:`Metrics` by copying them.
+    """
+
+    def weighted(self, rows: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
+        """Rows, as of :meth:`summarise`, to a function of weights, int [n], how often each row counts.
+
+        With weights of 1 it gives what :meth:`summarise` gives. A metric that needs what a resample lacks, such as a
+        mean over all classes where one was not drawn, is NaN there.
+        """
 
 
 class MetricsFactory(Protocol):

@@ -6,7 +6,7 @@ claim the same name, which is an error otherwise.
 
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -26,11 +26,14 @@ class Listing:
     """One installed plugin and its state, for people.
 
     Attributes:
+        group: Of its entry point, such as ``dermtl.heads``.
+        api: The plugin API it was written for; empty where its group has none.
         state: ok, broken, incompatible or conflict.
         reason: Why it is not ok; else its summary.
     """
 
     name: str
+    group: str
     distribution: str
     version: str
     api: str
@@ -104,12 +107,26 @@ def resolve(dotted: str, where: str) -> Any:
 
 def list_heads() -> Iterator[Listing]:
     """Every installed head with its state; never raises."""
-    for name, points in find(HEADS).items():
+
+    def told(point: EntryPoint) -> tuple[str, str]:
+        spec = _load_spec(point)
+        return "{}.{}".format(*spec.api), spec.summary
+
+    return list_plugins(HEADS, told)
+
+
+def list_plugins(group: str, told: Callable[[EntryPoint], tuple[str, str]]) -> Iterator[Listing]:
+    """Every installed plugin of a group with its state; never raises.
+
+    Args:
+        group: Its group.
+        told: Loads one, and gives its API and its summary; raises a PluginError where it is broken.
+    """
+    for name, points in find(group).items():
         for point in points:
             api, state = "", "ok"
             try:
-                spec = _load_spec(point)
-                api, reason = "{}.{}".format(*spec.api), spec.summary
+                api, reason = told(point)
             except PluginError as error:
                 state, reason = "broken", error.message
                 if reason.startswith(_INCOMPATIBLE):
@@ -117,7 +134,7 @@ def list_heads() -> Iterator[Listing]:
             if len(points) > 1 and state == "ok":
                 others = ", ".join(distribution_of(other) for other in points if other is not point)
                 state, reason = "conflict", f"also brought by {others}; write {distribution_of(point)}:{name}"
-            yield Listing(name, distribution_of(point), _version(point), api, state, reason)
+            yield Listing(name, group, distribution_of(point), _version(point), api, state, reason)
 
 
 def describe(point: EntryPoint) -> dict[str, str]:

@@ -48,6 +48,16 @@ class HeadPlan:
         built: Metrics = resolve(self.spec.metrics, f"head {self.name!r}")(self.config)
         return built
 
+    def metadata(self) -> dict[str, Any]:
+        """What :func:`replan_heads` needs, in plain JSON types."""
+        config = self.config.model_dump(mode="json")
+        return {
+            "type": self.spec.name,
+            "origin": dict(self.origin),
+            "loss_weight": self.loss_weight,
+            "config": config,
+        }
+
     def fitted(self, records: Sequence[Record]) -> "HeadPlan":
         """The plan after the training records were seen."""
         return replace(self, config=self.config.fitted(records))

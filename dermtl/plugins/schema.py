@@ -39,9 +39,23 @@ def experiment_schema() -> dict[str, Any]:
             }
             branches.append({"$ref": f"#/$defs/{full}"})
     if branches:
-        definitions["Head"] = {"oneOf": branches}
+        definitions["Head"] = {"oneOf": [*branches, {"type": "object", "not": {"required": ["type"]}}]}
+    _allow_extends(schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
+
+
+def _allow_extends(schema: dict[str, Any]) -> None:
+    """A file that extends others may leave out what they hold: what merges key by key is only then incomplete."""
+    definitions, name = schema["$defs"], {"type": "string", "minLength": 1}
+    blocks = {block: {"required": definitions[block.title()].pop("required")} for block in ("backbone", "training")}
+    heads = {"additionalProperties": {"required": ["type"]}}
+    schema["properties"]["extends"] = {
+        "description": "Files or presets that this file is merged over; later ones win.",
+        "anyOf": [name, {"type": "array", "items": name}],
+    }
+    schema["if"] = {"required": ["extends"]}
+    schema["else"] = {"required": schema.pop("required"), "properties": {**blocks, "heads": heads}}
 
 
 def _own_keys(spec: HeadSpec, full: str) -> dict[str, Any]:

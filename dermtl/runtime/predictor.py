@@ -2,6 +2,7 @@
 
 The host letterboxes every picture to the network's square, so pictures of unlike sizes share a batch; for such a
 square the graph's own letterbox and its way back are the identity, and the kinds bring the outputs back instead.
+Files are decoded as training decodes them: large JPEGs at a part of their size.
 Nothing here changes once loaded: a model may be used from many threads.
 """
 
@@ -15,14 +16,14 @@ import numpy as np
 
 from dermtl.errors import BundleError, InputError
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import MAX_SIDE_PX, read_image
+from dermtl.imaging.decode import MAX_SIDE_PX, Reduced, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.session import faults, open_session
 
-Source = Path | str | bytes | Array
+Source = Path | str | bytes | Array | Reduced
 
 
 def load(path: Path | str, *, providers: Sequence[str] | None = None, threads: int | None = None) -> "Model":
@@ -76,7 +77,8 @@ class Model:
         """Predict one picture.
 
         Args:
-            source: A path, the bytes of a file, or uint8 [H, W, 3], RGB, upright.
+            source: A path, the bytes of a file, uint8 [H, W, 3], RGB, upright, or a picture that was decoded at a part
+                of its size.
 
         Raises:
             ImageReadError: The file cannot be decoded.
@@ -99,18 +101,12 @@ class Model:
 
     def prepare(self, source: Source) -> Square:
         """Decode and letterbox a picture: the host's part, safe to run in other threads."""
-        image = source if isinstance(source, np.ndarray) else read_image(source)
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise InputError(
-                f"expected a picture, uint8 [H, W, 3], RGB, got {image.dtype} {list(image.shape)}",
-                hint="dermtl.imaging.decode.read_image gives one from any file",
-            )
-        height, width = image.shape[:2]
-        if max(height, width) > MAX_SIDE_PX:
-            where = str(source) if isinstance(source, str | Path) else "image"
-            raise InputError(f"{width}x{height} pixels: a side is longer than {MAX_SIDE_PX}", where=where)
-        letterbox = Letterbox((height, width), self.bundle.size)
-        return Square(letterbox.apply(image), letterbox)
+        if not isinstance(source, np.ndarray | Reduced):
+            source = read_image_for(source, self.bundle.size)
+        if isinstance(source, np.ndarray):
+            _refuse(source)
+        letterbox = Letterbox.of(source, self.bundle.size)
+        return Square(letterbox.apply(source), letterbox)
 
     def run(self, squares: Sequence[Square]) -> list[dict[str, Array]]:
         """Run the graph once.
@@ -143,3 +139,15 @@ class Model:
                 raise BundleError(f"output {name} is not finite for this picture", where=self._where)
             values[name] = np.asarray(kind.restore(value, letterbox), np.float32)
         return Prediction(letterbox.source_hw, values, self.kinds)
+
+
+def _refuse(image: Array) -> None:
+    """What is no picture, or too long; files were judged by their headers."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(
+            f"expected a picture, uint8 [H, W, 3], RGB, got {image.dtype} {list(image.shape)}",
+            hint="dermtl.imaging.decode.read_image gives one from any file",
+        )
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_SIDE_PX:
+        raise InputError(f"{width}x{height} pixels: a side is longer than {MAX_SIDE_PX}", where="image")

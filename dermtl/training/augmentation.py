@@ -15,9 +15,11 @@ import numpy as np
 from dermtl.errors import ConfigError
 from dermtl.imaging.affine import Affine, Array
 from dermtl.imaging.view import View
+from dermtl.training.inscribed import inscribed_crop
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
+import cv2
 
 _FLIPS: list[dict[str, Any]] = [{"HorizontalFlip": {"p": 0.5}}, {"VerticalFlip": {"p": 0.5}}]
 _COLOUR: dict[str, Any] = {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.8}
@@ -42,11 +44,51 @@ PRESETS: Mapping[str, list[dict[str, Any]]] = {
 }
 
 
+class InscribedRotation(albumentations.DualTransform):  # type: ignore[misc]
+    """Turn by whole degrees, 0 to 359 alike, and crop the largest upright rectangle that holds only picture.
+
+    The crop is letterboxed again, so circles stay circles. It belongs at the start of a list: an earlier move of the
+    picture within its square is not seen.
+
+    Source: Esteva et al. 2017.
+    """
+
+    _targets = (albumentations.core.type_definitions.Targets.IMAGE, albumentations.core.type_definitions.Targets.MASK)
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """Where the picture lies in its square must be known."""
+        return ["letterbox"]
+
+    def get_params_dependent_on_data(self, params: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+        """The map of one picture."""
+        crop, (width, height) = inscribed_crop(data["letterbox"], self.py_random.randrange(360))
+        return {"move": crop, "width": width, "height": height}
+
+    def apply(self, img: Array, move: Affine, width: float, height: float, **params: Any) -> Array:
+        """Move pixels, and blacken what lies outside the crop."""
+        size = img.shape[0]
+        half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])  # OpenCV counts from the first pixel's centre
+        matrix = Affine(half).then(move).then(Affine(half).inverse()).matrix
+        moved: Array = cv2.warpAffine(img, matrix, (size, size), flags=cv2.INTER_LINEAR)
+        away = np.abs(np.arange(size) + 0.5 - size / 2)
+        moved[away > height / 2] = 0
+        moved[:, away > width / 2] = 0
+        return moved
+
+    def apply_to_mask(self, mask: Array, **params: Any) -> Array:
+        """The only masks here are coordinates, which may be interpolated."""
+        return self.apply(mask, **params)
+
+
+_OWN: Mapping[str, Callable[..., Any]] = {"InscribedRotation": InscribedRotation}
+
+
 class Augmentation:
     """A pipeline of albumentations on the letterboxed picture.
 
     Args:
-        config: A preset's name, or a list of one-key mappings, albumentation to its arguments.
+        config: A preset's name, or a list of one-key mappings, albumentation or InscribedRotation to its arguments.
         where: Place of the config in the experiment file, for messages.
 
     Raises:
@@ -77,7 +119,9 @@ class Augmentation:
             return image, letterbox
         self._pipeline.set_random_seed(seed)
         size = letterbox.size
-        result = self._pipeline(image=image, **({"masks": [_coordinates(size)]} if spatial else {}))
+        result = self._pipeline(
+            image=image, letterbox=letterbox, **({"masks": [_coordinates(size)]} if spatial else {})
+        )
         moved = result["image"]
         if moved.shape[:2] != (size, size):
             height, width = moved.shape[:2]
@@ -98,7 +142,7 @@ def _build(step: Any, where: str) -> Any:
         got = list(step) if isinstance(step, Mapping) else step
         raise ConfigError(f"training.augmentation: expected one name a step, got {got!r}", where=where)
     ((name, arguments),) = step.items()
-    kind: Callable[..., Any] | None = getattr(albumentations, name, None)
+    kind: Callable[..., Any] | None = _OWN.get(name) or getattr(albumentations, name, None)
     if not (isinstance(kind, type) and issubclass(kind, albumentations.BasicTransform | albumentations.BaseCompose)):
         raise ConfigError(f"training.augmentation: albumentations has no {name!r}", where=where)
     if not isinstance(arguments, Mapping | None):

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from dermtl.data.cache import PictureCache
 from dermtl.errors import DermtlError
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image
+from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind, Record
 from dermtl.training.augmentation import Augmentation
@@ -123,12 +123,11 @@ class Examples(Dataset[_Example]):
         """The letterboxed picture, and its source's height and width."""
         if self.cache is not None and (cached := self.cache.get(index)) is not None:
             return cached
-        source = read_image(self.records[index].path)
-        source_hw = (source.shape[0], source.shape[1])
-        image = Letterbox(source_hw, self.size).apply(source)
+        source = read_image_for(self.records[index].path, self.size)
+        image = Letterbox.of(source, self.size).apply(source)
         if self.cache is not None:
-            self.cache.put(index, image, source_hw)
-        return image, source_hw
+            self.cache.put(index, image, source.size_hw)
+        return image, source.size_hw
 
 
 def load_batches(

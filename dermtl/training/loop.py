@@ -19,6 +19,7 @@ from dermtl.model.checkpoint import load_state, load_weights, save_state, save_w
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
+from dermtl.tracking.trackers import Trackers
 from dermtl.training.dataset import Batch, Examples, load_batches
 from dermtl.training.interruption import StopSignals
 from dermtl.training.objective import Means, Objective
@@ -103,8 +104,12 @@ class Trainer:
         self._val = load_batches(val, unshuffled, **loading) if len(val) else None
         self.position = Position()
 
-    def fit(self, *, resume: bool = False) -> None:
+    def fit(self, trackers: Trackers, *, resume: bool = False) -> None:
         """Train to the end.
+
+        Args:
+            trackers: Who is told of every epoch.
+            resume: Go on from the folder's state.
 
         Raises:
             Interrupted: On a signal, after the state was written.
@@ -112,11 +117,13 @@ class Trainer:
             CheckpointError: There is nothing to resume from, or it is of another network.
         """
         optimizer_state = self._restore() if resume else None
+        if self.position.history:
+            trackers.epoch(self.position.history[-1])  # a kill may have come between saving and telling
         if not resume:
             self._save(None)  # a run that is killed in its first epoch can be resumed, too
         with StopSignals() as signals, Progress(self._training.stages, len(self._order)) as progress:
             while self.position.stage < len(self._training.stages):
-                self._run_stage(optimizer_state, signals, progress)
+                self._run_stage(optimizer_state, signals, progress, trackers)
                 optimizer_state = None
 
     def _restore(self) -> dict[str, Any] | None:
@@ -131,7 +138,9 @@ class Trainer:
             raise CheckpointError(message, where=str(self._folder.state)) from error
         return found
 
-    def _run_stage(self, optimizer_state: dict[str, Any] | None, signals: StopSignals, progress: Progress) -> None:
+    def _run_stage(
+        self, optimizer_state: dict[str, Any] | None, signals: StopSignals, progress: Progress, trackers: Trackers
+    ) -> None:
         position, stage = self.position, self._training.stages[self.position.stage]
         trained = select(stage, self._groups)
         self._network.train()
@@ -152,6 +161,7 @@ class Trainer:
                 found |= {f"val.{name}": value for name, value in checked.items()}
             self._finish_epoch(optimizer, found, time.perf_counter() - started)
             progress.report(position.history[-1])
+            trackers.epoch(position.history[-1])
             signals.raise_if_caught(str(self._folder.path))
         load_weights(self._folder.best, self._network)  # a stage goes on from the best so far
         position.stage, position.epoch, position.stale = position.stage + 1, 0, 0

@@ -35,13 +35,15 @@ def build_optimiser(network: Network, stage: Stage, groups: list[Group], updates
     # A step that changes nothing is a constant rate which still warms up, on every version of timm.
     shape = {"sched": "step", "decay_rate": 1.0} if stage.schedule == "constant" else {"sched": stage.schedule}
     try:
-        optimiser = create_optimizer_v2(rated, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay)
+        optimiser = create_optimizer_v2(
+            rated, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay, **stage.optimizer_options
+        )
         schedule, _ = create_scheduler_v2(
             optimiser,
             **shape,
             num_epochs=stage.epochs,
             warmup_epochs=stage.warmup_epochs,
-            warmup_lr=0.0,
+            **{"warmup_lr": 0.0} | stage.schedule_options,
             step_on_epochs=False,
             updates_per_epoch=updates_per_epoch,
         )

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def first_facts(
     return {
         "name": experiment.name,
         "state": "running",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": experiment.training.seed,
         "versions": {package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},
         "plugins": {name: dict(plan.origin) for name, plan in plans.items()},

@@ -21,6 +21,9 @@ from dermtl.kinds import Category, Record
 from dermtl.model.network import Network, build_network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan, plan_heads
+from dermtl.tracking.curves import draw_curves
+from dermtl.tracking.installed import make_trackers
+from dermtl.tracking.trackers import Trackers
 from dermtl.training.augmentation import Augmentation
 from dermtl.training.dataset import Examples
 from dermtl.training.interruption import Interrupted
@@ -30,7 +33,7 @@ from dermtl.training.provenance import as_run, data_digest, first_facts, to_yaml
 from dermtl.training.stages import backbone_groups, select
 
 _log = logging.getLogger(__name__)
-_HARMLESS = frozenset({"training.workers", "training.cache"})  # change the speed, not the result
+_HARMLESS = ("training.workers", "training.cache", "training.trackers")  # change the speed or who is told
 _TRIED = 8  # records that are augmented before the run begins, to find what cannot be
 
 
@@ -92,6 +95,7 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
     if resume:
         _refuse_other_data(folder, prepared.records)
     training, size = experiment.training, experiment.backbone.image_size
+    tracking = make_trackers(training.trackers, source)
     augmentation = Augmentation(training.augmentation, where=source.where(("training", "augmentation")))
     examples, validation = (
         Examples(
@@ -113,17 +117,20 @@ def train(path: Path, overrides: Sequence[str] = (), *, run: Path | None = None,
         facts = first_facts(experiment, prepared.plans, prepared.records, network.backbone.licence)
         folder.note(facts | {"leakage": prepared.audit})
     _log.info("run %s: %s", folder.path, ", ".join(f"{len(prepared.side(s))} {s}" for s in ("train", "val", "test")))
-    try:
-        trainer.fit(resume=resume)
-    except Interrupted:
-        folder.note(folder.facts | {"state": "interrupted"})
-        raise
-    except DermtlError:
-        folder.note(folder.facts | {"state": "failed"})
-        raise
-    epochs, best = trainer.position.total_epochs, trainer.position.best
-    best_val_loss = best if math.isfinite(best) else None  # nothing to validate on
-    folder.note(folder.facts | {"state": "finished", "epochs": epochs, "best_val_loss": best_val_loss})
+    with Trackers(tracking, folder.path, experiment.name, stored) as trackers:
+        try:
+            trainer.fit(resume=resume, trackers=trackers)
+        except Interrupted:
+            folder.note(folder.facts | {"state": "interrupted"})
+            trackers.end("interrupted")
+            raise
+        except DermtlError:
+            folder.note(folder.facts | {"state": "failed"})
+            raise
+        epochs, best = trainer.position.total_epochs, trainer.position.best
+        best_val_loss = best if math.isfinite(best) else None  # nothing to validate on
+        folder.note(folder.facts | {"state": "finished", "epochs": epochs, "best_val_loss": best_val_loss})
+        draw_curves(trainer.position.history, folder.path)
     return folder
 
 
@@ -180,7 +187,7 @@ def _refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
     """A run goes on with the experiment it began with."""
     stored, _ = folder.read_experiment()
     before, after = _flat(stored.model_dump(mode="json")), _flat(wanted)
-    changed = [key for key in before | after if before.get(key) != after.get(key) and key not in _HARMLESS]
+    changed = [key for key in before | after if before.get(key) != after.get(key) and not key.startswith(_HARMLESS)]
     if changed:
         lines = ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changed)
         raise ConfigError(f"the experiment changed since this run began: {lines}", where=str(folder.path))

@@ -62,8 +62,18 @@ def test_help_and_plugins(deployed):
     assert deployed.run("dermtl", "--help").returncode == 0
     listed = deployed.run("dermtl", "plugins", "list")
     assert (listed.returncode, listed.stderr) == (0, "")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["name", "classification", "tags"]
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    assert [row[0] for row in rows if row[1] == "dermtl.heads"] == ["classification", "tags"]
+    assert ["coco", "dermtl.importers", "dermtl"] in [row[:3] for row in rows]
     assert "broken" not in listed.stdout
+
+
+def test_presets_are_in_the_wheel(deployed, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("extends: five_step\nheads: {diagnosis: {type: classification}}\n")
+    done = deployed.run("dermtl", "config", "show", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "train: last:2" in done.stdout
 
 
 def test_predict(deployed, tiny_model, drawn, tmp_path):
@@ -88,7 +98,7 @@ def test_verify(deployed, tiny_model):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("train", "x.yaml"), ("export", "run")])
+@pytest.mark.parametrize("arguments", [("train", "x.yaml"), ("export", "run"), ("model", "show", "resnet18")])
 def test_what_needs_torch_says_what_to_install(deployed, arguments):
     done = deployed.run("dermtl", *arguments)
     assert (done.returncode, done.stdout) == (2, "")

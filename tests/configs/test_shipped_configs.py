@@ -11,7 +11,7 @@ from dermtl.data.split import split_records
 from dermtl.kinds import Category
 from dermtl.plugins.plan import plan_heads
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 SHARED = Path(__file__).parents[2].parent / "shared"
 
 

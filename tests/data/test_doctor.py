@@ -16,6 +16,8 @@ from dermtl.cli import dermtl
 from dermtl.data.doctor.codes import CODES
 from dermtl.data.doctor.examine import examine
 from dermtl.data.doctor.report import Report
+from dermtl.data.importers.ingest import import_data
+from dermtl.data.importers.lock import lock_path, sha256, write_lock
 from dermtl.data.synth import synthesise
 
 ROW = 10  # the table's line that most faults are seeded into; the header is line 1
@@ -399,6 +401,39 @@ def repeated_column(data: Set) -> tuple[str, int | None, str]:
     return "duplicate-column", 1, "label"
 
 
+def lock(data: Set) -> None:
+    files = {row[column]: sha256(data.folder / row[column]) for row in data.rows for column in ("image", "mask")}
+    write_lock(data.manifest, {"format": "table"}, files)
+
+
+@fault
+def picture_changed_since_its_import(data: Set) -> tuple[str, int | None, str]:
+    lock(data)
+    Image.open(data.image()).save(data.image(), quality=91)
+    return "file-changed", ROW, "image"
+
+
+@fault
+def mask_changed_since_its_import(data: Set) -> tuple[str, int | None, str]:
+    lock(data)
+    Image.open(data.mask()).save(data.mask(), optimize=True)
+    return "file-changed", ROW, "mask"
+
+
+@fault
+def table_changed_since_its_import(data: Set) -> tuple[str, int | None, str]:
+    lock(data)
+    data.row["age"] = "44"
+    data.write()
+    return "table-changed", None, ""
+
+
+@fault
+def damaged_lock(data: Set) -> tuple[str, int | None, str]:
+    lock_path(data.manifest).write_text('{"lock": 1, "files": []}')
+    return "lock-unreadable", None, ""
+
+
 @fault
 def no_rows(data: Set) -> tuple[str, int | None, str]:
     data.spoil(lambda lines: lines.__delitem__(slice(1, None)))
@@ -485,6 +520,38 @@ def test_many_faults_at_once_are_all_found(clean: Path, tmp_path: Path) -> None:
         finding.row or 0 for finding in report.findings if finding.severity == "error"
     )
     assert {3, 5, 6} <= {finding.row for finding in report.findings}
+
+
+def test_a_set_as_it_was_imported_is_clean_and_stays_so_only_untouched(clean: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(clean, tmp_path / "set"))
+    manifest = import_data(folder / "manifest.csv", folder / "imported.csv").manifest
+    assert list(examine(manifest).findings) == []
+    data = Set(folder)
+    kept = data.image().read_bytes()
+    data.image().write_bytes(kept + b"\0")
+    data.mask().unlink()
+    report = examine(manifest)
+    assert {(one.code, one.row, one.column) for one in report.findings} == {
+        ("file-changed", ROW, "image"),
+        ("mask-missing", ROW, "mask"),
+    }, "a missing file is told once"
+    data.image().unlink()
+    assert [one.code for one in examine(manifest).findings] == ["missing-file", "mask-missing"]
+
+
+def test_a_file_in_a_column_of_no_meaning_is_compared_too(clean: Path, tmp_path: Path) -> None:
+    data = Set(Path(shutil.copytree(clean, tmp_path / "set")))
+    (data.folder / "notes.txt").write_text("a")
+    for row in data.rows:
+        row["notes"] = ""
+    data.row["notes"] = "notes.txt"
+    data.write()
+    write_lock(data.manifest, {}, {"notes.txt": sha256(data.folder / "notes.txt"), "../outside.txt": "0", "gone": "1"})
+    assert list(examine(data.manifest).findings) == []
+    (data.folder / "notes.txt").unlink()
+    assert [(one.code, one.row, one.column) for one in examine(data.manifest).findings] == [
+        ("missing-file", ROW, "notes")
+    ]
 
 
 def test_class_folders(clean: Path, tmp_path: Path) -> None:

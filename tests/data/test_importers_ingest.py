@@ -60,6 +60,39 @@ def test_every_importer_is_declared_and_fits() -> None:
         assert "\n" not in importer.summary
 
 
+def test_importers_are_listed_whatever_state_they_are_in(plugin) -> None:
+    plugin("class Importer:\n    name, summary = 'odd', 'of a\\ntest'\nimporter = Importer()", "odd")
+    listed = {listing.name: listing for listing in detect.list_importers()}
+    assert {listed[name].state for name in NAMES} == {"ok"}
+    assert (listed["coco"].group, listed["coco"].distribution) == ("dermtl.importers", "dermtl")
+    assert (listed["odd"].distribution, listed["odd"].version, listed["odd"].state) == (
+        "clinic-import",
+        "1.0",
+        "broken",
+    )
+    assert "lacks recognises, read" in listed["odd"].reason
+
+
+@pytest.mark.parametrize("code", ["raise RuntimeError('torn\\napart')", "import sys; sys.exit(3)", "", "importer = 3"])
+def test_a_broken_importer_is_listed_in_one_line(plugin, code: str) -> None:
+    plugin(code)
+    (listing,) = [listing for listing in detect.list_importers() if listing.name == "clinic"]
+    assert listing.state == "broken"
+    assert listing.reason
+    assert "\n" not in listing.reason
+
+
+def test_two_importers_of_one_name_conflict(plugin) -> None:
+    parts = "name, summary, recognises, read = 'coco', 'of a test', None, None"
+    plugin(f"class Importer:\n    {parts}\nimporter = Importer()", "coco")
+    (own, other) = sorted(
+        (listing for listing in detect.list_importers() if listing.name == "coco"), key=lambda one: one.distribution
+    )
+    assert (own.distribution, own.state, other.distribution, other.state) == (
+        "clinic-import", "conflict", "dermtl", "conflict"
+    )  # fmt: skip
+
+
 def test_the_lock_tells_where_it_came_from(source: Path) -> None:
     made = import_data(source)
     assert made.manifest == source / "manifest.csv"

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from dermtl.cli.evaluate import evaluate
+from dermtl.data.synth import synthesise
 from dermtl.errors import ConfigError, DermtlError, InputError, ManifestError
 
 
@@ -104,7 +105,11 @@ def test_an_exported_model_alone_needs_a_table(exported: Path, drawn: Path, tmp_
     assert "--manifest" in caught.value.hint
     out = tmp_path / "out"
     run(alone, "--manifest", drawn / "manifest.csv", "--split", "all", "--out", out)
-    assert read_json(out / "metrics.json")["data"]["records"] == 24
+    found = read_json(out / "metrics.json")["data"]
+    assert found["records"] == 24
+    assert not found["leakage"]["checked"]
+    assert "lies in no run" in found["leakage"]["why"]
+    assert "lies in no run" in read_report(out / "report.html").text
 
 
 def test_predictions_have_the_columns_of_the_design(of_run: Path, drawn: Path) -> None:
@@ -119,6 +124,12 @@ def test_predictions_have_the_columns_of_the_design(of_run: Path, drawn: Path) -
         "extent.circle.r",
         "outline.mask.lesion.area_px",
         "age.value.age",
+        "diagnosis.truth.class",
+        "extent.truth.cx",
+        "extent.truth.cy",
+        "extent.truth.r",
+        "outline.truth.lesion.area_px",
+        "age.truth.age",
     ]
     assert len(rows) == 24
     for row in rows:
@@ -128,13 +139,15 @@ def test_predictions_have_the_columns_of_the_design(of_run: Path, drawn: Path) -
 
 def test_metrics_are_json_with_intervals(of_run: Path) -> None:
     found = read_json(of_run / "metrics.json")
-    assert set(found) == {"heads", "primary", "data", "model"}
+    assert set(found) == {"heads", "primary", "data", "model", "plans"}
     for head, figures in found["heads"].items():
         assert found["primary"][head] in figures
         for figure in figures.values():
             assert {"value", "low", "high", "n"} <= set(figure)
     assert found["heads"]["age"][found["primary"]["age"]]["n"] < 24, "some drawn ages are missing"
     assert found["heads"]["extent"]["circle_iou"]["n"] == 24
+    assert set(found["heads"]["extent"]["circle_iou"]["baselines"]) == {"constant", "centred"}
+    assert "baselines" not in found["heads"]["outline"]["dice"]
 
 
 def test_the_report_needs_nothing_else(of_run: Path) -> None:
@@ -150,15 +163,15 @@ def test_the_report_needs_nothing_else(of_run: Path) -> None:
         assert all(metric in page.text for metric in figures)
 
 
-def test_another_table(scored_run: Path, drawn: Path, tmp_path: Path) -> None:
-    rows = read_csv(drawn / "manifest.csv")[:6]
+def test_another_table(scored_run: Path, tmp_path: Path) -> None:
     other = tmp_path / "clinic"
-    shutil.copytree(drawn / "images", other / "images")
-    shutil.copytree(drawn / "masks", other / "masks")
+    rows = read_csv(synthesise(other, num=6, seed=9))
     with (other / "labels.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [*rows[0], "split"])
         writer.writeheader()
-        writer.writerows({**row, "split": "val" if index < 2 else "test"} for index, row in enumerate(rows))
+        for index, row in enumerate(rows):
+            ids = {column: f"clinic-{row[column]}" for column in ("patient_id", "lesion_id")}
+            writer.writerow({**row, **ids, "split": "val" if index < 2 else "test"})
     run(scored_run, "--manifest", other / "labels.csv", "--split", "all", "--out", tmp_path / "all")
     assert read_json(tmp_path / "all" / "metrics.json")["data"]["records"] == 6
     run(scored_run, "--manifest", other / "labels.csv", "--out", tmp_path / "test")

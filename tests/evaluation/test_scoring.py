@@ -61,15 +61,17 @@ def test_resampled_rows_are_summed_up_like_all_rows(plans: dict[str, HeadPlan]) 
     scores = Scores(plans)
     for index, (malignant, truth) in enumerate([(0.9, 1), (0.8, 0), (0.1, 0)]):
         scores.add(index, values(malignant), {"diagnosis": np.asarray(truth)})
-    summarise = scores.summariser("diagnosis")
-    assert summarise(np.arange(3)) == scores.summary("diagnosis")
-    assert summarise(np.array([0, 0, 2]))["accuracy"] == 1
-    assert summarise(np.array([1, 1]))["accuracy"] == 0
-    assert np.isnan(summarise(np.array([0]))["macro_auroc"])
+    figures = scores.weighted("diagnosis")
+    assert figures(np.array([1, 1, 1])) == scores.summary("diagnosis")
+    assert figures(np.array([2, 0, 1]))["accuracy"] == 1
+    assert figures(np.array([0, 2, 0]))["accuracy"] == 0
+    assert np.isnan(figures(np.array([1, 0, 0]))["macro_auroc"])
 
 
 class Known:
     """Predicts what it was told, in order."""
+
+    size = 64
 
     def __init__(self, answers: Sequence[Mapping[str, Array]]) -> None:
         self.answers = list(answers)

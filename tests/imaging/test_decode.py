@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dermtl.errors import ImageReadError
-from dermtl.imaging.decode import read_image, read_mask, read_size
+from dermtl.imaging.decode import read_header, read_image, read_image_for, read_mask, read_size
 
 HW = (24, 40)
 
@@ -195,3 +195,17 @@ def test_real_originals(shared: Path) -> None:
         image = read_image(path)
         assert image.shape == (*read_size(path), 3)
         assert 5 < image.mean() < 250
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_of_a_phones_jpeg_with_several_frames_the_first_is_read(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    first, second = photo(), photo().transpose(Image.Transpose.ROTATE_180)
+    both = stored(first, "MPO", save_all=True, append_images=[second], quality=90, exif=exif)
+    alone = stored(first, "JPEG", quality=90, exif=exif)
+    assert Image.open(io.BytesIO(both)).n_frames == 2
+    assert np.array_equal(read_image(both), read_image(alone))
+    assert np.array_equal(read_image_for(both, 8).pixels, read_image_for(alone, 8).pixels)
+    assert read_header(both) == read_header(alone)
+    assert read_size(both) == read_image(both).shape[:2]

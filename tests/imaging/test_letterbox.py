@@ -1,12 +1,14 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from dermtl.imaging.affine import Affine
-from dermtl.imaging.decode import read_image
+from dermtl.imaging.decode import Reduced, read_image, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
 
@@ -69,6 +71,40 @@ def test_apply_pads_with_black_and_keeps_the_picture(box: Letterbox) -> None:
 def test_a_picture_of_the_right_size_is_left_alone() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     assert np.array_equal(Letterbox((64, 64), 64).apply(image), image)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.tuples(st.integers(150, 900), st.integers(150, 900)), st.integers(48, 112), st.integers(1, 8))
+def test_a_picture_decoded_in_part_lies_where_the_whole_one_does(hw: tuple[int, int], size: int, turn: int) -> None:
+    y, x = np.mgrid[: hw[0], : hw[1]]
+    waves = [np.sin(x / 37 + 1), np.cos(y / 53), np.sin((x + 2 * y) / 61)]
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = turn
+    pixels = np.stack([128 + 100 * wave for wave in waves], axis=-1).astype(np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG", quality=97, subsampling=0, exif=exif)
+    whole, reduced = read_image(file.getvalue()), read_image_for(file.getvalue(), size)
+    assert Letterbox.of(reduced, size) == Letterbox.of(whole, size)
+    seen, expected = Letterbox.of(reduced, size).apply(reduced), Letterbox.of(whole, size).apply(whole)
+    assert seen.shape == (size, size, 3)
+    difference = np.abs(seen.astype(int) - expected)
+    assert difference.mean() <= 0.7
+    assert difference.max() <= 12, "at the picture's edges, too"
+
+
+@pytest.mark.parametrize("hw", [(600, 600), (601, 601), (599, 600), (597, 600), (593, 600), (450, 600), (577, 603)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_edges_are_not_smeared_by_decoding_in_part(hw: tuple[int, int], level: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((*hw, 3), level, np.uint8)).save(file, "JPEG", quality=95)
+    whole, reduced = read_image(file.getvalue()), read_image_for(file.getvalue(), 64)
+    seen, expected = Letterbox.of(reduced, 64).apply(reduced), Letterbox.of(whole, 64).apply(whole)
+    assert np.abs(seen.astype(int) - expected).max() <= 12
+
+
+def test_a_picture_that_came_whole_is_letterboxed_as_ever() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    box = Letterbox((50, 70), 32)
+    assert np.array_equal(box.apply(Reduced(image, (50, 70), 1)), box.apply(image))
 
 
 @quick

@@ -113,6 +113,10 @@ def test_listing_tells_all_and_raises_nothing(five_broken):
     assert all(listing.reason and "\n" not in listing.reason for listing in listed.values())
 
 
+def test_a_listing_names_its_group():
+    assert {listing.group for listing in list_heads()} == {"dermtl.heads"}
+
+
 def test_malformed_entry_points_of_one_distribution_hide_no_other(install, caplog):
     install("malformed", {"a line without an equals sign": ""}, {})
     assert {listing.name for listing in list_heads()} >= BUILT_IN

@@ -71,11 +71,31 @@ def test_the_written_out_demo_is_valid():
         lambda d: d["heads"]["outline"].pop("type"),
         lambda d: d["heads"]["outline"].update(loss_weight=-1),
         lambda d: d["training"]["stages"][0].update(epoch=3),
+        lambda d: d["backbone"].pop("name"),
+        lambda d: d["training"].pop("stages"),
+        lambda d: d.update(extends=3),
+        lambda d: d.update(extends="five_step", trainings={}),
+        lambda d: d.update(extends="five_step", training={"stages": [{"lr": 0.1}]}),
+        lambda d: d.update(extends="five_step", heads={"extent": {"type": "circle", "lambda_rr": 1}}),
     ],
 )
 def test_a_mistake_is_marked(demo, change):
     document = copy.deepcopy(demo)
     change(document)
+    assert problems(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"extends": "five_step", "data": {"root": "x"}, "heads": {"d": {"type": "classification"}}},
+        {"extends": ["esteva2017", "own.yaml"], "training": {"seed": 3}, "backbone": {"image_size": 64}},
+        {"extends": "base.yaml", "heads": {"d": {"dropout": 0.5}}},
+    ],
+)
+def test_what_extends_a_file_may_be_incomplete(document):
+    assert problems(document) == []
+    del document["extends"]
     assert problems(document)
 
 

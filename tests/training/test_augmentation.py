@@ -27,6 +27,7 @@ GEOMETRIES: dict[str, str | list[dict[str, Any]]] = {
     "RandomResizedCrop": [
         {"RandomResizedCrop": {"size": [SIZE, SIZE], "scale": [0.4, 1.0], "ratio": [1.0, 1.0], "p": 1}}
     ],
+    "InscribedRotation": [{"InscribedRotation": {"p": 1}}, {"VerticalFlip": {"p": 0.5}}],
     "SafeRotate": [{"SafeRotate": {"limit": [-180, 180], "p": 1}}],
     "nested": [{"OneOf": {"transforms": [{"Transpose": {"p": 1}}, {"Rotate": {"limit": [30, 60], "p": 1}}], "p": 1}}],
     "CoarseDropout": [{"HorizontalFlip": {"p": 0.5}}, {"CoarseDropout": {"p": 1}}],
@@ -104,7 +105,7 @@ def test_masks_and_pictures_stay_aligned(name: str) -> None:
     assert worst >= 0.95
 
 
-@pytest.mark.parametrize("name", ["default", "D4", "Affine", "RandomResizedCrop", "SafeRotate"])
+@pytest.mark.parametrize("name", ["default", "D4", "Affine", "RandomResizedCrop", "InscribedRotation", "SafeRotate"])
 def test_a_circle_keeps_the_area_of_its_disc(name: str) -> None:
     checked = 0
     for seed in SEEDS:

@@ -14,6 +14,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "quoting": (_E, "close every quote, and double a quote inside a quoted cell"),
     "duplicate-column": (_E, "rename one"),
     "no-column": (_E, "add the column, or name another in the experiment"),
+    "table-changed": (_W, "import again, or delete the lock where the edit is meant"),
+    "lock-unreadable": (_W, "delete the lock, or import again"),
     "class-folders": (_E, "expected <class>/x.jpg or <split>/<class>/x.jpg"),
     # rows and paths
     "empty-image": (_E, "name the picture, or take the row out"),
@@ -28,6 +30,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     # pictures
     "missing-file": (_E, "add the file, or take the row out"),
     "empty-file": (_E, "copy the file again"),
+    "file-changed": (_E, "fetch the file again; where the change is meant, import again"),
     "truncated": (_E, "copy the file again"),
     "unreadable": (_E, "replace the file"),
     "refused-format": (_E, "convert it to PNG or JPEG"),

@@ -12,6 +12,7 @@ from dermtl.config.experiment import Data, Experiment
 from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_split
 from dermtl.data.doctor.cells import check_circle, check_classes, check_numbers, check_one_hot, number_columns
 from dermtl.data.doctor.finding import Finding, found
+from dermtl.data.doctor.locked import check_lock
 from dermtl.data.doctor.outline import Outline, check_levels, look_outline
 from dermtl.data.doctor.paths import check_path, missing
 from dermtl.data.doctor.picture import Picture, look
@@ -68,6 +69,7 @@ def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping
             findings += [finding for outline in seen.outlines for finding in outline.findings]
         findings += _cells(looks, roles)
         findings += _together(looks, roles)
+    findings += list(check_lock(manifest, table, findings))
     order = {where: index for index, (where, _) in enumerate(table.rows)}
     findings.sort(key=lambda finding: (finding.row or order.get(finding.where, 0), finding.where))
     return Report(str(manifest), findings, len(looks), time.perf_counter() - start)

@@ -1,12 +1,13 @@
 """Which importer reads a source: the one that was named, or the only one that recognises it."""
 
 import logging
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from dermtl.data.importers.importer import GROUP, Importer
 from dermtl.errors import ManifestError, PluginContract, PluginError
-from dermtl.plugins.discovery import distribution_of, find, pick
+from dermtl.plugins.discovery import Listing, distribution_of, find, list_plugins, pick
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,11 @@ def choose_importer(source: Path, name: str | None = None) -> tuple[Importer, En
     raise ManifestError(f"is none of the known formats: {', '.join(points)}", where=str(source), hint=hint)
 
 
+def list_importers() -> Iterator[Listing]:
+    """Every installed importer with its state; never raises."""
+    return list_plugins(GROUP, lambda point: ("", " ".join(str(_load(point).summary).split())))
+
+
 def _recognises(importer: Importer, point: EntryPoint, source: Path) -> bool:
     try:
         return bool(importer.recognises(source))
@@ -61,7 +67,8 @@ def _load(point: EntryPoint) -> Importer:
     try:
         importer: Importer = point.load()
     except (Exception, SystemExit) as error:
-        raise PluginContract(f"fails to import: {type(error).__name__}: {error}", where=where) from error
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginContract(f"fails to import: {text}", where=where) from error
     missing = [part for part in ("name", "summary", "recognises", "read") if not hasattr(importer, part)]
     if missing:
         raise PluginContract(f"lacks {', '.join(missing)}", where=where)

@@ -69,6 +69,8 @@ def test_a_weight_for_an_unknown_class_is_an_error():
         {"classes": ["a", "a"]},
         {"dropout": 1.0},
         {"label_smoothing": -0.1},
+        {"loss": "hinge"},
+        {"focal_gamma": -1.0},
         {"class_weights": "balanced"},
         {"class_weights": {"a": 0.0}},
         {"colunm": "label"},

@@ -24,7 +24,16 @@ def _features(num, seed=0):
     return Features(torch.randn(num, INFO.num_pooled, generator=torch.Generator().manual_seed(seed)), ())
 
 
-CASES = [(_category, torch.tensor([0, 1, 2, 1, 0, 2])), (_tags, torch.eye(3).repeat(2, 1).fliplr())]
+def _focal(**keys):
+    return _category(loss="focal", **keys)
+
+
+SHARES = torch.eye(3)[[0, 1, 2, 1, 0, 2]] * 0.75 + torch.eye(3)[[1, 1, 0, 2, 0, 1]] * 0.25
+CASES = [
+    (_focal, torch.tensor([0, 1, 2, 1, 0, 2])),
+    (_category, torch.tensor([0, 1, 2, 1, 0, 2])),
+    (_tags, torch.eye(3).repeat(2, 1).fliplr()),
+]
 
 
 @pytest.mark.parametrize(("build", "target"), CASES)
@@ -65,6 +74,56 @@ def test_class_weights_and_smoothing_are_those_of_cross_entropy():
     head = _category(class_weights={"c": 4.0}, label_smoothing=0.1)
     expected = F.cross_entropy(raw, target, weight=torch.tensor([1.0, 1.0, 4.0]), label_smoothing=0.1)
     torch.testing.assert_close(head.loss(raw, target)["cross_entropy"], expected)
+
+
+@pytest.mark.parametrize("weights", [None, {"c": 4.0}])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("target", [torch.tensor([0, 1, 2, 1, 0, 2]), SHARES], ids=["index", "shares"])
+def test_focal_without_focus_is_cross_entropy(weights, smoothing, target):
+    raw = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+    keys = {"class_weights": weights, "label_smoothing": smoothing}
+    plain = _category(**keys).loss(raw, target)["cross_entropy"]
+    torch.testing.assert_close(_focal(focal_gamma=0.0, **keys).loss(raw, target)["focal"], plain)
+    assert _focal(focal_gamma=2.0, **keys).loss(raw, target)["focal"] < plain
+
+
+def test_focal_loss_is_the_papers():
+    """Lin et al. 2017: at gamma 2 a row with p = 0.9 counts a hundredth of its cross-entropy."""
+    raw = torch.log(torch.tensor([[0.9, 0.06, 0.04]]))
+    found = _focal(focal_gamma=2.0).loss(raw, torch.tensor([0]))["focal"]
+    torch.testing.assert_close(found, -torch.log(torch.tensor(0.9)) * 0.01)
+    weighted = _focal(class_weights={"a": 3.0}).loss(torch.cat([raw, raw]), torch.tensor([0, 1]))["focal"]
+    second = -torch.log(torch.tensor(0.06)) * 0.94**2
+    torch.testing.assert_close(weighted, (3 * found + second) / 4)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_loss_stays_finite_where_all_is_certain(gamma):
+    raw = torch.tensor([[200.0, 0.0, 0.0], [0.0, 200.0, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    loss = _focal(focal_gamma=gamma).loss(raw, torch.tensor([0, 0, 1]))["focal"]
+    loss.backward()
+    assert loss.isfinite()
+    assert raw.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("build", [_category, _focal])
+def test_whole_shares_are_indices(build):
+    raw, index = torch.randn(6, 3), torch.tensor([0, 1, 2, 1, 0, 2])
+    torch.testing.assert_close(build().loss(raw, F.one_hot(index, 3).float()), build().loss(raw, index))
+
+
+@pytest.mark.parametrize("build", [_category, _focal])
+def test_the_loss_is_linear_in_the_shares(build):
+    """What mixup relies on, with class weights too."""
+    head, raw = build(class_weights={"c": 4.0}), torch.randn(6, 3)
+    first, second = torch.eye(3)[[0, 1, 2, 1, 0, 2]], torch.eye(3)[[1, 1, 0, 2, 0, 1]]
+    (mixed,), (one,), (two,) = (head.loss(raw, target).values() for target in (SHARES, first, second))
+    torch.testing.assert_close(mixed, 0.75 * one + 0.25 * two)
+
+
+def test_only_heads_of_one_class_take_shares():
+    assert ClassificationHead.soft_targets
+    assert not TagsHead.soft_targets
 
 
 def test_pos_weight_weighs_positives_only():

@@ -5,16 +5,10 @@ import numpy as np
 import pytest
 from dermtl_classification.category.config import ClassificationConfig
 from dermtl_classification.category.metrics import ClassificationMetrics
-from dermtl_classification.ranking import auroc
 from dermtl_classification.tags.config import TagsConfig
 from dermtl_classification.tags.metrics import TagsMetrics
-from hypothesis import given
-from hypothesis import strategies as st
 
 CLASSES = ("a", "b", "c", "d")
-POSITIVE = [0.65, 0.70, 0.60, 0.49, 0.57, 0.47, 0.66, 0.89, 0.56, 0.54, 0.74, 0.71]
-NEGATIVE = [0.42, 0.23, 0.39, 0.53, 0.16, 0.32, 0.06, 0.17, 0.07, 0.36, 0.17, 0.45, 0.43, 0.37]
-NEGATIVE += [-0.05, 0.30, 0.39, 0.42, 0.12, 0.31, 0.22, 0.25, 0.59, 0.25, 0.39, 0.56, 0.29, 0.38]
 
 
 def _summary(metrics, outputs, annotations):
@@ -32,23 +26,19 @@ def _random(num, num_classes, *, ties=False):
     return (np.round(scores, 1) if ties else scores).astype(np.float32)
 
 
-def test_auroc_of_the_published_vector():
-    scores = np.array(POSITIVE + NEGATIVE)
-    assert auroc(scores, np.arange(len(scores)) < len(POSITIVE)) == pytest.approx(0.96875, abs=1e-12)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40))
-def test_auroc_counts_pairs(pairs):
-    scores, positive = np.array([s for s, _ in pairs], float), np.array([p for _, p in pairs])
-    wins = [(p > n) + 0.5 * (p == n) for p in scores[positive] for n in scores[~positive]]
-    got = auroc(scores, positive)
-    assert got == pytest.approx(np.mean(wins)) if wins else math.isnan(got)
-
-
 @pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed")
 @pytest.mark.parametrize("ties", [False, True])
 def test_agrees_with_scikit_learn(ties):
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score, roc_auc_score
+    from sklearn.metrics import (
+        accuracy_score,
+        average_precision_score,
+        balanced_accuracy_score,
+        cohen_kappa_score,
+        f1_score,
+        matthews_corrcoef,
+        recall_score,
+        roc_auc_score,
+    )
 
     scores, truth = _random(300, 4, ties=ties), np.random.default_rng(1).integers(0, 4, 300)
     got, decided = _category(scores, truth), scores.argmax(axis=1)
@@ -56,7 +46,17 @@ def test_agrees_with_scikit_learn(ties):
     assert got["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, decided), abs=1e-9)
     assert got["accuracy"] == pytest.approx(accuracy_score(truth, decided), abs=1e-9)
     assert got["macro_auroc"] == pytest.approx(np.mean(areas), abs=1e-9)
+    assert got["weighted_auroc"] == pytest.approx(np.average(areas, weights=np.bincount(truth)), abs=1e-9)
+    assert got["macro_f1"] == pytest.approx(f1_score(truth, decided, average="macro"), abs=1e-9)
+    assert got["kappa"] == pytest.approx(cohen_kappa_score(truth, decided), abs=1e-9)
+    assert got["mcc"] == pytest.approx(matthews_corrcoef(truth, decided), abs=1e-9)
+    precise = scores.astype(np.float64)
+    assert got["brier"] == pytest.approx(((precise - np.eye(4)[truth]) ** 2).sum(axis=1).mean(), abs=1e-9)
     for index, name in enumerate(CLASSES):
+        assert got[f"average_precision.{name}"] == pytest.approx(
+            average_precision_score(truth == index, scores[:, index]), abs=1e-9
+        )
+        assert got[f"specificity.{name}"] == pytest.approx(recall_score(truth != index, decided != index), abs=1e-9)
         recall = recall_score(truth, decided, average=None)[index]
         assert got[f"sensitivity.{name}"] == pytest.approx(recall, abs=1e-9)
         assert got[f"auroc.{name}"] == pytest.approx(areas[index], abs=1e-9)
@@ -64,7 +64,29 @@ def test_agrees_with_scikit_learn(ties):
 
 def test_perfect_is_best():
     got = _category(np.eye(4, dtype=np.float32), range(4))
-    assert set(got.values()) == {1.0}
+    assert got.pop("brier") == 0
+    assert {round(value, 9) for name, value in got.items() if name.startswith("pauc")} == {0.2}
+    assert {value for name, value in got.items() if not name.startswith("pauc")} == {1.0}
+
+
+@pytest.mark.parametrize("metrics", [ClassificationMetrics(ClassificationConfig(classes=CLASSES)),
+                                     TagsMetrics(TagsConfig(labels=("x", "y", "z", "w")))])  # fmt: skip
+def test_weights_count_rows(metrics):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 60) if isinstance(metrics, ClassificationMetrics) else rng.integers(0, 2, (60, 4))
+    rows = {"probability": np.round(rng.dirichlet(np.ones(4), 60), 1), "annotation": truth}
+    weights = rng.integers(0, 3, 60)
+    got, chosen = metrics.weighted(rows)(weights), np.repeat(np.arange(60), weights)
+    assert got == pytest.approx(metrics.summarise({name: values[chosen] for name, values in rows.items()}), nan_ok=True)
+
+
+def test_a_resample_without_a_class_has_no_mean_over_the_classes():
+    metrics = ClassificationMetrics(ClassificationConfig(classes=("a", "b", "c")))
+    figures = metrics.weighted({"probability": np.eye(3)[[0, 1, 2]], "annotation": np.array([0, 1, 2])})
+    got = figures(np.array([2, 1, 0]))
+    assert math.isnan(got["balanced_accuracy"])
+    assert math.isnan(got["macro_auroc"])
+    assert got["accuracy"] == got["sensitivity.a"] == 1
 
 
 def test_an_absent_class_is_not_estimable_and_enters_no_mean():

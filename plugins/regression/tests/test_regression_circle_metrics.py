@@ -5,6 +5,8 @@ import pytest
 from dermtl_regression.circle.config import CircleConfig
 from dermtl_regression.circle.metrics import CircleMetrics
 
+from dermtl.api import Record
+
 TRUE = np.array([[100, 100, 50], [200, 120, 40], [30, 60, 10]], np.float32)
 
 
@@ -16,7 +18,7 @@ def _summary(predicted, true):
 
 def test_perfect_is_best():
     got = _summary(TRUE, TRUE)
-    ones = {"circle_iou", "detection_rate_50", "detection_rate_75", "detection_rate_90"}
+    ones = {"circle_iou", "circle_iou_p50", "detection_rate_50", "detection_rate_75", "detection_rate_90"}
     assert {name for name, value in got.items() if value == 1} == ones
     assert {value for name, value in got.items() if name not in ones} == {0.0}
     assert CircleMetrics.primary in got
@@ -46,7 +48,30 @@ def test_detection_rates_count_records_above_an_iou():
     assert got["detection_rate_90"] == 0
 
 
+def test_quantiles_are_values_that_occur():
+    got = _summary(np.tile(TRUE[0], (10, 1)) + np.array([[i, 0, 0] for i in range(10)]), np.tile(TRUE[0], (10, 1)))
+    assert got["centre_error_px_p50"] == 4
+    assert got["centre_error_px_p90"] == 8
+
+
 def test_no_rows_are_not_estimable():
     row = CircleMetrics(CircleConfig()).measure({"circle": TRUE[0]}, TRUE[0])
     got = CircleMetrics(CircleConfig()).summarise({name: np.empty(0) for name in row})
     assert all(math.isnan(value) for value in got.values())
+
+
+def test_trivial_circles_are_those_of_the_training_records(tmp_path):
+    from PIL import Image
+
+    records = []
+    for index, (x, y, r) in enumerate([(50, 20, 5), (30, 30, 10), (40, 40, 30)]):
+        Image.new("RGB", (100, 50)).save(tmp_path / f"{index}.png")
+        records.append(Record(f"{index}.png", tmp_path, {"cx": str(x), "cy": str(y), "r": str(r)}))
+    unknown = Record("0.png", tmp_path, {"cx": "", "cy": "", "r": ""})
+    config = CircleConfig().fitted([*records, unknown])
+    found = config.baselines((100, 200))
+    np.testing.assert_allclose(found["constant"]["circle"], [80, 60, 30])
+    np.testing.assert_allclose(found["centred"]["circle"], [100, 50, 20])
+    assert CircleConfig.model_validate_json(config.model_dump_json()) == config
+    assert config.fitted(records[:1]) == config
+    assert CircleConfig().fitted([unknown]).baselines((100, 200)) == {}

@@ -1,11 +1,13 @@
 """How good outlines are, on the source picture's pixels. NumPy only, no torch."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction
+from dermtl.api import Array, Measures, Prediction, weighted_means
+from dermtl_segmentation.boundary import boundary_scores
 from dermtl_segmentation.config import SegmentationConfig
 
 FAILURE_JACCARD = 0.65
@@ -13,11 +15,12 @@ _NAN = float("nan")
 
 
 class SegmentationMetrics:
-    """Dice, Jaccard, thresholded Jaccard, sensitivity, specificity and failure rate: per image, then the mean.
+    """Dice, Jaccard, thresholded Jaccard, sensitivity, specificity, failure rate, edges: per image, then the mean.
 
     With several classes an image's value is the mean over the classes that are in its truth or its prediction. An
     image with nothing to find in which nothing is found scores 1; sensitivity is NaN without a true pixel and
-    specificity without a true background pixel, and such images enter no mean.
+    specificity without a true background pixel, and such images enter no mean. The distance of edges is NaN where one
+    mask is empty; ``hd95_undefined`` is the share of such images.
 
     Source: the ISIC 2018 scorer for the thresholded Jaccard (below 0.65 counts 0) and for empty masks.
     """
@@ -41,6 +44,11 @@ class SegmentationMetrics:
             name: _counts(decided == number, annotation == number)
             for number, name in enumerate(self._mask.classes, start=1)
         }
+        edges = [
+            boundary_scores(decided == number, annotation == number)
+            for number, name in enumerate(self._mask.classes, start=1)
+            if any(counts[name][:3])
+        ]
         dice = {name: _ratio(2 * both, 2 * both + extra + missed) for name, (both, extra, missed, _) in counts.items()}
         jaccard = mean_known((_ratio(c[0], c[0] + c[1] + c[2]) for c in counts.values()), none=1.0)
         row = {
@@ -50,12 +58,19 @@ class SegmentationMetrics:
             "sensitivity": mean_known(_ratio(both, both + missed) for both, _, missed, _ in counts.values()),
             "specificity": mean_known(_ratio(neither, neither + extra) for _, extra, _, neither in counts.values()),
             "failure_rate": float(jaccard < FAILURE_JACCARD),
+            "hd95_pooled_px": mean_known((edge["hd95_pooled_px"] for edge in edges), none=_NAN if edges else 0.0),
+            "hd95_undefined": float(any(math.isnan(edge["hd95_pooled_px"]) for edge in edges)),
+            "surface_dice": mean_known((edge["surface_dice"] for edge in edges), none=1.0),
         }
         return row if len(dice) == 1 else {**row, **{f"dice.{name}": value for name, value in dice.items()}}
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
-        """The mean of every column over the images that have it, in 0..1."""
-        return {name: mean_known(values.tolist()) for name, values in rows.items()}
+        """The mean of every column over the images that have it; in 0..1, distances in pixels."""
+        return self.weighted(rows)(np.ones(len(rows["dice"]), np.int64))
+
+    def weighted(self, rows: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
+        """The same for weights, int [n]."""
+        return weighted_means(rows)
 
 
 def mean_known(values: Iterable[float], none: float = _NAN) -> float:

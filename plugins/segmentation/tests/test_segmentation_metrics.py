@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from dermtl_segmentation.boundary import boundary_scores
 from dermtl_segmentation.config import SegmentationConfig
 from dermtl_segmentation.metrics import SegmentationMetrics
 from hypothesis import given
@@ -99,7 +100,7 @@ def test_a_class_that_is_nowhere_is_not_estimable():
 def test_perfect_is_best():
     true = np.array([[1, 1, 2, 0]])
     got = _summary([_measure(true, true, ("cup", "disc"))], ("cup", "disc"))
-    assert got.pop("failure_rate") == 0
+    assert got.pop("failure_rate") == got.pop("hd95_pooled_px") == got.pop("hd95_undefined") == 0
     assert set(got.values()) == {1.0}
     assert SegmentationMetrics.primary in got
 
@@ -139,3 +140,41 @@ def test_config_names_its_column():
 def test_wrong_keys_are_refused(keys):
     with pytest.raises(ValidationError):
         SegmentationConfig(**keys)
+
+
+def test_edges_of_squares_apart():
+    found, true = np.zeros((60, 512)), np.zeros((60, 512))
+    true[10:30, 10:30] = 1
+    found[10:30, 13:33] = 1
+    row = _measure(found, true)
+    # Of the 76 edge pixels each, the outer side's 20 are 3 px off, and of the inner side's 20 the middle 14.
+    assert row["hd95_pooled_px"] == 3
+    assert row["surface_dice"] == pytest.approx(1 - 34 / 76)
+    assert row["hd95_undefined"] == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_distances_are_those_of_all_pairs(seed):
+    """Pixels on every other row and column have no neighbours, so all are edge."""
+    rng = np.random.default_rng(seed)
+    one, other = np.zeros((600, 80), bool), np.zeros((600, 80), bool)
+    low, high = sorted(rng.integers(0, 300, 2))
+    one[:120:2, ::2] = rng.random((60, 40)) < 0.02
+    other[2 * low : 2 * high : 2, ::2] = rng.random((high - low, 40)) < 0.02
+    one[0, 0] = other[2 * high, 6] = True
+    first, second = np.argwhere(one), np.argwhere(other)
+    distances = np.sqrt(((first[:, None] - second[None]) ** 2).sum(axis=2))
+    expected = np.percentile(np.concatenate([distances.min(axis=1), distances.min(axis=0)]), 95)
+    assert boundary_scores(one, other)["hd95_pooled_px"] == pytest.approx(expected)
+
+
+def test_an_edge_that_is_not_there_is_counted_and_not_averaged():
+    empty, full = np.zeros((8, 8)), np.ones((8, 8))
+    missing = _measure(empty, full)
+    assert math.isnan(missing["hd95_pooled_px"])
+    assert (missing["hd95_undefined"], missing["surface_dice"]) == (1, 0)
+    nothing = _measure(empty, empty)
+    assert (nothing["hd95_pooled_px"], nothing["hd95_undefined"], nothing["surface_dice"]) == (0, 0, 1)
+    got = _summary([missing, nothing, _measure(full, full)])
+    assert got["hd95_pooled_px"] == 0
+    assert got["hd95_undefined"] == pytest.approx(1 / 3)

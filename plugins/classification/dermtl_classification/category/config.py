@@ -19,12 +19,15 @@ class ClassificationConfig(HeadConfig):
         description="Names in the order of the outputs; null: the sorted names of the training records.",
     )
     dropout: float = Field(0.2, ge=0, lt=1)
+    loss: Literal["cross_entropy", "focal"] = Field(
+        "cross_entropy", description="focal: cross-entropy that counts rows less the better they are recognised."
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="How much less; only for loss: focal; 0 is cross-entropy.")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Literal["auto"] | dict[str, PositiveFloat] | None = Field(
         None,
         description="Weight of a class in the loss, 1 where it is not named; auto: inverse frequency, 1 on average.",
     )
-
     deployment_prior: dict[str, PositiveFloat] | None = Field(
         None,
         description="Share of each class where the model will be used; probabilities are corrected for it.",

@@ -1,17 +1,21 @@
 """Layers and loss of ``type: classification``. Knows no records and no source frame."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dermtl.api import FeatureInfo, Features, Head
 from dermtl_classification.category.config import ClassificationConfig
+from dermtl_classification.category.focal import focal_loss
 from dermtl_classification.linear import pooled_linear
 
 
 class ClassificationHead(Head):
     """Pooled features, dropout, one linear layer; raw: logits, float [N, K]."""
 
+    soft_targets: ClassVar[bool] = True
     weight: Tensor | None
     shift: Tensor | None
 
@@ -19,7 +23,7 @@ class ClassificationHead(Head):
         super().__init__(config, features)
         if config.classes is None or config.class_weights == "auto":
             raise ValueError("the config has no classes or weights yet: call fitted(records) first")
-        self.label_smoothing = config.label_smoothing
+        self.config = config
         self.layers: nn.Sequential = pooled_linear(features.num_pooled, len(config.classes), config.dropout)
         named = config.class_weights
         weight = torch.tensor([named.get(name, 1.0) for name in config.classes]) if named else None
@@ -32,14 +36,20 @@ class ClassificationHead(Head):
         return logits
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy, the mean over the rows weighted by their classes' weights.
+        """Cross-entropy or focal loss.
+
+        Rows with an index are averaged with their classes' weights; rows with shares weigh each class's term and are
+        averaged plainly, as torch does.
 
         Args:
             raw: float32 [n, K].
-            target: int64 [n], index of the class.
+            target: int64 [n], index of the class; or float32 [n, K], the share of each class, rows sum to one.
         """
-        smoothing = self.label_smoothing
-        return {"cross_entropy": F.cross_entropy(raw, target.long(), weight=self.weight, label_smoothing=smoothing)}
+        weight, smoothing = self.weight, self.config.label_smoothing
+        if self.config.loss == "focal":
+            gamma = self.config.focal_gamma
+            return {"focal": focal_loss(raw, target, gamma=gamma, weight=weight, label_smoothing=smoothing)}
+        return {"cross_entropy": F.cross_entropy(raw, target, weight=weight, label_smoothing=smoothing)}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``probability``: float32 [N, K], rows sum to one; corrected for the deployment's prior where one is given."""

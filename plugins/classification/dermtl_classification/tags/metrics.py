@@ -1,22 +1,22 @@
 """How good the probabilities of independent labels are. NumPy only, no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction
-from dermtl_classification.ranking import auroc, mean_known, share
+from dermtl.api import Array, Measures, Prediction, weighted_means
+from dermtl_classification.per_class import Macro, areas, named
 from dermtl_classification.tags.config import TagsConfig
 
 THRESHOLD = 0.5
 
 
 class TagsMetrics:
-    """Macro AUROC, sensitivity and specificity at one half, and the share of records with every label right.
+    """Areas of the ranking, sensitivity, specificity, F1 at one half, and the share of records with all labels right.
 
-    A label without a positive has no sensitivity, one without a negative no specificity, and neither has an AUROC
-    (NaN); the means are over the labels that have one.
+    A label without a positive has no sensitivity and no F1, one without a negative no specificity, and neither has an
+    AUROC (NaN); the means are over the labels that have one.
     """
 
     primary: ClassVar[str] = "macro_auroc"
@@ -30,19 +30,44 @@ class TagsMetrics:
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
         """Rows stacked, ``probability`` and ``annotation`` [n, K] both, to values in 0..1."""
-        probability, truth = rows["probability"], rows["annotation"] > THRESHOLD
-        right = (probability >= THRESHOLD) == truth
-        columns = list(enumerate(self._labels))
-        per_label = {
-            "auroc": {name: auroc(probability[:, i], truth[:, i]) for i, name in columns},
-            "sensitivity": {name: share(right[:, i], truth[:, i]) for i, name in columns},
-            "specificity": {name: share(right[:, i], ~truth[:, i]) for i, name in columns},
-        }
-        exact = right.all(axis=1)
-        return {
-            "macro_auroc": mean_known(per_label["auroc"].values()),
-            "sensitivity": mean_known(per_label["sensitivity"].values()),
-            "specificity": mean_known(per_label["specificity"].values()),
-            "exact_match": share(exact, np.ones_like(exact)),
-            **{f"{metric}.{name}": value for metric, values in per_label.items() for name, value in values.items()},
-        }
+        return self.weighted(rows)(np.ones(len(rows["annotation"]), np.int64))
+
+    def weighted(self, rows: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
+        """The same for weights, int [n], with all sorting done once."""
+        probability, truth = np.asarray(rows["probability"], np.float64), rows["annotation"] > THRESHOLD
+        decided = probability >= THRESHOLD
+        right = decided == truth
+        ranked = areas(probability, truth)
+        # 2 TP / (2 TP + FP + FN) is what is found twice, over positives and those called so.
+        sums = np.concatenate([truth, right & truth, ~truth, right & ~truth, decided], axis=1).astype(np.float64)
+        exact = weighted_means({"exact_match": right.all(axis=1).astype(np.float64)})
+
+        def per_class(weights: Array) -> dict[str, Array]:
+            positive, hit, negative, passed, called = (weights @ sums).reshape(5, -1)
+            return {
+                "sensitivity": _ratio(hit, positive),
+                "specificity": _ratio(passed, negative),
+                "f1": np.where(positive > 0, _ratio(2 * hit, positive + called), np.nan),
+                **ranked(weights),
+            }
+
+        macro = Macro(per_class(np.ones(len(truth), np.int64)))
+
+        def figures(weights: Array) -> dict[str, float]:
+            found = per_class(weights)
+            return {
+                "macro_auroc": macro.mean("auroc", found["auroc"]),
+                "macro_average_precision": macro.mean("average_precision", found["average_precision"]),
+                "sensitivity": macro.mean("sensitivity", found["sensitivity"]),
+                "specificity": macro.mean("specificity", found["specificity"]),
+                "macro_f1": macro.mean("f1", found["f1"]),
+                **exact(weights),
+                **named(found, self._labels),
+            }
+
+        return figures
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(whole > 0, part / whole, np.nan))

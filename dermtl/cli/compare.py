@@ -1,0 +1,76 @@
+"""``dermtl compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dermtl.evaluation.compare import Comparison
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True, help="Of a run, which evaluation.")
+@click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool) -> None:
+    """Say what model B gains over model A on the same records.
+
+    A and B are folders that `dermtl evaluate` wrote, or runs. Differences are B minus A, with 95% intervals from
+    resampling whole groups for both at once. McNemar's and DeLong's tests are made only where every group has one
+    record.
+
+    \b
+    Example:
+      dermtl compare runs/scratch runs/pretrained
+    """
+    import json
+
+    from dermtl.evaluation.compare import compare as compare_
+    from dermtl.evaluation.recorded import read_recorded
+
+    found = compare_(read_recorded(first, split), read_recorded(second, split), resamples=resamples)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
+    else:
+        _show(found)
+
+
+def _show(found: Comparison) -> None:
+    from dermtl.cli.table import show_table
+
+    document = found.to_json()
+    rows = [
+        (head, metric, *(_figure(figure[key]) for key in ("first", "second", "difference", "low", "high")))
+        for head, parts in document["heads"].items()
+        for metric, figure in parts["metrics"].items()
+    ]
+    show_table(("head", "metric", "A", "B", "B - A", "low", "high"), rows)
+    for parts in document["heads"].values():
+        for output, test in parts["mcnemar"].items():
+            click.echo(
+                f"\n{output}: only A right {test['only_first']}, only B right {test['only_second']}; "
+                f"McNemar p = {_figure(test['exact_p'])} exact, {_figure(test['mid_p'])} mid-p"
+            )
+        tests = [
+            (column, *(_figure(test[key]) for key in ("difference", "low", "high", "p")))
+            for column, test in parts["delong"].items()
+        ]
+        if tests:
+            click.echo()
+            show_table(("AUROC by DeLong", "B - A", "low", "high", "p"), tests)
+    data = document["data"]
+    click.echo(f"\n{data['records']} records of {data['groups']} groups")
+    if not data["independent"]:
+        click.echo("groups have several records: no test that takes records as independent was made")
+    for name, heads in (("A", document["only_first"]), ("B", document["only_second"])):
+        if heads:
+            click.echo(f"only in {name}: {', '.join(heads)}")
+
+
+def _figure(value: Any) -> str:
+    return "-" if value is None else f"{value:.4g}"

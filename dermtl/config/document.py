@@ -1,0 +1,126 @@
+"""YAML text as plain data together with the position of every key.
+
+Scalars follow YAML 1.2: ``1e-3`` is a number, ``no`` and ``12:30`` are strings.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dermtl.errors import ConfigError
+
+Key = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the scalars of YAML 1.2."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first, ""])
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(re.sub(r"\.(?=[inIN])", "", node.value)))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+
+
+@dataclass
+class Source:
+    """Plain data together with where each key was written.
+
+    Attributes:
+        data: Nested dicts and lists.
+        positions: ``(key, ...)`` to ``file:line:column``, or to the override that set it.
+        name: The file's name, for messages.
+    """
+
+    data: dict[str, Any]
+    positions: dict[Key, str] = field(default_factory=dict)
+    name: str = "config"
+
+    def where(self, key: Sequence[str | int]) -> str:
+        """The position of a key, or of its nearest written parent."""
+        path = tuple(key)
+        while path and path not in self.positions:
+            path = path[:-1]
+        return self.positions.get(path, self.name)
+
+
+def read(path: Path) -> Source:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: It cannot be read, or see :func:`parse`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the experiment file: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", where=str(path), hint="an experiment is a YAML file") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Source:
+    """Parse YAML text that was written in the file ``name``.
+
+    Raises:
+        ConfigError: It is not YAML, holds no keys at the top, or repeats a key.
+    """
+    source = Source({}, name=name)
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = _build(loader, node, (), source) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ConfigError(f"is not valid YAML: {error.problem}", where=where) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not valid YAML: {error}", where=name) from error
+    except RecursionError as error:
+        raise ConfigError("nests too deeply, or an alias holds itself", where=name) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"expected keys and values at the top, got {type(data).__name__}", where=name)
+    source.data = data
+    return source
+
+
+def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
+    mark = node.start_mark
+    source.positions.setdefault(key, f"{source.name}:{mark.line + 1}:{mark.column + 1}")
+    if isinstance(node, yaml.MappingNode):
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            name = str(loader.construct_object(key_node))
+            mark = key_node.start_mark
+            here = f"{source.name}:{mark.line + 1}:{mark.column + 1}"
+            if name in built:
+                raise ConfigError(f"{dotted((*key, name))}: this key stands twice", where=here, hint="delete one")
+            source.positions[*key, name] = here
+            built[name] = _build(loader, value_node, (*key, name), source)
+        return built
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(loader, item, (*key, index), source) for index, item in enumerate(node.value)]
+    try:
+        value = loader.construct_object(node)
+    except ValueError as error:  # a tag such as !!int on what is none
+        raise ConfigError(f"{dotted(key)}: {error}", where=source.where(key)) from error
+    return value
+
+
+def dotted(key: Sequence[str | int]) -> str:
+    """A key as it is written on the command line."""
+    return ".".join(str(part) for part in key)

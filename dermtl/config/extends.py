@@ -1,0 +1,85 @@
+"""``extends``: what an experiment file takes over from other files and from presets.
+
+Mappings merge key by key, all else is replaced. Later files win over earlier ones, a file over what it extends.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from dermtl.config.document import Key, Source, read
+from dermtl.config.variables import expand
+from dermtl.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "presets"
+_KEY = "extends"
+
+
+def with_extended(source: Source, folder: Path, chain: tuple[Path, ...] = ()) -> Source:
+    """A file merged over what it extends, without the key ``extends``.
+
+    Args:
+        source: The file as it was written.
+        folder: Where its relative paths start.
+        chain: The files that led here, the file itself last, to find cycles.
+
+    Raises:
+        ConfigError: What it extends is not there, extends it in turn, or is no experiment file.
+    """
+    merged = Source({}, name=source.name)
+    for written, where in _named(source):
+        path = _locate(written, folder, where)
+        if path.resolve() in chain:
+            names = " -> ".join(link.name for link in (*chain, path))
+            raise ConfigError(f"extends: goes round in a circle: {names}", where=where, hint="delete one")
+        base = with_extended(read(path), path.parent, (*chain, path.resolve()))
+        merged = merge(merged, base)
+    own = Source({key: value for key, value in source.data.items() if key != _KEY}, source.positions, source.name)
+    return merge(merged, own)
+
+
+def merge(base: Source, over: Source) -> Source:
+    """``over`` merged over ``base``; every key keeps the position where it was written."""
+    merged = Source({}, dict(base.positions), over.name)
+    merged.data = _merged(base.data, over.data, (), merged.positions)
+    merged.positions |= over.positions
+    return merged
+
+
+def _merged(base: Any, over: Any, key: Key, positions: dict[Key, str]) -> Any:
+    """The merged value; what ``over`` replaces under ``key`` loses its positions."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        both = {name: _merged(base[name], over[name], (*key, name), positions) for name in base if name in over}
+        return base | over | both
+    for known in [known for known in positions if known[: len(key)] == key]:
+        del positions[known]
+    return over
+
+
+def _named(source: Source) -> Iterator[tuple[str, str]]:
+    """What the file says it extends, each with its position."""
+    named = expand(source.data.get(_KEY, []), (_KEY,), source)
+    listed = named if isinstance(named, list) else [named]
+    for index, written in enumerate(listed):
+        where = source.where((_KEY, index))
+        if not isinstance(written, str) or not written:
+            expected = "expected a path, a preset's name or a list of them"
+            raise ConfigError(f"extends: {expected}, got {written!r}", where=where)
+        yield written, where
+
+
+def _locate(written: str, folder: Path, where: str) -> Path:
+    """The file that is meant: a name without folder and ending is a preset's."""
+    if "/" not in written and Path(written).suffix not in (".yaml", ".yml"):
+        presets = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+        if written not in presets:
+            near = get_close_matches(written, presets, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(presets)}; a file ends in .yaml"
+            raise ConfigError(f"extends: there is no preset {written!r}", where=where, hint=hint)
+        return presets[written]
+    path = folder / written
+    if not path.is_file():
+        hint = f"relative paths start at the folder of the file that names them, {folder.resolve()}"
+        raise ConfigError(f"extends: no such file: {path}", where=where, hint=hint)
+    return path

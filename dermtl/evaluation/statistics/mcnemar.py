@@ -1,0 +1,42 @@
+"""McNemar's test: do two models err equally often on the same independent rows?"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dermtl.imaging.affine import Array
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Rows on which exactly one of two models is right, and what they tell.
+
+    Attributes:
+        only_first: Rows that only the first gets right.
+        only_second: Rows that only the second gets right.
+        exact_p: Two-sided, of the binomial test; never too small, often too large.
+        mid_p: The same with half the weight on what was seen; nearer the nominal level.
+    """
+
+    only_first: int
+    only_second: int
+    exact_p: float
+    mid_p: float
+
+
+def mcnemar(first_right: Array, second_right: Array) -> McNemar:
+    """Test bool [n] against bool [n].
+
+    Source: Fagerland, Lydersen and Laake 2013, The McNemar test for binary matched-pairs data: mid-p and asymptotic are
+    better than exact conditional.
+    """
+    first, second = np.asarray(first_right, bool), np.asarray(second_right, bool)
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    num, few = only_first + only_second, min(only_first, only_second)
+    below, here = 0, 1  # binomial coefficients of fewer than `few`, and of `few`
+    for index in range(few):
+        below += here
+        here = here * (num - index) // (index + 1)
+    exact, middle = Fraction(2 * (below + here), 2**num), Fraction(2 * below + here, 2**num)
+    return McNemar(only_first, only_second, float(min(exact, Fraction(1))), float(middle))

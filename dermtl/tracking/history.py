@@ -1,0 +1,59 @@
+"""The epochs of a run as numbers: metrics.csv read back, and the epoch that counts."""
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from dermtl.data.table import read_table
+from dermtl.errors import DataError
+
+Row = Mapping[str, Any]
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.csv; a row lacks what its line leaves empty.
+
+    Raises:
+        DataError: The file cannot be read, a cell is no number, or a row has no whole epoch.
+    """
+    rows = []
+    for where, cells in read_table(path):
+        row: dict[str, float] = {}
+        for column, text in cells.items():
+            try:
+                row |= {column: float(text)} if text.strip() else {}
+            except ValueError:
+                raise DataError(f"column {column}: expected a number, got {text!r}", where=where) from None
+        if not row.get("epoch", math.nan).is_integer():
+            raise DataError("column epoch: expected a whole number", where=where)
+        rows.append(row)
+    return rows
+
+
+def figures(row: Row) -> dict[str, float]:
+    """The numbers of a row that can be plotted: all that are finite, but the epoch itself."""
+    numbers = {name: float(value) for name, value in row.items() if isinstance(value, Real) and name != "epoch"}
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def best_row(rows: Sequence[Row]) -> Row | None:
+    """The epoch of the lowest validation loss, the first of several; the last epoch where nothing was validated."""
+    validated = [row for row in rows if math.isfinite(row.get("val.loss", math.nan))]
+    if validated:
+        return min(validated, key=lambda row: float(row["val.loss"]))
+    return rows[-1] if rows else None
+
+
+def head_metrics(columns: Sequence[str], head: str) -> list[str]:
+    """The names of a head's metrics on validation among columns of metrics.csv, its losses left out."""
+    prefix = f"val.{head}."
+    names = [column.removeprefix(prefix) for column in columns if column.startswith(prefix)]
+    return [name for name in names if name.partition(".")[0] != "loss"]
+
+
+def heads_of(columns: Sequence[str]) -> list[str]:
+    """The heads that columns of metrics.csv tell of, in order of appearance."""
+    parts = [column.split(".", 2) for column in columns if column.startswith("val.")]
+    return list(dict.fromkeys(part[1] for part in parts if len(part) == 3))

@@ -1,0 +1,82 @@
+"""Finding and making the trackers that an experiment names, before anything is written."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from dermtl.config.source import Source
+from dermtl.errors import ConfigError, PluginContract, PluginError
+from dermtl.plugins.discovery import Listing, distribution_of, list_plugins, pick
+from dermtl.tracking.tracker import GROUP, Tracker
+
+
+def make_trackers(names: Sequence[str], source: Source) -> dict[str, Tracker]:
+    """The trackers under ``training.trackers``, made; no other is imported.
+
+    Args:
+        names: ``name`` or ``distribution:name`` each.
+        source: Says where a name was written.
+
+    Raises:
+        ConfigError: One is not installed, lacks a package, or is broken; the message names its line.
+    """
+    made: dict[str, Tracker] = {}
+    for index, name in enumerate(names):
+        try:
+            made[name] = make_tracker(pick(GROUP, name, "tracker"))
+        except PluginError as error:
+            where = source.where(("training", "trackers", index))
+            reason = f"{error.where}: {error.message}" if error.where else error.message
+            raise ConfigError(f"training.trackers.{index}: {reason}", where=where, hint=error.hint) from error
+    return made
+
+
+def list_trackers() -> Iterator[Listing]:
+    """Every installed tracker with its state; never raises. None is made: what it needs may be slow to import."""
+    return list_plugins(GROUP, lambda point: ("", (_load(point).__doc__ or "").partition("\n")[0]))
+
+
+def make_tracker(point: EntryPoint) -> Tracker:
+    """Import and make one tracker.
+
+    Raises:
+        PluginContract: It fails, lacks a package, or is no tracker.
+    """
+    factory = _load(point)
+    with _explained(point):
+        tracker = factory()
+    missing = [name for name in ("begin", "epoch", "end") if not hasattr(tracker, name)]
+    if missing:
+        raise PluginContract(f"is a {type(tracker).__name__} without {', '.join(missing)}", where=_where(point))
+    made: Tracker = tracker
+    return made
+
+
+def _load(point: EntryPoint) -> Any:
+    with _explained(point):
+        factory = point.load()
+    if not callable(factory):
+        raise PluginContract(f"expected a class or a function, got {type(factory).__name__}", where=_where(point))
+    return factory
+
+
+@contextmanager
+def _explained(point: EntryPoint) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise PluginContract(f"needs {error.name}", where=_where(point), hint=_install(point, error.name)) from error
+    except (Exception, SystemExit) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginContract(f"cannot be made: {reason}", where=_where(point)) from error
+
+
+def _where(point: EntryPoint) -> str:
+    return f"tracker {point.name!r} of {distribution_of(point)}"
+
+
+def _install(point: EntryPoint, module: str | None) -> str:
+    """The pip line that brings a module: the extra of the tracker's name, where its distribution has one."""
+    extras = (point.dist.metadata.get_all("Provides-Extra") if point.dist else None) or []
+    return f"pip install '{distribution_of(point)}[{point.name}]'" if point.name in extras else f"pip install {module}"

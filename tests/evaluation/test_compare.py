@@ -1,0 +1,236 @@
+"""``dermtl compare``: two evaluations of the same records."""
+
+import csv
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from dermtl.cli.compare import compare
+from dermtl.config.experiment import Backbone, Data, Experiment
+from dermtl.config.source import Source
+from dermtl.config.training import Stage, Training
+from dermtl.data.manifest import read_manifest
+from dermtl.errors import DataError, InputError
+from dermtl.evaluation.compare import compare as compare_
+from dermtl.evaluation.evaluate import evaluate
+from dermtl.evaluation.measures import Measured, read_measures, write_measures
+from dermtl.evaluation.recorded import read_recorded
+from dermtl.imaging.affine import Array
+from dermtl.kinds import Record
+from dermtl.plugins.plan import HeadPlan, plan_heads
+
+HEADS = {
+    "diagnosis": {"type": "classification", "classes": ["benign", "malignant"]},
+    "extent": {"type": "circle"},
+    "outline": {"type": "segmentation", "classes": ["lesion"]},
+}
+Make = Callable[..., Path]
+
+
+class Noisy:
+    """Predicts the truth with so much noise."""
+
+    size = 64
+
+    def __init__(self, records: Sequence[Record], plans: Mapping[str, HeadPlan], noise: float) -> None:
+        self.answers = iter([self._answer(record, plans, noise) for record in records])
+
+    def predict_values(self, images: Sequence[Array]) -> Sequence[Mapping[str, Array]]:
+        return [next(self.answers) for _ in images]
+
+    @staticmethod
+    def _answer(record: Record, plans: Mapping[str, HeadPlan], noise: float) -> dict[str, Array]:
+        rng, found = np.random.default_rng(zlib.crc32(record.image.encode())), {}
+        if "diagnosis" in plans:
+            malignant = float(np.clip(0.25 + 0.5 * (record.cells["label"] == "malignant") + noise * rng.normal(), 0, 1))
+            found["diagnosis.probability"] = np.array([1 - malignant, malignant])
+        if "extent" in plans:
+            circle = plans["extent"].target.read(record)
+            found["extent.circle"] = circle + 20 * noise * rng.normal(size=3)
+        if "outline" in plans:
+            mask = plans["outline"].target.read(record).astype(float)
+            found["outline.mask"] = np.roll(mask, int(40 * noise), axis=1)[None]
+        return found
+
+
+@pytest.fixture
+def make(drawn: Path, tmp_path: Path) -> Make:
+    """Evaluates a predictor of so much noise into a folder."""
+
+    def built(name: str, noise: float, heads: Mapping[str, object] = HEADS, change=lambda records: records) -> Path:
+        experiment = Experiment(
+            name="x", backbone=Backbone(name="none"), heads=heads, training=Training(stages=[Stage(epochs=1)])
+        )  # type: ignore[arg-type]
+        plans = plan_heads(experiment, Source({"heads": heads}))
+        labels = ("benign", "malignant")
+        records = [
+            replace(record, cells={**record.cells, "label": labels[index % 3 == 0]}, group=f"g{index}")
+            for index, record in enumerate(read_manifest(Data(root=drawn)))
+        ]
+        records = change(records)
+        folder = tmp_path / name
+        evaluate(Noisy(records, plans, noise), records, plans, split="test", resamples=20).write(folder)
+        return folder
+
+    return built
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(compare, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_better_model_is_better_in_every_head(make: Make) -> None:
+    found = json.loads(run(make("poor", 0.5), make("good", 0.01), "--json", "--resamples", 200))
+    assert found["data"] == {"records": 24, "groups": 24, "independent": True}
+    metrics = {head: parts["metrics"] for head, parts in found["heads"].items()}
+    for head, metric in (("diagnosis", "balanced_accuracy"), ("extent", "circle_iou"), ("outline", "dice")):
+        figure = metrics[head][metric]
+        assert figure["difference"] == pytest.approx(figure["second"] - figure["first"])
+        assert 0 < figure["low"] <= figure["difference"] <= figure["high"], metric
+        assert figure["n"] == 24
+    test = found["heads"]["diagnosis"]["mcnemar"]["diagnosis.probability"]
+    assert test["only_first"] == 0
+    assert test["only_second"] > 0
+    assert test["mid_p"] < 0.05
+    ranked = found["heads"]["diagnosis"]["delong"]["diagnosis.probability.malignant"]
+    assert ranked["difference"] == pytest.approx(metrics["diagnosis"]["auroc.malignant"]["difference"])
+    assert found["heads"]["extent"]["mcnemar"] == {}
+
+
+def test_a_model_equals_itself(make: Make) -> None:
+    folder = make("same", 0.3)
+    found = compare_(read_recorded(folder), read_recorded(folder), resamples=30)
+    for parts in found.heads.values():
+        for figure in parts["metrics"].values():
+            assert figure["difference"] == figure["low"] == figure["high"] == 0 or np.isnan(figure["difference"])
+    assert found.heads["diagnosis"]["mcnemar"]["diagnosis.probability"]["exact_p"] == 1
+
+
+def test_the_order_of_the_records_does_not_matter(make: Make) -> None:
+    def turned(records: list[Record]) -> list[Record]:
+        return records[::-1]
+
+    first, second = read_recorded(make("a", 0.3)), read_recorded(make("b", 0.1))
+    found = compare_(first, second, resamples=20)
+    again = compare_(first, read_recorded(make("c", 0.1, change=turned)), resamples=20)
+    for head, parts in found.heads.items():
+        for metric, figure in parts["metrics"].items():
+            assert figure == pytest.approx(again.heads[head]["metrics"][metric], nan_ok=True), metric
+
+
+def test_groups_of_several_records_forbid_tests_of_single_ones(make: Make) -> None:
+    def paired(records: list[Record]) -> list[Record]:
+        return [replace(record, group=f"g{index // 2}") for index, record in enumerate(records)]
+
+    one, other = make("a", 0.4, change=paired), make("b", 0.1, change=paired)
+    found = json.loads(run(one, other, "--json", "--resamples", 20))
+    assert not found["data"]["independent"]
+    assert found["heads"]["diagnosis"]["delong"] == {}
+    test = found["heads"]["diagnosis"]["mcnemar"]["diagnosis.probability"]
+    assert test["mid_p"] is None
+    assert test["only_second"] >= 0
+    assert "12 groups" in run(one, other, "--resamples", 20)
+
+
+def test_records_without_a_truth_are_left_out(make: Make) -> None:
+    def unlabelled(records: list[Record]) -> list[Record]:
+        return [replace(r, cells={**r.cells, "label": ""}) if i < 4 else r for i, r in enumerate(records)]
+
+    first, second = make("a", 0.3, change=unlabelled), make("b", 0.1, change=unlabelled)
+    found = compare_(read_recorded(first), read_recorded(second), resamples=20)
+    assert found.heads["diagnosis"]["metrics"]["accuracy"]["n"] == 20
+    assert found.heads["extent"]["metrics"]["circle_iou"]["n"] == 24
+    with pytest.raises(DataError, match="measured on other records"):
+        compare_(read_recorded(first), read_recorded(make("c", 0.1)), resamples=20)
+
+
+def test_what_only_one_has_is_named(make: Make) -> None:
+    fewer = {"diagnosis": HEADS["diagnosis"]}
+    text = run(make("a", 0.3), make("b", 0.1, heads=fewer), "--resamples", 20)
+    assert "only in A: extent, outline" in text
+    other = {"kind": HEADS["diagnosis"]}
+    with pytest.raises(DataError, match="no head is in both"):
+        compare_(read_recorded(make("c", 0.3, heads=fewer)), renamed(read_recorded(make("d", 0.1, heads=fewer)), other))
+
+
+def renamed(recorded, heads):
+    return replace(recorded, plans=dict.fromkeys(heads, next(iter(recorded.plans.values()))))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda records: records[1:], "lacks 1 of 24 records"),
+        (lambda records: [replace(records[0], group="other"), *records[1:]], "of another group"),
+        (
+            lambda records: [replace(records[0], cells={**records[0].cells, "label": "benign"}), *records[1:]],
+            "diagnosis.truth.class = benign, but malignant",
+        ),
+    ],
+)
+def test_other_records_are_refused(make: Make, change, message: str) -> None:
+    first, second = read_recorded(make("a", 0.3)), read_recorded(make("b", 0.1, change=change))
+    with pytest.raises(DataError, match=message):
+        compare_(first, second)
+
+
+def test_a_run_stands_for_its_evaluation(make: Make, tmp_path: Path) -> None:
+    folder = make("a", 0.3)
+    (tmp_path / "run" / "evaluation").mkdir(parents=True)
+    folder.rename(tmp_path / "run" / "evaluation" / "val")
+    assert read_recorded(tmp_path / "run", "val").folder.name == "val"
+    with pytest.raises(InputError, match=r"neither metrics\.json"):
+        read_recorded(tmp_path / "run")
+
+
+def test_older_and_damaged_folders_are_refused(make: Make, tmp_path: Path) -> None:
+    folder = make("a", 0.3)
+    table = (folder / "predictions.csv").read_text()
+    rows = list(csv.DictReader(table.splitlines()))
+    with (folder / "predictions.csv").open("w", newline="") as file:
+        kept = [column for column in rows[0] if ".truth." not in column]
+        writer = csv.DictWriter(file, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(DataError, match="no truth of head 'diagnosis'") as caught:
+        read_recorded(folder)
+    assert "again" in caught.value.hint
+    (folder / "predictions.csv").write_text(table)
+    measures = (folder / "measures.npz").read_bytes()
+    for damaged in (b"", b"PK", measures[: len(measures) // 2]):
+        (folder / "measures.npz").write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be read"):
+            read_recorded(folder)
+    (folder / "measures.npz").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        read_recorded(folder)
+    document = json.loads((folder / "metrics.json").read_text())
+    del document["plans"]
+    (folder / "metrics.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="does not say"):
+        read_recorded(folder)
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_recorded(folder)
+
+
+def test_measures_come_back_as_they_were(tmp_path: Path) -> None:
+    written = {
+        "a": Measured(np.array([0, 2]), {"dice.ear / lobe": np.array([0.5, np.nan]), "p": np.eye(2, dtype="f4")}),
+        "b": Measured(np.array([], np.int64), {}),
+    }
+    write_measures(tmp_path / "measures.npz", written)
+    found = read_measures(tmp_path / "measures.npz")
+    assert set(found) == {"a", "b"}
+    np.testing.assert_array_equal(found["a"].indices, [0, 2])
+    for column, values in written["a"].table.items():
+        np.testing.assert_array_equal(found["a"].table[column], values)
+        assert found["a"].table[column].dtype == values.dtype

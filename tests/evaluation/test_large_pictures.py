@@ -1,0 +1,66 @@
+"""A large JPEG gives the very same pixels to training, evaluation and prediction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dermtl.config.experiment import Data
+from dermtl.data.manifest import read_manifest
+from dermtl.data.table import read_table, write_table
+from dermtl.evaluation.evaluate import evaluate
+from dermtl.evaluation.subject import exported_subject
+from dermtl.imaging.decode import read_image, read_image_for
+from dermtl.kinds import Record
+from dermtl.runtime.folder import predict_files
+from dermtl.runtime.predictor import load
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def large(drawn: Path, tmp_path: Path) -> list[Record]:
+    """Two drawn lesions, made 9 times as large as the network's input."""
+    rows = []
+    for _, cells in list(read_table(drawn / "manifest.csv"))[:2]:
+        name = Path(cells["image"]).name
+        Image.open(drawn / cells["image"]).resize((601, 450), Image.Resampling.BICUBIC).save(tmp_path / name)
+        rows.append((name, cells["label"], *[""] * 5))
+    write_table(tmp_path / "manifest.csv", ("image", "label", "mask", "cx", "cy", "r", "age"), rows)
+    return read_manifest(Data(root=tmp_path))
+
+
+def test_every_way_sees_the_same_pixels(large: list[Record], scored_run: Path, exported: Path) -> None:
+    from dermtl.model.subject import run_subject
+    from dermtl.training.dataset import Examples
+
+    assert read_image_for(large[0].path, 64).scale == 4
+    model = load(exported)
+    trained = Examples(large, {}, model.bundle.size)
+    paths = [record.path for record in large]
+    for index, path in enumerate(paths):
+        assert np.array_equal(trained[0, index].image, model.prepare(path).pixels)
+        assert np.array_equal(model.prepare(path).pixels, model.prepare(path.read_bytes()).pixels)
+        assert trained[0, index].size_hw == (450, 601)
+
+    asked = [model.predict_batch([path])[0].values for path in paths]
+    found = [row.prediction.values for row in predict_files(model, paths) if row.prediction is not None]
+    subject, run = exported_subject(exported), run_subject(scored_run)
+    reduced = [read_image_for(path, subject.predictor.size) for path in paths]
+    tables = [evaluate(one.predictor, large, subject.plans, resamples=10).rows for one in (subject, run)]
+    for index in range(len(paths)):
+        for name, values in asked[index].items():
+            assert np.array_equal(found[index][name], values)
+            assert np.array_equal(subject.predictor.predict_values(reduced)[index][name], values)
+        assert np.array_equal(asked[index]["extent.circle"][2], tables[0][index]["extent.circle.r"])
+        assert tables[1][index]["extent.circle.cx"] == pytest.approx(tables[0][index]["extent.circle.cx"], abs=1e-3)
+        assert asked[index]["outline.mask"].shape == (1, 450, 601)
+
+
+def test_a_picture_given_as_an_array_is_taken_as_it_is(large: list[Record], exported: Path) -> None:
+    model = load(exported)
+    path = large[0].path
+    whole, part = model.prepare(read_image(path)).pixels, model.prepare(path).pixels
+    assert not np.array_equal(whole, part)
+    assert np.abs(whole.astype(int) - part).mean() <= 0.7
