@@ -64,6 +64,15 @@ class Backbone(Section):
     )
     std: tuple[float, float, float] | None = None
     options: dict[str, Any] = Field({}, description="Further arguments of timm.create_model, such as drop_path_rate.")
+    lora: "Lora | None" = Field(None, description="Train low-rank additions instead of the backbone's own weights.")
+
+
+class Lora(Section):
+    """Low-rank additions to layers of the backbone (Hu et al. 2021), merged into its weights before export."""
+
+    rank: int = Field(8, ge=1)
+    alpha: int = Field(16, ge=1, description="The addition is scaled by alpha / rank.")
+    layers: list[str] = Field(min_length=1, description="Ends of the layers' names, such as qkv, proj, fc1, fc2.")
 
 
 class Head(BaseModel):

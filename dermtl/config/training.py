@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from dermtl.config.section import Section
+from dermtl.config.section import Section, Share
 
 
 class Stage(Section):
@@ -12,10 +12,19 @@ class Stage(Section):
 
     train: str = Field(
         "all",
-        pattern=r"^(head|all|last:[1-9][0-9]*|from:.+)$",
-        description="head, last:k, from:<group>, all.",
+        pattern=r"^(head|all|auto|last:[1-9][0-9]*|from:.+)$",
+        description="head, last:k, from:<group>, all; auto: head, then all, and the better on validation is kept.",
     )
     epochs: int = Field(ge=1)
+    unfreeze_epochs: int | None = Field(
+        None, ge=1, description="Unfreeze one more group, from the output on, every so many epochs, as far as train."
+    )
+    views: int | None = Field(
+        None,
+        ge=1,
+        description="Augment each picture in so many ways and then repeat them, so that frozen layers need no second "
+        "pass; default: anew in every epoch.",
+    )
     lr: float = Field(1e-3, gt=0, description="Rate of the heads, and where the backbone's rates start from.")
     backbone_lr: float | None = Field(
         None, gt=0, description="Where the backbone's rates start from, if not at lr; times layer_decay per group."
@@ -36,11 +45,28 @@ class EarlyStopping(Section):
     min_delta: float = Field(0.0, ge=0)
 
 
+class Mix(Section):
+    """Blend pictures and classes of a batch; for heads with classes only."""
+
+    mixup: float = Field(0.0, ge=0, description="Alpha of mixup's beta distribution; 0 for none.")
+    cutmix: float = Field(0.0, ge=0, description="Alpha of cutmix's beta distribution; 0 for none.")
+    share: Share = Field(1.0, description="Share of the batches that are mixed.")
+
+    @model_validator(mode="after")
+    def _some(self) -> "Mix":
+        if not self.mixup and not self.cutmix:
+            raise ValueError("give mixup or cutmix an alpha above 0, or leave mix out")
+        return self
+
+
 class Training(Section):
     """The stages and what they share."""
 
     stages: list[Stage] = Field(min_length=1)
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, description="Records a step, over all processes and parts.")
+    accumulate: int = Field(
+        1, ge=1, description="Compute each batch in so many parts, one after the other, to save memory."
+    )
     seed: int = 0
     workers: int = Field(2, ge=0, description="Processes that decode and augment.")
     sampler: Literal["shuffled", "balanced"] = Field(
@@ -48,6 +74,9 @@ class Training(Section):
     )
     cache: Literal["off", "ram", "disk"] = Field(
         "ram", description="Where letterboxed pictures are kept after epoch 1."
+    )
+    feature_cache_mb: int = Field(
+        2000, ge=0, description="Memory in which the outputs of frozen layers may be kept, where they repeat; 0: none."
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: str = Field("auto", description="auto, cpu, cuda, mps.")
@@ -57,4 +86,11 @@ class Training(Section):
     )
     clip_grad: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; null for none.")
     early_stopping: EarlyStopping | None = EarlyStopping()
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="Validate and keep a running mean of the weights that decays by this a step."
+    )
+    mix: Mix | None = None
+    loss_weighting: Literal["fixed", "uncertainty"] = Field(
+        "fixed", description="uncertainty: learn each head's weight besides its loss_weight (Kendall et al. 2018)."
+    )
     trackers: list[str] = Field([], description="Installed trackers that are told every epoch, such as tensorboard.")

@@ -1,6 +1,7 @@
 """Rows of measures, one a record and head, and the metrics they sum up to."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,16 @@ class Scores:
             }
             self._rows[name].append(self._metrics[name].measure(prediction, annotation))
             self._indices[name].append(index)
+
+    def pool(self, gather: Callable[[Any], list[Any]]) -> None:
+        """Take in the rows of all processes, in the order of the records; ``gather`` brings each one's value."""
+        for name in self._rows:
+            found = [
+                pair for own in gather(list(zip(self._indices[name], self._rows[name], strict=True))) for pair in own
+            ]
+            found.sort(key=lambda pair: pair[0])
+            self._indices[name] = [index for index, _ in found]
+            self._rows[name] = [row for _, row in found]
 
     def indices(self, head: str) -> list[int]:
         """Positions of the records that this head could be measured on."""

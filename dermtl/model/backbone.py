@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Backbone(nn.Module):
-    """A timm model without its classifier.
+    """A timm model without its classifier, which normalises pictures for it.
 
     Attributes:
         model: The timm model.
@@ -31,12 +31,17 @@ class Backbone(nn.Module):
         ConfigError: timm does not know the name, the model does not take the size, or the weights cannot be had.
     """
 
+    _offset: Tensor
+    _scale: Tensor
+
     def __init__(self, config: BackboneConfig, *, pretrained: bool = True) -> None:
         super().__init__()
         self.model = _create(config, config.pretrained if pretrained else False)
         data = resolve_model_data_config(self.model)
         self.mean: tuple[float, ...] = tuple(config.mean or data["mean"])
         self.std: tuple[float, ...] = tuple(config.std or data["std"])
+        for name, levels in (("_offset", self.mean), ("_scale", self.std)):
+            self.register_buffer(name, torch.tensor(levels).view(1, 3, 1, 1) * 255, persistent=False)
         stated = config.pretrained is True and self.model.pretrained_cfg.get("license")
         self.licence = str(stated or "")
         reductions = self._reductions()
@@ -53,7 +58,8 @@ class Backbone(nn.Module):
             ) from error
 
     def forward(self, image: Tensor) -> Features:
-        """Features of normalised pictures, float [N, 3, S, S]."""
+        """Features of letterboxed pictures, uint8 or float [N, 3, S, S] in 0..255, RGB."""
+        image = ((image.float() - self._offset) / self._scale).contiguous(memory_format=torch.channels_last)
         if self._indices:
             final, maps = self.model.forward_intermediates(
                 image, indices=self._indices, output_fmt="NCHW", intermediates_only=False

@@ -1,4 +1,4 @@
-"""The network: normalise, backbone, heads."""
+"""The network: backbone, heads."""
 
 from collections.abc import Mapping
 
@@ -21,15 +21,10 @@ class Network(nn.Module):
         heads: By name, in the experiment's order.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, backbone: Backbone, heads: Mapping[str, Head]) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = nn.ModuleDict(heads)
-        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255, persistent=False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Raw outputs by head.
@@ -37,8 +32,7 @@ class Network(nn.Module):
         Args:
             image: uint8 or float [N, 3, S, S] in 0..255, RGB, letterboxed.
         """
-        normalised = (image.float() - self.mean) / self.std
-        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        features = self.backbone(image)
         return {name: head(features) for name, head in self.heads.items()}
 
     def activate(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -65,4 +59,8 @@ def build_network(config: BackboneConfig, plans: Mapping[str, HeadPlan], *, pret
         if not isinstance(head, Head):
             raise PluginContract(f"{plan.spec.head} is not a dermtl.api.Head", where=f"head {name!r}")
         heads[name] = head
+    if config.lora is not None:
+        from dermtl.model.lora import add_lora
+
+        add_lora(backbone.model, config.lora)
     return Network(backbone, heads).to(memory_format=torch.channels_last)

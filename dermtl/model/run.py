@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "resume" / "state.pt"
 
     @property
+    def rival(self) -> Path:
+        """Weights that the best ones will be compared with."""
+        return self.path / "resume" / "rival.safetensors"
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What run.json holds.
 
@@ -134,4 +139,8 @@ def load_run(path: Path) -> TrainedRun:
     plans = plan_heads(experiment, source)
     network = build_network(experiment.backbone, plans, pretrained=False)
     load_weights(folder.best, network)
+    if experiment.backbone.lora is not None:
+        from dermtl.model.lora import merge_lora
+
+        merge_lora(network.backbone.model)
     return TrainedRun(folder, experiment, plans, network.eval())

@@ -103,6 +103,11 @@ class Augmentation:
             config = PRESETS[config]
         self._pipeline = albumentations.Compose([_build(step, where) for step in config]) if config else None
 
+    @property
+    def moves(self) -> bool:
+        """Whether it changes pictures at all."""
+        return self._pipeline is not None
+
     def __call__(self, image: Array, letterbox: View, seed: int, *, spatial: bool) -> tuple[Array, View]:
         """Augment one picture.
 

@@ -31,6 +31,8 @@ class Batch:
         indices: Positions of the records.
         sizes_hw: Height and width of every source picture.
         annotations: For each record, head to annotation in the source frame; empty while training.
+        frozen: What frozen layers gave for these pictures, [N, ...] each, where that was kept; the pictures are then
+            blank.
     """
 
     images: Tensor
@@ -38,6 +40,7 @@ class Batch:
     indices: list[int]
     sizes_hw: list[tuple[int, int]] = field(default_factory=list)
     annotations: list[dict[str, Array]] = field(default_factory=list)
+    frozen: list[Tensor] | None = None
 
     def pin_memory(self) -> "Batch":
         """Move the pictures into page-locked memory, from where they reach a GPU faster; the loader calls this."""
@@ -179,7 +182,13 @@ def _quiet_worker(worker: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def outlive(number: int, frame: object) -> None:
+        """Some schedulers signal every process: the batch at hand is still finished, in a minute at most."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.alarm(60)
+
+    signal.signal(signal.SIGTERM, outlive)
 
 
 def collate(examples: Sequence[_Example] | DermtlError) -> Batch | DermtlError:

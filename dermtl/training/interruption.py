@@ -39,6 +39,10 @@ class StopSignals:
             raise KeyboardInterrupt
         self.caught = number
 
+    def agree(self) -> None:
+        """Another process of the run was asked to stop, if this one was not."""
+        self.caught = self.caught or signal.SIGTERM
+
     def raise_if_caught(self, where: str) -> None:
         """Raise :class:`Interrupted` when a signal came."""
         if self.caught is not None:

@@ -1,10 +1,12 @@
 """timm's optimisers and schedules on the groups of one stage. Knows no loop and no device."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
+from torch import nn
 
 from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
@@ -14,7 +16,13 @@ from dermtl.training.stages import Group, parameter_groups
 _log = logging.getLogger(__name__)
 
 
-def build_optimiser(network: Network, stage: Stage, groups: list[Group], updates_per_epoch: int) -> tuple[Any, Any]:
+def build_optimiser(
+    network: Network,
+    stage: Stage,
+    groups: list[Group],
+    updates_per_epoch: int,
+    others: Sequence[nn.Parameter] = (),
+) -> tuple[Any, Any]:
     """The optimiser of a stage, and its schedule.
 
     Args:
@@ -22,6 +30,7 @@ def build_optimiser(network: Network, stage: Stage, groups: list[Group], updates
         stage: What trains, how fast.
         groups: The backbone's, from input to output.
         updates_per_epoch: Batches of an epoch; the schedule moves after each.
+        others: Further parameters, which learn like the heads.
 
     Returns:
         A torch optimiser, and a timm schedule that is moved with ``step_update``, or None for ``none``.
@@ -29,7 +38,7 @@ def build_optimiser(network: Network, stage: Stage, groups: list[Group], updates
     Raises:
         ConfigError: timm does not know the names, or they do not go with the stage.
     """
-    rated = parameter_groups(network, stage, groups)
+    rated = parameter_groups(network, stage, groups, others)
     for group in rated:
         _log.debug("%s: lr %.3g, %d tensors", group["name"], group["lr"], len(group["params"]))  # type: ignore[arg-type]
     # A step that changes nothing is a constant rate which still warms up, on every version of timm.

@@ -29,32 +29,45 @@ class BatchOrder(Sampler[list[Key]]):
         seed: Of the run.
         shuffle: Else in their order.
         shares: float [num], summing to one: draw records so often, with repeats, instead of each once.
+        process: Which process this is, of how many: each takes its part of every batch.
 
     Attributes:
         epoch: Counted over all stages.
         start: Batches to skip.
+        views: Of an augmented picture, after which they repeat; None where every epoch has its own.
     """
 
     def __init__(
-        self, num: int, batch_size: int, *, seed: int = 0, shuffle: bool = True, shares: Array | None = None
+        self,
+        num: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        shares: Array | None = None,
+        process: tuple[int, int] = (0, 1),
     ) -> None:
         self.num = num
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
         self.shares = shares
+        self.process = process
         self.epoch = 0
         self.start = 0
+        self.views: int | None = None
 
     def __len__(self) -> int:
         return -(-self.num // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        keys = self._keys()
+        keys, (rank, ranks) = self._keys(), self.process
         # Equal sizes as far as they go: a last batch of one picture has no statistics for BatchNorm.
         edges = np.linspace(0, self.num, len(self) + 1).round().astype(int).tolist()
         for batch in range(self.start, len(self)):
-            yield keys[edges[batch] : edges[batch + 1]]
+            whole = keys[edges[batch] : edges[batch + 1]]
+            if part := whole[len(whole) * rank // ranks : len(whole) * (rank + 1) // ranks]:
+                yield part
 
     def _keys(self) -> list[Key]:
         order = np.arange(self.num)
@@ -63,6 +76,8 @@ class BatchOrder(Sampler[list[Key]]):
             order = generator.choice(self.num, self.num, p=self.shares)
         elif self.shuffle:
             order = generator.permutation(self.num)
+        if self.views is not None:
+            return [(self.epoch % self.views, index) for index in order.tolist()]
         seen: Counter[int] = Counter()
         keys: list[Key] = []
         for index in order.tolist():

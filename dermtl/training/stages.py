@@ -5,7 +5,7 @@ here, because timm only notes a scale that torch's own schedules ignore.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -14,6 +14,7 @@ from torch import nn
 
 from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
+from dermtl.model.lora import is_addition
 from dermtl.model.network import Network
 
 _TINY = 0.01  # a last group with a smaller share of the parameters (a final norm) counts as part of the one before
@@ -34,7 +35,7 @@ class Group:
 
 
 def backbone_groups(network: Network) -> list[Group]:
-    """The backbone's groups from input to output."""
+    """The backbone's groups from input to output; with low-rank additions, these are all that a group holds."""
     model = network.backbone.model
     parameters = dict(model.named_parameters())
     ids: dict[int, list[str]] = group_parameters(model, model.group_matcher(coarse=True))
@@ -44,6 +45,8 @@ def backbone_groups(network: Network) -> list[Group]:
     while len(found) > 1 and sum(p.numel() for p in found[-1].parameters.values()) < _TINY * total:
         last = found.pop()
         found[-1] = Group(found[-1].name, found[-1].parameters | last.parameters)
+    if any(is_addition(name) for name in parameters):
+        return [Group(g.name, {n: p for n, p in g.parameters.items() if is_addition(n)}) for g in found]
     return found
 
 
@@ -56,7 +59,7 @@ def select(stage: Stage, groups: list[Group]) -> list[Group]:
     names = ", ".join(group.name for group in groups)
     if stage.train == "head":
         return []
-    if stage.train == "all":
+    if stage.train in ("all", "auto"):
         return groups
     mode, _, value = stage.train.partition(":")
     if mode == "last":
@@ -69,31 +72,47 @@ def select(stage: Stage, groups: list[Group]) -> list[Group]:
     return groups[matching[0] :]
 
 
-def freeze(network: Network, trained: list[Group]) -> None:
-    """Let only the heads and ``trained`` learn, and keep frozen norms from moving.
+def thawed(stage: Stage, groups: list[Group], epoch: int) -> list[Group]:
+    """The groups that train in an epoch of a stage, counted from 0; with ``unfreeze_epochs`` they grow in number."""
+    trained = select(stage, groups)
+    if stage.unfreeze_epochs is None:
+        return trained
+    return trained[max(len(trained) - epoch // stage.unfreeze_epochs, 0) :]
 
-    Call after every ``network.train()``, which would wake frozen BatchNorm.
+
+def freeze(network: Network, trained: list[Group]) -> None:
+    """Let only the heads and ``trained`` learn, and keep frozen norms from moving and frozen dropout asleep.
+
+    Call after every ``network.train()``, which would wake them.
     """
     learning = {id(parameter) for group in trained for parameter in group.parameters.values()}
     for parameter in network.backbone.parameters():
         parameter.requires_grad_(id(parameter) in learning)
     for module in network.backbone.modules():
-        own = list(module.parameters(recurse=False))
-        if own and not any(parameter.requires_grad for parameter in own):
+        if _is_frozen(list(module.parameters())):
+            module.eval()
+        elif _is_frozen(list(module.parameters(recurse=False))):
             module.training = False  # not eval(), which would reach the children too
     if not trained:
         network.backbone.eval()
 
 
-def parameter_groups(network: Network, stage: Stage, groups: list[Group]) -> list[dict[str, object]]:
+def _is_frozen(parameters: list[nn.Parameter]) -> bool:
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def parameter_groups(
+    network: Network, stage: Stage, groups: list[Group], others: Sequence[nn.Parameter] = ()
+) -> list[dict[str, object]]:
     """Groups for the optimiser with ``lr``, ``weight_decay`` and ``name``.
 
-    The heads get ``lr``; a backbone group at distance d from the last gets
+    The heads, and ``others`` with them, get ``lr``; a backbone group at distance d from the last gets
     ``(backbone_lr or lr) * max(layer_decay ** (d + 1), 0.01)``. One-dimensional parameters are not decayed.
     """
     trained = select(stage, groups)
     top = stage.backbone_lr or stage.lr
     rated = [("heads", dict(network.heads.named_parameters()), stage.lr)]
+    rated += [("objective", {"weights": parameter}, stage.lr) for parameter in others]
     for group in trained:
         distance = len(groups) - groups.index(group)
         rated.append((group.name, group.parameters, top * max(stage.layer_decay**distance, _FLOOR)))

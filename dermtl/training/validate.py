@@ -1,6 +1,7 @@
 """One pass over the validation records: the loss in the network frame, the metrics in the source frame."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from dermtl.model.network import Network
 from dermtl.model.predictor import restore_batch
 from dermtl.plugins.plan import HeadPlan
 from dermtl.training.dataset import Batch
+from dermtl.training.frozen import FrozenLayers, replaying
 from dermtl.training.objective import Means, Objective
 
 
@@ -19,8 +21,20 @@ def validate(
     plans: Mapping[str, HeadPlan],
     objective: Objective,
     device: torch.device,
+    *,
+    frozen: FrozenLayers | None = None,
+    gather: Callable[[Any], list[Any]] = lambda own: [own],
 ) -> dict[str, float]:
     """Loss, terms and metrics.
+
+    Args:
+        network: To validate.
+        batches: Validation batches, of this process.
+        plans: The heads.
+        objective: Their loss; learned weights do not count here.
+        device: Where the network is.
+        frozen: Replays what batches bring of frozen layers.
+        gather: Brings each process's value.
 
     Returns:
         ``loss``, where any record has a target; ``<head>.loss`` and ``<head>.loss.<term>``; ``<head>.<metric>``.
@@ -28,9 +42,11 @@ def validate(
     kinds = {name: kind for plan in plans.values() for name, kind in plan.outputs.items()}
     scores, means = Scores(plans), Means()
     network.eval()
+    objective.eval()
     with torch.no_grad():
         for batch in batches:
-            raw = network(batch.images.to(device))
+            with replaying(frozen, batch.frozen, device):
+                raw = network(batch.images.to(device))
             targets: dict[str, tuple[Tensor, Tensor]] = {}
             for name, (rows, target) in batch.targets.items():
                 targets[name] = (rows.to(device), target.to(device))
@@ -43,7 +59,8 @@ def validate(
             values = restore_batch(network.activate(raw), kinds, batch.sizes_hw, batch.images.shape[-1])
             for index, predicted, annotations in zip(batch.indices, values, batch.annotations, strict=True):
                 scores.add(index, predicted, annotations)
-    found = means.values()
+    found = means.pooled(gather).values()
+    scores.pool(gather)
     losses = [found[f"{name}.loss"] for name in plans if f"{name}.loss" in found]
     if losses:
         found["loss"] = sum(losses)

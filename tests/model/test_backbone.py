@@ -48,9 +48,10 @@ def test_features_are_as_announced(name: str) -> None:
 def test_pooled_features_are_what_the_classifier_reads(name: str) -> None:
     torch.manual_seed(0)
     backbone = Backbone(config(name)).eval()
-    image = torch.randn(2, 3, 64, 64)
+    image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    mean, std = (torch.tensor(levels).view(1, 3, 1, 1) for levels in (backbone.mean, backbone.std))
     with torch.no_grad():
-        torch.testing.assert_close(backbone(image).pooled, backbone.model(image))
+        torch.testing.assert_close(backbone(image).pooled, backbone.model((image / 255 - mean) / std))
 
 
 def test_building_leaves_no_trace_of_the_probe() -> None:
@@ -132,8 +133,8 @@ def test_real_weights_give_the_features_of_timm(shared: Path) -> None:
     photo = next((shared / "data" / "natural_photos" / "images").iterdir())
     pixels = read_image(photo)
     boxed = Letterbox((pixels.shape[0], pixels.shape[1]), 224).apply(pixels)
-    image = torch.from_numpy(boxed.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+    levels = torch.from_numpy(boxed.astype(np.float32)).permute(2, 0, 1)[None]
     with torch.no_grad():
-        found, wanted = backbone(image).pooled, reference.eval()(image)
+        found, wanted = backbone(levels).pooled, reference.eval()(levels / 127.5 - 1)
     assert float(wanted.abs().max()) > 0.5
     torch.testing.assert_close(found, wanted)

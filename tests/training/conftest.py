@@ -13,7 +13,8 @@ from dermtl.kinds import Record
 from dermtl.model.network import Network, build_network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.train import prepare, train
+from dermtl.training.prepare import prepare
+from dermtl.training.train import train
 
 EXPERIMENT = """\
 name: tiny

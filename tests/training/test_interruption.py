@@ -17,7 +17,7 @@ import torch
 from dermtl.errors import CheckpointError, DermtlError
 from dermtl.model.run import RunFolder
 from dermtl.training.interruption import Interrupted, StopSignals
-from dermtl.training.loop import Trainer
+from dermtl.training.step import Step
 
 Train = Callable[..., RunFolder]
 OVERRIDES = (
@@ -100,17 +100,17 @@ def test_a_stop_between_any_two_batches(
     train_tiny: Train, finished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """A signal inside a batch is granted after it: in the first epoch, at an epoch's last batch, in the middle."""
-    real = Trainer._step
+    real = Step.__call__
     done = 0
 
-    def signalled(self: Trainer, *arguments: object) -> None:
+    def signalled(self: Step, *arguments: object, **named: object) -> bool:
         nonlocal done
         done += 1
         if done == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        real(self, *arguments)  # type: ignore[arg-type]
+        return real(self, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Trainer, "_step", signalled)
+    monkeypatch.setattr(Step, "__call__", signalled)
     with pytest.raises(Interrupted) as caught:
         train_tiny(tmp_path / "run")
     monkeypatch.undo()
@@ -125,17 +125,17 @@ def test_a_machine_that_goes_dark(
     train_tiny: Train, finished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Nothing is saved at the moment of death; in the first epoch there is no checkpoint at all yet."""
-    real = Trainer._step
+    real = Step.__call__
     done = 0
 
-    def dying(self: Trainer, *arguments: object) -> None:
+    def dying(self: Step, *arguments: object, **named: object) -> bool:
         nonlocal done
         done += 1
         if done == step:
             raise Stopped
-        real(self, *arguments)  # type: ignore[arg-type]
+        return real(self, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Trainer, "_step", dying)
+    monkeypatch.setattr(Step, "__call__", dying)
     with pytest.raises(Stopped):
         train_tiny(tmp_path / "run")
     monkeypatch.undo()

@@ -1,0 +1,101 @@
+"""One training over several processes and machines, as ``torchrun`` starts them, on Lightning Fabric.
+
+Every process takes its share of each batch, so the batch size, and with it the meaning of every rate, stays what the
+experiment says. Sums are made over all processes before anything is divided, so that a head which few records have a
+truth for is weighed as one process would weigh it.
+"""
+
+import logging
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
+
+from dermtl.config.training import Training
+from dermtl.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+class Processes:
+    """The processes of this run, mostly one.
+
+    Args:
+        training: Says the accelerator, the precision and the batch size.
+
+    Attributes:
+        fabric: Lightning Fabric.
+        num: Number of processes.
+        rank: Which of them this is; 0 writes.
+
+    Raises:
+        ConfigError: The accelerator or the precision cannot be used, or a batch is smaller than the processes are many.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.num = int(os.environ.get("WORLD_SIZE", "1"))
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", self.num))
+        several: dict[str, Any] = {
+            "devices": local,
+            "num_nodes": self.num // local,
+            # A batch may lack every record that one of the heads could learn from.
+            "strategy": DDPStrategy(find_unused_parameters=True),
+        }
+        chosen = several if self.num > 1 else {"devices": 1}
+        try:
+            self.fabric = Fabric(accelerator=training.accelerator, precision=training.precision, **chosen)
+        except (RuntimeError, ValueError) as error:  # a name it does not know, or a device that is not there
+            asked = f"{training.accelerator!r} with precision {training.precision!r}"
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"training.accelerator: {asked} cannot be used: {reason}") from error
+        if training.batch_size < self.num:
+            raise ConfigError(
+                f"training.batch_size: {training.batch_size} records cannot be shared by {self.num} processes",
+                hint="the batch size counts the records of all processes",
+            )
+        self.fabric.launch()
+        self.rank = int(self.fabric.global_rank)
+        if self.rank:
+            logging.getLogger("dermtl").setLevel(logging.WARNING)
+        if self.num > 1:
+            share = training.batch_size / self.num
+            _log.info("%d processes, %g records each of a batch; the rates are used as they stand", self.num, share)
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return torch.device(self.fabric.device)
+
+    def without_exchange(self, module: Any) -> AbstractContextManager[Any]:
+        """While active, gradients stay with each process: those of a part of a batch."""
+        if self.num == 1:
+            return nullcontext()
+        found: AbstractContextManager[Any] = self.fabric.no_backward_sync(module)
+        return found
+
+    def barrier(self) -> None:
+        """Wait for all."""
+        if self.num > 1:
+            self.fabric.barrier()
+
+    def total(self, numbers: Iterable[float]) -> list[float]:
+        """Each number summed over all processes."""
+        own = list(numbers)
+        if self.num == 1 or not own:
+            return own
+        summed = self.fabric.all_reduce(torch.tensor(own, dtype=torch.float64), reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        return [float(value) for value in summed]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Each process's value, in the order of ranks."""
+        if self.num == 1:
+            return [value]
+        found: list[Any] = [None] * self.num
+        torch.distributed.all_gather_object(found, value)
+        return found

@@ -1,0 +1,54 @@
+"""What may differ between a run and its continuation."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dermtl.errors import ConfigError, ManifestError
+from dermtl.kinds import Record
+from dermtl.model.checkpoint import load_state
+from dermtl.model.run import RunFolder
+from dermtl.tracking.settings import dotted
+from dermtl.training.phases import phases_of
+from dermtl.training.provenance import data_digest
+
+# These change the speed, or who is told.
+_HARMLESS = ("training.workers", "training.cache", "training.feature_cache_mb", "training.trackers")
+_EPOCHS = re.compile(r"training\.stages\.(\d+)\.epochs")
+
+
+def refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
+    """A run goes on with the experiment it began with; only a stage that it has not left may get more epochs.
+
+    Raises:
+        ConfigError: With every key that changed, its old and its new value.
+    """
+    stored, _ = folder.read_experiment()
+    before, after = dotted(stored.model_dump(mode="json")), dotted(wanted)
+    changed = [key for key in before | after if before.get(key) != after.get(key) and not key.startswith(_HARMLESS)]
+    phases = phases_of(stored.training.stages)
+    position = load_state(folder.state).get("position", {})
+    at = phases[min(int(position.get("stage", 0)), len(phases) - 1)].number - 1
+
+    def extends(key: str) -> bool:
+        found = _EPOCHS.fullmatch(key)
+        if not found or int(found[1]) < at or stored.training.stages[int(found[1])].train == "auto":
+            return False
+        return bool(after[key] > before[key])
+
+    refused = [key for key in changed if not extends(key)]
+    if refused:
+        lines = ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in refused)
+        hint = "go on with the old experiment, or begin another --run; more epochs for a stage not yet left are allowed"
+        raise ConfigError(f"the experiment changed since this run began: {lines}", where=str(folder.path), hint=hint)
+
+
+def refuse_other_data(folder: RunFolder, records: Sequence[Record]) -> None:
+    """A run goes on with the data it began with.
+
+    Raises:
+        ManifestError: The table or a file's size changed.
+    """
+    if folder.facts.get("data", {}).get("digest") != data_digest(records):
+        hint = "put the old table and pictures back, or begin another --run"
+        raise ManifestError("the data changed since this run began", where=str(folder.path), hint=hint)

@@ -1,0 +1,68 @@
+"""Two candidates for the weights of a run, compared on the validation records."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from dermtl.kinds import Record
+from dermtl.model.network import Network
+from dermtl.training.dataset import Batch
+from dermtl.training.objective import Objective
+
+
+def record_losses(
+    network: Network,
+    batches: Iterable[Batch],
+    objective: Objective,
+    device: torch.device,
+    gather: Callable[[Any], list[Any]],
+) -> dict[int, float]:
+    """The loss of every record with a target, by its position; of all processes' records."""
+    found: dict[int, float] = {}
+    network.eval()
+    objective.eval()
+    with torch.no_grad():
+        for batch in batches:
+            raw = network(batch.images.to(device))
+            for row, index in enumerate(batch.indices):
+                own = {
+                    name: (torch.zeros(1, dtype=torch.int64, device=device), target[rows == row].to(device))
+                    for name, (rows, target) in batch.targets.items()
+                    if bool((rows == row).any())
+                }
+                total, _ = objective({name: value[row : row + 1] for name, value in raw.items()}, own)
+                if total is not None:
+                    found[index] = float(total)
+    return {index: loss for own in gather(found) for index, loss in own.items()}
+
+
+def choose(head: Mapping[int, float], fine: Mapping[int, float], records: Sequence[Record]) -> dict[str, Any]:
+    """The one-standard-error rule on paired losses, averaged within groups first.
+
+    Args:
+        head: Position of a record to its loss where only the heads were trained.
+        fine: The same where everything was.
+        records: Bring the groups.
+
+    Returns:
+        ``gain``, by how much ``fine`` has less loss; ``standard_error`` of that, None for fewer than two groups;
+        ``groups``, their number; ``chosen``, ``head`` or ``all``: the latter if it gains more than one standard error.
+
+    Source: Breiman et al. 1984, section 3.4.3, on differences, since both were measured on the same records.
+    """
+    gains: defaultdict[str, list[float]] = defaultdict(list)
+    for index in sorted(head):
+        gains[records[index].group or f"\0{index}"].append(head[index] - fine[index])
+    means = np.array([np.mean(own) for own in gains.values()])
+    error = float(means.std(ddof=1) / len(means) ** 0.5) if len(means) > 1 else None
+    gain = float(means.mean()) if len(means) else 0.0
+    wins = error is not None and gain > error
+    return {
+        "gain": gain,
+        "standard_error": error,
+        "groups": len(means),
+        "chosen": "all" if wins else "head",
+    }

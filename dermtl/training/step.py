@@ -1,0 +1,135 @@
+"""One step of the optimiser on one batch, in one part or several, on one process or several."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from dermtl.config.training import Training
+from dermtl.errors import NonFiniteLoss
+from dermtl.kinds import Record
+from dermtl.training.dataset import Batch
+from dermtl.training.frozen import FrozenLayers, replaying
+from dermtl.training.mixing import Mixing, Targets
+from dermtl.training.objective import Means
+from dermtl.training.processes import Processes
+from dermtl.training.sampling import keyed_seed
+
+
+class Step:
+    """Moves the weights by one batch.
+
+    The losses of parts and processes are weighed by how many records with a target each has, so that the sum of their
+    gradients is that of the whole batch at once; only BatchNorm sees each part by itself.
+
+    Args:
+        training: Clipping, parts, precision, seed.
+        processes: Whose gradients are averaged.
+        heads: Names of the heads.
+        mixing: Blends batches first.
+        records: What batches are of, for messages.
+
+    Attributes:
+        learner: The :class:`~dermtl.training.objective.Learner` as Fabric set it up.
+        frozen: Replays what batches bring of frozen layers.
+    """
+
+    learner: Any
+    frozen: FrozenLayers | None = None
+
+    def __init__(
+        self,
+        training: Training,
+        processes: Processes,
+        heads: Sequence[str],
+        mixing: Mixing | None,
+        records: Sequence[Record],
+    ) -> None:
+        self._records = records
+        self._training = training
+        self._processes = processes
+        self._heads = heads
+        self._mixing = mixing
+
+    def __call__(self, batch: Batch, optimizer: Any, means: Means, number: int, *, stop: bool = False) -> bool:
+        """Take the step.
+
+        Args:
+            batch: This process's part of the batch.
+            optimizer: As Fabric set it up.
+            means: Takes up the loss and its terms.
+            number: Of the step in the run; seeds dropout and blending.
+            stop: Whether this process was asked to stop.
+
+        Returns:
+            Whether any process was asked to stop, as all of them know alike.
+
+        Raises:
+            NonFiniteLoss: Naming the heads and the records; the weights are as they were.
+        """
+        training, device = self._training, self._processes.device
+        images: Any = batch.images.to(device)
+        targets: Targets = {n: (rows.to(device), target.to(device)) for n, (rows, target) in batch.targets.items()}
+        if self._mixing is not None:
+            images, targets = self._mixing(images, targets, keyed_seed(training.seed, 2, number))
+        known = [float(len(targets[name][0])) if name in targets else 0.0 for name in self._heads]
+        *counts, num, stops = self._processes.total([*known, float(len(batch.indices)), float(stop)])
+        totals = dict(zip(self._heads, counts, strict=True))
+        if not any(counts):
+            return stops > 0  # no record of this batch has any target
+        rank = self._processes.rank
+        torch.manual_seed(keyed_seed(training.seed, 1, number, *([rank] if rank else [])))  # dropout
+        optimizer.zero_grad(set_to_none=True)
+        parts = list(_parts(len(images), training.accumulate))
+        summed = 0.0
+        for place, (start, end) in enumerate(parts):
+            own = targets if len(parts) == 1 else _within(targets, start, end)
+            kept = [rows[start:end] for rows in batch.frozen] if batch.frozen is not None else None
+            quiet = self._processes.without_exchange(self.learner) if place + 1 < len(parts) else nullcontext()
+            with quiet:
+                with replaying(self.frozen, kept, device):
+                    loss, terms = self.learner(images[start:end], own, totals)
+                value = float(loss.detach())
+                if not np.isfinite(value):
+                    bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+                    raise self._non_finite("the loss", bad, batch, number)
+                self._processes.fabric.backward(loss * self._processes.num)
+            summed += value
+            for name, term in terms.items():
+                means.add(name, float(term), len(own[name.partition(".")[0]][0]))
+        if training.clip_grad is not None:
+            norm = self._processes.fabric.clip_gradients(
+                self.learner, optimizer, max_norm=training.clip_grad, error_if_nonfinite=False
+            )
+            scaled = training.precision == "16-mixed"  # overflowing scales are its scaler's business
+            if norm is not None and not scaled and not torch.isfinite(norm):
+                raise self._non_finite("the gradient", list(targets), batch, number)
+        optimizer.step()
+        means.add("loss", summed, num, len(batch.indices))
+        return stops > 0
+
+    def _non_finite(self, what: str, names: Sequence[str], batch: Batch, number: int) -> NonFiniteLoss:
+        images = ", ".join(self._records[index].image for index in batch.indices)
+        return NonFiniteLoss(
+            f"{what} is not finite at step {number} (terms: {', '.join(names)}; batch: {images})",
+            hint="lower lr, or check these records; the last good checkpoint is kept",
+        )
+
+
+def _parts(num: int, wanted: int) -> Iterator[tuple[int, int]]:
+    """Start and end of about equal parts, none of them empty."""
+    edges = np.linspace(0, num, min(wanted, num) + 1).round().astype(int).tolist()
+    yield from pairwise(edges)
+
+
+def _within(targets: Targets, start: int, end: int) -> Targets:
+    """The targets of rows ``start`` to ``end``, rows counted from ``start``."""
+    found: Targets = {}
+    for name, (rows, target) in targets.items():
+        inside = (rows >= start) & (rows < end)
+        if bool(inside.any()):
+            found[name] = (rows[inside] - start, target[inside])
+    return found

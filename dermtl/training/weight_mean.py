@@ -1,0 +1,65 @@
+"""A running mean of the weights (exponential moving average), which is validated and kept in their place."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class WeightMean:
+    """mean <- d * mean + (1 - d) * weights after every step, d = min(decay, (1 + n) / (10 + n)) at step n.
+
+    Whole numbers, such as BatchNorm's count of batches, are taken as they are.
+
+    Args:
+        network: Whose weights and buffers are averaged; the mean starts as they are.
+        decay: The mean's memory.
+
+    Source: Polyak and Juditsky 1992; the slow start is that of TensorFlow's ExponentialMovingAverage.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self._network = network
+        self._decay = decay
+        self._num = 0
+        self._mean = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+    def update(self) -> None:
+        """After a step of the optimiser."""
+        self._num += 1
+        decay = min(self._decay, (1 + self._num) / (10 + self._num))
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        now = self._network.state_dict()
+        floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
+        average([self._mean[name] for name in floats], [now[name] for name in floats], self._num)
+        for name in now.keys() - set(floats):
+            self._mean[name].copy_(now[name])
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """While active, the network has the mean as its weights."""
+        own = {name: tensor.detach().clone() for name, tensor in self._network.state_dict().items()}
+        self._network.load_state_dict(self._mean)
+        try:
+            yield
+        finally:
+            self._network.load_state_dict(own)
+
+    def state(self) -> dict[str, object]:
+        """What :meth:`restore` needs."""
+        return {"num": self._num, "mean": {name: tensor.cpu() for name, tensor in self._mean.items()}}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take up what :meth:`state` gave."""
+        num, mean = state["num"], state["mean"]
+        assert isinstance(num, int)
+        assert isinstance(mean, dict)
+        self._num = num
+        for name, tensor in mean.items():
+            self._mean[name].copy_(tensor)
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights and buffers on the CPU."""
+    return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
