@@ -1,6 +1,7 @@
 """Records as batches. Sample ``i`` of epoch ``e`` is a pure function of (seed, e, i), for any worker and any order."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from dermtl.kinds import Kind, Record
 from dermtl.training.augmentation import Augmentation
 from dermtl.training.sampling import BatchOrder, Key, keyed_seed
 
+_PATIENCE = 20  # seconds that a worker outlives a signal
 _DRAWS = 3  # draws of an augmentation before the plain letterbox is taken instead
 
 
@@ -133,9 +135,7 @@ class Examples(Dataset[_Example]):
         return image, source.size_hw
 
 
-def load_batches(
-    examples: Examples, order: BatchOrder, *, workers: int = 0, pin_memory: bool = False
-) -> Iterable[Batch]:
+def load_batches(examples: Examples, order: BatchOrder, *, workers: int = 0, pin_memory: bool = False) -> "Batches":
     """Batches in an order; may be passed over many times, the order's epoch and start count each time.
 
     Args:
@@ -147,7 +147,7 @@ def load_batches(
     Raises:
         DermtlError: While iterating, as the example raised it, from whatever process.
     """
-    return _Batches(
+    return Batches(
         DataLoader(
             examples,
             batch_sampler=order,
@@ -160,7 +160,7 @@ def load_batches(
     )
 
 
-class _Batches:
+class Batches:
     """A loader whose faults are raised here."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
@@ -171,6 +171,12 @@ class _Batches:
             if isinstance(batch, DermtlError):
                 raise batch
             yield batch
+
+    def close(self) -> None:
+        """End the worker processes."""
+        running = getattr(self._loader, "_iterator", None)
+        if self._loader.num_workers and running is not None:
+            running._shutdown_workers()  # what torch itself calls, but only once nothing refers to the iterator
 
 
 def _quiet_worker(worker: int) -> None:
@@ -184,9 +190,10 @@ def _quiet_worker(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def outlive(number: int, frame: object) -> None:
-        """Some schedulers signal every process: the batch at hand is still finished, in a minute at most."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.alarm(60)
+        """Some schedulers signal every process: the parent still finishes its batch, and then ends this one."""
+        for later in (signal.SIGTERM, signal.SIGALRM):
+            signal.signal(later, lambda number, frame: os._exit(0))
+        signal.alarm(_PATIENCE)
 
     signal.signal(signal.SIGTERM, outlive)
 

@@ -100,6 +100,12 @@ class Feeds:
         kept = self._kept[1] if self._kept is not None else None
         return self._loaders[1] if kept is None else kept.batches(self._val_order)
 
+    def close(self) -> None:
+        """End the processes that decode."""
+        for loader in self._loaders:
+            if loader is not None:
+                loader.close()
+
     def unshuffled(self) -> Iterable[Batch]:
         """The validation batches with their pictures, whatever is kept of them."""
         return self._loaders[1] or ()

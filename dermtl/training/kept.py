@@ -59,6 +59,7 @@ class KeptOutputs:
                 places = torch.tensor(batch.indices) + order.epoch * self._num
                 self._keep(places, batch, frozen.compute(batch.images.to(device)))
                 after_batch()
+        batches.close()
         kept = sum(rows.num_bytes for rows in self._outputs) / 1e6
         _log.info("kept what frozen layers give for %d pictures: %.0f MB", self._total, kept)
 

@@ -120,14 +120,20 @@ class Trainer:
                 trackers.epoch(row)
                 watch(row)
 
-            while True:
-                phase = self._phases[self.position.stage]
-                self._run_phase(phase, signals, progress, told)
-                if phase.rivals == "second":
-                    self._settle(phase)
-                if self.position.stage + 1 == len(self._phases):
-                    return  # the position stays where it is, so that the run can be given more epochs
-                self._leave(phase)
+            try:
+                self._run(signals, progress, told)
+            finally:
+                self._feeds.close()
+
+    def _run(self, signals: StopSignals, progress: Progress, told: Callable[[Mapping[str, Any]], None]) -> None:
+        while True:
+            phase = self._phases[self.position.stage]
+            self._run_phase(phase, signals, progress, told)
+            if phase.rivals == "second":
+                self._settle(phase)
+            if self.position.stage + 1 == len(self._phases):
+                return  # the position stays where it is, so that the run can be given more epochs
+            self._leave(phase)
 
     def _run_phase(
         self, phase: Phase, signals: StopSignals, progress: Progress, told: Callable[[Mapping[str, Any]], None]

@@ -61,9 +61,7 @@ class Tuning:
             study_name="search",
             direction=search.direction,
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(
-                n_startup_trials=search.startup, n_warmup_steps=search.warmup_epochs
-            ),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=search.startup, n_warmup_steps=search.warmup_epochs),
         )
         wanted = search.model_dump(mode="json", exclude={"trials"}) | {"overrides": self._overrides}
         before = self._study.user_attrs.get("search")
@@ -97,8 +95,7 @@ class Tuning:
             raise TrainingError("no trial came to its end", where=str(self._folder)) from error
         experiment, _ = RunFolder(self._trial(best.number)).read_experiment()
         found = self._folder / "best.yaml"
-        told = ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in best.params.items())
-        head = f"# trial {best.number}: {self._search.metric} {best.value:.6g} ({told})\n"
+        head = f"# trial {best.number}: {self._search.metric} {best.value:.6g}\n"
         write_atomic(found, head + to_yaml(experiment.model_dump(mode="json")))
         return found
 
@@ -112,7 +109,7 @@ class Tuning:
         def watch(row: Mapping[str, Any]) -> None:
             if self._search.metric not in row:
                 known = ", ".join(sorted(name for name in row if name.startswith("val.")))
-                raise ConfigError(f"metric: no column {self._search.metric!r} in metrics.csv", hint=f"there are {known}")
+                raise ConfigError(f"metric: metrics.csv has no {self._search.metric!r}", hint=f"it has {known}")
             seen.append(float(row[self._search.metric]))
             trial.report(seen[-1], len(seen))
             if trial.should_prune():

@@ -38,13 +38,18 @@ def assert_close(run: RunFolder, other: RunFolder, tolerance: float) -> None:
     one, two = load_file(run.last), load_file(other.last)
     for name, value in one.items():
         if "running" not in name:
-            torch.testing.assert_close(value, two[name], rtol=tolerance, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}")
+            torch.testing.assert_close(value, two[name], rtol=tolerance, atol=tolerance)
 
 
 def test_accumulating_parts_is_one_batch(train_tiny: Train, tmp_path: Path) -> None:
     """On a backbone without BatchNorm; some records lack a target, so parts hold unlike numbers of them."""
     plain = "training.stages=[{train: all, epochs: 1, lr: 1e-2, optimizer: sgd}]"  # Adam blows up what is near zero
-    shared = (plain, "backbone={name: test_vit, pretrained: false, image_size: 64}", "training.batch_size=8", *NO_DROPOUT)
+    shared = (
+        plain,
+        "backbone={name: test_vit, pretrained: false, image_size: 64}",
+        "training.batch_size=8",
+        *NO_DROPOUT,
+    )
     whole = train_tiny(tmp_path / "whole", *shared)
     parts = train_tiny(tmp_path / "parts", *shared, "training.accumulate=3")
     assert_close(whole, parts, 1e-5)

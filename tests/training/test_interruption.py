@@ -44,13 +44,15 @@ def uninterrupted(train_tiny: Train, tmp_path_factory: pytest.TempPathFactory) -
     return train_tiny(tmp_path_factory.mktemp("reference") / "run", *OVERRIDES)
 
 
-def start(experiment: Path, run: RunFolder, epochs: int) -> subprocess.Popen[bytes]:
+def start(experiment: Path, run: RunFolder, epochs: int, *overrides: str) -> subprocess.Popen[bytes]:
     """``dermtl train`` in a process of its own, as far as some epochs."""
     command = [sys.executable, "-m", "dermtl", "train", str(experiment), "--run", str(run.path)]
-    for override in OVERRIDES:
+    for override in (*OVERRIDES, *overrides):
         command += ["-o", override]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
     until = time.monotonic() + 120
     while not (run.path / "metrics.csv").exists() or len(history(run)) < epochs:
         if process.poll() is not None or time.monotonic() > until:
@@ -89,6 +91,18 @@ def test_sigkill_then_resume(
     assert len(history(run)) < 10, "killed too late to show anything"
     train_tiny(run.path, *OVERRIDES, resume=True)
     assert_same(run, uninterrupted)
+
+
+@pytest.mark.slow
+def test_a_signal_to_every_process(tiny_experiment: Path, train_tiny: Train, tmp_path: Path) -> None:
+    """Schedulers signal the data workers, too."""
+    run = RunFolder(tmp_path / "run")
+    process = start(tiny_experiment, run, 1, "training.workers=2", "training.stages.1.epochs=400")
+    os.killpg(process.pid, signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output.decode()
+    assert b"Traceback" not in output, output.decode()
+    assert run.facts["state"] == "interrupted"
 
 
 class Stopped(BaseException):
