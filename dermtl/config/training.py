@@ -1,6 +1,6 @@
 """The keys under ``training`` of an experiment file."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,7 @@ class Stage(Section):
         "pass; default: anew in every epoch.",
     )
     lr: float = Field(1e-3, gt=0, description="Rate of the heads, and where the backbone's rates start from.")
+    head_lrs: dict[str, Annotated[float, Field(gt=0)]] = Field({}, description="Rates of single heads, if not lr.")
     backbone_lr: float | None = Field(
         None, gt=0, description="Where the backbone's rates start from, if not at lr; times layer_decay per group."
     )

@@ -116,7 +116,7 @@ class Trainer:
         with StopSignals() as signals, Progress(stages, len(self._feeds.order)) as progress:
 
             def told(row: Mapping[str, Any]) -> None:
-                progress.report(row)
+                progress.report(row, self.position.stage)
                 trackers.epoch(row)
                 watch(row)
 

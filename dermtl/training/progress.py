@@ -18,7 +18,7 @@ class Progress:
     """Shows the position; a context manager.
 
     Args:
-        stages: All stages.
+        stages: All stages, as they are run.
         batches: Batches an epoch.
     """
 
@@ -45,8 +45,8 @@ class Progress:
             text += f" loss {loss:.4f}"
         self._bar.update(self._task, completed=batch, description=text)
 
-    def report(self, row: Mapping[str, Any]) -> None:
-        """After an epoch."""
+    def report(self, row: Mapping[str, Any], stage: int) -> None:
+        """After an epoch; ``stage`` counts as in :meth:`advance`."""
         shown = [f"{name} {value:.4g}" for name, value in row.items() if name.endswith("loss") and "." in name]
-        count = f"epoch {row['epoch']} (stage {row['stage']}, {self._stages[row['stage'] - 1].train})"
+        count = f"epoch {row['epoch']} (stage {row['stage']}, {self._stages[stage].train})"
         _log.info("%s: %s, %.1f s", count, ", ".join(shown), row["seconds"])

@@ -106,12 +106,18 @@ def parameter_groups(
 ) -> list[dict[str, object]]:
     """Groups for the optimiser with ``lr``, ``weight_decay`` and ``name``.
 
-    The heads, and ``others`` with them, get ``lr``; a backbone group at distance d from the last gets
-    ``(backbone_lr or lr) * max(layer_decay ** (d + 1), 0.01)``. One-dimensional parameters are not decayed.
+    The heads, and ``others`` with them, get ``lr``, or what ``head_lrs`` says; a backbone group at distance d from the
+    last gets ``(backbone_lr or lr) * max(layer_decay ** (d + 1), 0.01)``. One-dimensional parameters are not decayed.
     """
     trained = select(stage, groups)
     top = stage.backbone_lr or stage.lr
-    rated = [("heads", dict(network.heads.named_parameters()), stage.lr)]
+    unknown = [name for name in stage.head_lrs if name not in network.heads]
+    if unknown:
+        raise ConfigError(f"head_lrs: there is no head {unknown[0]!r}; heads: {', '.join(network.heads)}")
+    rated = [
+        (f"heads.{name}", dict(head.named_parameters()), stage.head_lrs.get(name, stage.lr))
+        for name, head in network.heads.items()
+    ]
     rated += [("objective", {"weights": parameter}, stage.lr) for parameter in others]
     for group in trained:
         distance = len(groups) - groups.index(group)

@@ -106,7 +106,7 @@ def test_rates_fall_towards_the_input_down_to_the_floor(name: str) -> None:
     groups = backbone_groups(network)
     stage = Stage(epochs=1, lr=1e-2, backbone_lr=1e-3, layer_decay=0.5)
     rates = {str(group["name"]): group["lr"] for group in parameter_groups(network, stage, groups)}
-    assert rates.pop("heads") == 1e-2
+    assert rates.pop("heads.number") == 1e-2
     falling = [rates[group.name] for group in groups]
     assert falling == sorted(falling)
     assert falling[-1] == pytest.approx(0.5e-3)
@@ -116,6 +116,16 @@ def test_rates_fall_towards_the_input_down_to_the_floor(name: str) -> None:
         assert falling[0] == pytest.approx(1e-5)
     even = parameter_groups(network, Stage(epochs=1, lr=1e-2), groups)
     assert {group["lr"] for group in even} == {1e-2}
+
+
+def test_a_head_may_have_its_own_rate() -> None:
+    network = known_network("test_resnet")
+    groups = backbone_groups(network)
+    built = parameter_groups(network, Stage(epochs=1, lr=1e-2, head_lrs={"number": 3e-2}), groups)
+    assert {group["lr"] for group in built if group["name"] == "heads.number"} == {3e-2}
+    assert {group["lr"] for group in built if group["name"] != "heads.number"} == {1e-2}
+    with pytest.raises(ConfigError, match=r"nobody.*number"):
+        parameter_groups(network, Stage(epochs=1, head_lrs={"nobody": 1e-2}), groups)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "step", "poly", "tanh", "multistep", "constant", "none"])
@@ -130,8 +140,8 @@ def test_layer_decay_arrives_after_a_step_of_the_schedule(optimizer: str, schedu
         if moved is not None:
             moved.step_update(update)
         rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
-        assert 0 < rates[groups[0].name] < rates[groups[-1].name] < rates["heads"] <= 1e-2
-        ratio = rates[groups[-1].name] / rates["heads"]
+        assert 0 < rates[groups[0].name] < rates[groups[-1].name] < rates["heads.number"] <= 1e-2
+        ratio = rates[groups[-1].name] / rates["heads.number"]
         if schedule != "tanh":
             assert ratio == pytest.approx(0.5)
 
