@@ -15,21 +15,42 @@ if TYPE_CHECKING:
     from dermtl.evaluation.statistics.ranking import Ranking, RocCurve, auroc
     from dermtl.evaluation.statistics.reliability import brier_rows
     from dermtl.imaging.affine import Array
-    from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record, Tags
+    from dermtl.imaging.decode import read_mask
+    from dermtl.imaging.letterbox import Frame
+    from dermtl.imaging.view import View
+    from dermtl.kinds import Category, Circle, Kind, Mask, Nodes, Number, Points, Record, Tags
+    from dermtl.kinds.drawing import caption
     from dermtl.model.head import FeatureInfo, Features, Head
     from dermtl.plugins.contract import HeadConfig, Measures, Metrics, Prediction, WeightedMetrics
+    from dermtl.taxonomy.look_up import node_of
+    from dermtl.taxonomy.names import lies_below
+    from dermtl.taxonomy.partition import Partition, TrainingClass, disease_partition
+    from dermtl.taxonomy.read import read_taxonomy
+    from dermtl.taxonomy.roll_up import level_sums, roll_up
+    from dermtl.taxonomy.tree import Taxonomy
     from dermtl.tracking.tracker import Tracker
 
 _HOMES = {
     "AnnotationError": "dermtl.errors",
     "Tracker": "dermtl.tracking.tracker",
     "Array": "dermtl.imaging.affine",
+    "Frame": "dermtl.imaging.letterbox",
+    "View": "dermtl.imaging.view",
+    "caption": "dermtl.kinds.drawing",
+    "read_mask": "dermtl.imaging.decode",
     "Confusion": "dermtl.evaluation.statistics.confusion",
     "brier_rows": "dermtl.evaluation.statistics.reliability",
     **dict.fromkeys(("Ranking", "RocCurve", "auroc"), "dermtl.evaluation.statistics.ranking"),
     **dict.fromkeys(("mean_known", "weighted_means", "weighted_quantile"), "dermtl.evaluation.statistics.means"),
     **dict.fromkeys(("Drawn", "Importer", "Row"), "dermtl.data.importers.importer"),
-    **dict.fromkeys(("Category", "Circle", "Kind", "Mask", "Number", "Record", "Tags"), "dermtl.kinds"),
+    **dict.fromkeys(("Category", "Circle", "Kind", "Mask", "Nodes", "Number", "Points"), "dermtl.kinds"),
+    **dict.fromkeys(("Record", "Tags"), "dermtl.kinds"),
+    "Taxonomy": "dermtl.taxonomy.tree",
+    "lies_below": "dermtl.taxonomy.names",
+    "node_of": "dermtl.taxonomy.look_up",
+    "read_taxonomy": "dermtl.taxonomy.read",
+    **dict.fromkeys(("Partition", "TrainingClass", "disease_partition"), "dermtl.taxonomy.partition"),
+    **dict.fromkeys(("level_sums", "roll_up"), "dermtl.taxonomy.roll_up"),
     **dict.fromkeys(("FeatureInfo", "Features", "Head"), "dermtl.model.head"),
     **dict.fromkeys(("HeadConfig", "Measures", "Metrics", "Prediction", "WeightedMetrics"), "dermtl.plugins.contract"),
 }
@@ -44,6 +65,7 @@ __all__ = [
     "Drawn",
     "FeatureInfo",
     "Features",
+    "Frame",
     "Head",
     "HeadConfig",
     "HeadSpec",
@@ -52,18 +74,32 @@ __all__ = [
     "Mask",
     "Measures",
     "Metrics",
+    "Nodes",
     "Number",
+    "Partition",
+    "Points",
     "Prediction",
     "Ranking",
     "Record",
     "RocCurve",
     "Row",
     "Tags",
+    "Taxonomy",
     "Tracker",
+    "TrainingClass",
+    "View",
     "WeightedMetrics",
     "auroc",
     "brier_rows",
+    "caption",
+    "disease_partition",
+    "level_sums",
+    "lies_below",
     "mean_known",
+    "node_of",
+    "read_mask",
+    "read_taxonomy",
+    "roll_up",
     "weighted_means",
     "weighted_quantile",
 ]

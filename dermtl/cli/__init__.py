@@ -14,15 +14,23 @@ import click
 
 _COMMANDS = {
     "train": ("dermtl.cli.train:train", "Train a backbone and its heads."),
+    "lr-find": ("dermtl.cli.lr_find:lr_find", "Try rising learning rates and suggest one."),
+    "tune": ("dermtl.cli.tune:tune", "Search an experiment's keys."),
+    "calibrate": ("dermtl.cli.calibrate:calibrate", "Settle temperatures and thresholds on validation."),
     "evaluate": ("dermtl.cli.evaluate:evaluate", "Score a run or an exported model."),
+    "model-card": ("dermtl.cli.model_card:model_card", "Write a model card from an evaluation."),
     "compare": ("dermtl.cli.compare:compare", "Say what one model gains over another."),
     "export": ("dermtl.cli.export:export", "Write a run as one ONNX file."),
     "verify": ("dermtl.cli.verify:verify", "Replay a model's golden samples."),
     "predict": ("dermtl.cli.predict:predict", "Predict pictures with an exported model."),
+    "benchmark": ("dermtl.cli.benchmark:benchmark", "Time an exported model."),
+    "readers": ("dermtl.cli.readers:readers", "Set clinicians beside a model's ROC curve."),
+    "explain": ("dermtl.cli.explain:explain", "Show where a model looks and where it errs."),
     "data": ("dermtl.cli.data:data", "Make and split data."),
+    "taxonomy": ("dermtl.cli.taxonomy:taxonomy", "Show trees of diseases and cut them into classes."),
     "model": ("dermtl.cli.model:model", "Describe backbones."),
     "runs": ("dermtl.cli.runs:runs", "Show runs side by side."),
-    "plugins": ("dermtl.cli.plugins:plugins", "Show the installed plugins."),
+    "plugins": ("dermtl.cli.plugins:plugins", "Show, check and begin plugins."),
     "config": ("dermtl.cli.config:config", "Show and describe experiment files."),
 }
 
@@ -31,11 +39,13 @@ class _Commands(click.Group):
     """Names and summaries are known without importing a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS, *_brought()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            from dermtl.cli.commands import load_command
+
+            return load_command(cmd_name) if cmd_name in _brought() else None
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
@@ -43,6 +53,20 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+        if brought := _brought():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, f"Brought by {distribution}.") for name, distribution in brought.items()])
+
+
+def is_own(name: str) -> bool:
+    """Whether the core has a command of this name; no plugin takes its place."""
+    return name in _COMMANDS
+
+
+def _brought() -> dict[str, str]:
+    from dermtl.cli.commands import find_commands
+
+    return find_commands(is_own)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,8 +1,12 @@
 """``dermtl evaluate``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from dermtl.evaluation.evaluate import Evaluation
 
 
 @click.command()
@@ -12,27 +16,71 @@ import click
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write. [default: evaluation/<split> in the run]"
 )
+@click.option("--by", metavar="COLUMN[:WIDTH],...", help="Subgroups by columns of the table; numbers in bins.")
+@click.option(
+    "--unit", metavar="COLUMN", help="Pictures of one lesion or patient. [default: lesion_id, else the groups]"
+)
+@click.option(
+    "--prevalence",
+    "prevalences",
+    multiple=True,
+    type=click.FloatRange(0, 1),
+    default=(0.01, 0.05, 0.2),
+    show_default=True,
+    help="At which predictive values are stated. Repeatable.",
+)
+@click.option(
+    "--facts", type=click.Path(path_type=Path), help="Texts of the report. [default: card.yaml beside the model]"
+)
 @click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
 @click.option("--allow-leakage", is_flag=True, help="Go on where the table holds what was trained on; recorded.")
 def evaluate(
-    model: Path, manifest: Path | None, split: str, out: Path | None, resamples: int, allow_leakage: bool
+    model: Path,
+    manifest: Path | None,
+    split: str,
+    out: Path | None,
+    by: str | None,
+    unit: str | None,
+    prevalences: tuple[float, ...],
+    facts: Path | None,
+    resamples: int,
+    allow_leakage: bool,
 ) -> None:
-    """Score a run or an exported model; the figures are the same.
+    """Score a run, the folds of a cross-validation, or an exported model.
 
-    Writes metrics.json, predictions.csv, measures.npz and report.html. Intervals are 95%, from resampling whole groups.
+    Writes metrics.json, predictions.csv, measures.npz, report.html and model_card.md. Intervals are 95%, from
+    resampling whole groups. Temperatures and thresholds are those that were settled on validation (dermtl calibrate);
+    nothing is tuned here.
+
+    A run and its exported model score the same. Of folds, each record is predicted by the one that tested on it, and
+    all are summed up together, as figures, predictions and measures.
+
     Another table is refused where it holds copies of pictures that the model was trained on, or ids that they have.
 
     \b
     Example:
-      dermtl evaluate runs/demo
+      dermtl evaluate runs/demo --by sex,age:20
       dermtl evaluate model.onnx --manifest clinic/labels.csv --split all --out clinic/evaluation
     """
     from dermtl.cli.extras import needs
-    from dermtl.cli.table import show_table
+    from dermtl.data.atomic import write_atomic
+    from dermtl.evaluation.card_facts import read_facts
     from dermtl.evaluation.evaluate import evaluate as evaluate_
     from dermtl.evaluation.leakage import find_leaks
+    from dermtl.evaluation.subgroups import parse_by
     from dermtl.evaluation.subject import exported_subject
 
+    divisions = parse_by(by) if by else []
+    stated = read_facts(facts, model if model.is_dir() else model.parent)
+    if (model / "folds.json").is_file():
+        with needs("train"):
+            from dermtl.model.folds import evaluate_folds
+        pooled = evaluate_folds(model, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
+        folder = out or model / "evaluation" / "out-of-fold"
+        pooled.write(folder)
+        _show(pooled)
+        click.echo(f"out of fold: {folder / 'metrics.json'}")
+        return
     if model.is_dir():
         with needs("train"):
             from dermtl.model.subject import run_subject
@@ -50,22 +98,45 @@ def evaluate(
         split=split,
         model=subject.facts,
         leakage=audit.to_json() if audit else None,
+        decisions=subject.decisions,
+        by=divisions,
+        unit=unit,
+        prevalences=prevalences,
         resamples=resamples,
     )
     folder = out or subject.folder / split
     evaluation.write(folder)
     if audit:
         audit.write(folder)
+    _show(evaluation)
+    with needs("train"):
+        from dermtl.evaluation.model_card import model_card
+        from dermtl.evaluation.report.page import write_report
+    write_report(folder / "report.html", evaluation, subject, records, stated)
+    write_atomic(folder / "model_card.md", model_card(evaluation.to_json(), stated).text)
+    click.echo(f"report: {folder / 'report.html'}")
+
+
+def _show(evaluation: "Evaluation") -> None:
+    from dermtl.cli.table import show_table
+    from dermtl.evaluation.wording import interval_text
+
     rows = [
         (head, metric, *(_figure(figure[key]) for key in ("value", "low", "high")), str(figure["n"]))
         for head, figures in evaluation.heads.items()
         for metric, figure in figures.items()
     ]
     show_table(("head", "metric", "value", "low", "high", "n"), rows)
-    with needs("train"):
-        from dermtl.evaluation.report import write_report
-    write_report(folder / "report.html", evaluation, subject, records)
-    click.echo(f"report: {folder / 'report.html'}")
+    decided = [
+        (head, question, f"{found['threshold']:.4g}", name, _figure(figure["value"]), interval_text(figure))
+        for head, asked in evaluation.decisions.items()
+        for question, found in asked.items()
+        for name, figure in found["figures"].items()
+        if name in ("sensitivity", "specificity")
+    ]
+    if decided:
+        click.echo()
+        show_table(("head", "positive", "threshold", "at it", "value", "95% interval"), decided)
 
 
 def _figure(value: float | None) -> str:

@@ -1,19 +1,32 @@
 """``dermtl export``."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from dermtl.export.precision import Attempt
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="File to write. [default: RUN/model.onnx]")
-def export(run: Path, out: Path | None) -> None:
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "fp16", "int8", "auto"]),
+    help="Of the weights; auto takes int8 where it loses nothing and is faster.",
+)
+def export(run: Path, out: Path | None, precision: str) -> None:
     """Write a run as one ONNX file, and check it against the network.
 
     The file takes raw pictures, uint8 [N, H, W, 3] of any size, and answers in their own pixels. Golden samples go
-    beside it; dermtl verify replays them anywhere.
+    beside it; dermtl verify replays them anywhere. Lower precision is refused, with a table and exit code 1, where it
+    costs more on the validation records than the gate allows, or gains nothing.
 
     \b
     Example:
@@ -22,11 +35,40 @@ def export(run: Path, out: Path | None) -> None:
     from dermtl.cli.extras import needs
 
     with needs("train"):
-        from dermtl.export.export import export_run
+        from dermtl.export.precision import export_precision
 
     from dermtl.cli.verify import report
 
-    path = export_run(run, out or run / "model.onnx")
+    path = out or run / "model.onnx"
+    attempts = export_precision(run, path, precision)
+    if attempts:
+        _show(attempts)
+        if precision != "auto" and not attempts[-1].passed:
+            click.echo(f"refused: {precision} is not worth its losses here; nothing was written", err=True)
+            sys.exit(1)
     click.echo(f"exported: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     if not report(path):
         sys.exit(1)
+
+
+def _show(attempts: "Sequence[Attempt]") -> None:
+    from dermtl.cli.table import show_table
+
+    rows = []
+    for attempt in attempts:
+        verdict = "passed" if attempt.passed else "refused"
+        rows.append((attempt.precision, attempt.how, "faster", "1", f"{attempt.faster:.2f}", "", verdict))
+        rows.append((attempt.precision, attempt.how, "size", "1", f"{attempt.smaller:.2f}", "", ""))
+        rows.extend(
+            (
+                attempt.precision,
+                attempt.how,
+                loss.what,
+                f"{loss.before:.4f}",
+                f"{loss.after:.4f}",
+                f"-{loss.limit:g}",
+                "" if loss.ok else "TOO MUCH",
+            )
+            for loss in attempt.losses
+        )
+    show_table(("precision", "how", "figure", "fp32", "here", "limit", ""), rows)

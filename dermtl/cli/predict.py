@@ -1,6 +1,5 @@
 """``dermtl predict``."""
 
-import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,11 +19,15 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="A .jsonl or .csv file; default: JSON lines to stdout.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A .jsonl, .csv or .parquet file; default: JSON to stdout."
+)
 @click.option("--overlay", type=click.Path(path_type=Path), help="Folder for pictures with everything drawn.")
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
-@click.option("--batch-size", default=8, show_default=True, type=click.IntRange(min=1), help="Pictures in one run.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network; default: one a core.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Folder for masks as PNG files.")
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted, if there is one.")
+@click.option("--batch-size", default=4, show_default=True, type=click.IntRange(min=1), help="Pictures in one run.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads in all; default: one a core.")
 @click.option("--provider", "providers", multiple=True, help="ONNX Runtime's, such as cuda; default: cpu. Repeatable.")
 @click.option(
     "--shard",
@@ -38,7 +41,9 @@ def predict(
     paths: tuple[Path, ...],
     out: Path | None,
     overlay: Path | None,
+    masks: Path | None,
     overwrite: bool,
+    resume: bool,
     batch_size: int,
     threads: int | None,
     providers: tuple[str, ...],
@@ -47,40 +52,55 @@ def predict(
     """Predict pictures with an exported model.
 
     PATH is a picture, or a folder that is searched at any depth. Exits with 1 where a picture could not be predicted;
-    its row says why.
+    its row says why. A run that was killed leaves whole rows; --resume adds the others.
 
     \b
     Example:
       dermtl predict model.onnx images --out predictions.csv --overlay overlays
     """
+    if resume and (out is None or overwrite):
+        raise click.UsageError("--resume goes on with --out FILE, and does not go with --overwrite")
     from dermtl.errors import ImageReadError, InputError
-    from dermtl.runtime.folder import Row, find_images, predict_files
-    from dermtl.runtime.output import jsonl_writer, open_output
+    from dermtl.runtime.cores import count_cores
+    from dermtl.runtime.folder import Row, find_images, map_rows
+    from dermtl.runtime.masks import plan_masks, write_masks
+    from dermtl.runtime.output import open_output, open_stream
     from dermtl.runtime.overlay import plan_overlays, write_overlay
     from dermtl.runtime.predictor import load
 
-    files = find_images(paths)
     index, count = shard
-    files = files[index - 1 :: count]
-    overlays = plan_overlays(files, paths, overlay, overwrite=overwrite) if overlay else {}
-    loaded = load(model, providers=providers or None, threads=threads)
-    failed = 0
+    files = find_images(paths)[index - 1 :: count]
+    threads = threads or count_cores()
+    workers = max(1, min(threads, len(files) // batch_size))  # few pictures: the cores go to the network instead
+    loaded = load(model, providers=providers or None, threads=threads // workers)
+    again = overwrite or resume
+    overlays = plan_overlays(files, paths, overlay, overwrite=again) if overlay else {}
+    outlines = plan_masks(files, paths, masks, loaded.kinds, overwrite=again) if masks else {}
     with ExitStack() as stack:
-        if out is None:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-            write = jsonl_writer(sys.stdout, loaded.kinds)
-        else:
-            write = stack.enter_context(open_output(out, loaded.kinds, overwrite=overwrite))
-        advance = stack.enter_context(_progress(len(files)))
-        for row in predict_files(loaded, files, batch_size=batch_size):
-            if overlays and row.prediction is not None:
+        opened = (
+            open_stream(sys.stdout, loaded.kinds)
+            if out is None
+            else open_output(out, loaded.kinds, model=loaded.digest, overwrite=overwrite, resume=resume)
+        )
+        output = stack.enter_context(opened)
+
+        def finish(row: Row) -> tuple[str, bool]:
+            if row.prediction is not None:
                 try:
-                    write_overlay(row.path, row.prediction, overlays[row.path])
+                    if overlays:
+                        write_overlay(row.path, row.prediction, overlays[row.path])
+                    if outlines:
+                        write_masks(row.prediction, outlines[row.path])
                 except (ImageReadError, InputError) as error:  # it changed while it was predicted
                     row = Row(row.path, error=str(error))
-            write(row)
-            failed += bool(row.error)
+            return output.lines.line(row), bool(row.error)
+
+        waiting = [file for file in files if not output.holds(file)]
+        failed = sum(output.earlier.get(output.lines.image(file), False) for file in files)
+        advance = stack.enter_context(_progress(len(waiting)))
+        for line, is_failed in map_rows(loaded, waiting, finish, batch_size=batch_size, workers=workers):
+            output.write(line)
+            failed += is_failed
             advance()
     if failed:
         click.echo(f"{failed} of {len(files)} pictures could not be predicted; their rows say why", err=True)

@@ -13,8 +13,11 @@ import click
 @click.option(
     "--cache", type=click.Choice(["off", "ram", "disk"]), help="Where decoded pictures are kept. [default: ram]"
 )
+@click.option("--folds", type=click.IntRange(3), help="Cross-validate: one run a fold, below the run's folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
-def train(config: Path, overrides: tuple[str, ...], run: Path | None, resume: bool, cache: str | None) -> None:
+def train(
+    config: Path, overrides: tuple[str, ...], run: Path | None, resume: bool, cache: str | None, folds: int | None
+) -> None:
     """Train a backbone and its heads.
 
     Ctrl-C and SIGTERM stop after the batch at hand; --resume goes on from there.
@@ -22,18 +25,23 @@ def train(config: Path, overrides: tuple[str, ...], run: Path | None, resume: bo
     \b
     Example:
       dermtl train configs/demo.yaml -o training.seed=3 --run runs/seed3
+      dermtl train configs/demo.yaml --folds 5 --run runs/five
     """
     from dermtl.cli.extras import needs
 
     with needs("train"):
+        from dermtl.training.folds import train_folds
         from dermtl.training.interruption import Interrupted
         from dermtl.training.train import train as train_
 
     if cache is not None:
         overrides += (f"training.cache={cache}",)
     try:
-        folder = train_(config, overrides, run=run, resume=resume)
+        if folds is not None:
+            path = train_folds(config, overrides, num=folds, run=run, resume=resume)
+        else:
+            path = train_(config, overrides, run=run, resume=resume).path
     except Interrupted as stop:
         click.echo(str(stop), err=True)
         sys.exit(stop.exit_code)
-    click.echo(f"trained: {folder.path}")
+    click.echo(f"trained: {path}")

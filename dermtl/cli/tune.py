@@ -12,9 +12,7 @@ import click
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key in every trial.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that run trials.")
 @click.option("--worker", type=click.IntRange(1), hidden=True, help="This is one of several processes.")
-def tune(
-    config: Path, space: Path, out: Path, overrides: tuple[str, ...], workers: int, worker: int | None
-) -> None:
+def tune(config: Path, space: Path, out: Path, overrides: tuple[str, ...], workers: int, worker: int | None) -> None:
     """Search an experiment's keys for the best validation result.
 
     SPACE is a YAML file that names the keys and their ranges. Trials are judged by validation records, which the split

@@ -8,31 +8,49 @@ import click
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of pictures to compare the ways in on, too.")
+@click.option("--run", type=click.Path(path_type=Path), help="The run it was exported from, whose network joins in.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify(model: Path, as_json: bool) -> None:
+def verify(model: Path, images: Path | None, run: Path | None, as_json: bool) -> None:
     """Replay a model's golden samples and compare with what the network answered. Needs no torch.
 
     Three ways in are checked: pictures of the network's own size, raw pictures of other sizes, and pictures that the
-    host letterboxed first. Exit code 1 on a difference above its limit.
+    host letterboxed first. With --images, encoded files of your own go through the graph and through the host's way,
+    with --run through the network as well, which needs torch. Exit code 1 on a difference above its limit.
 
     \b
     Example:
-      dermtl verify model.onnx
+      dermtl verify model.onnx --images clinic
     """
-    if not report(model, as_json=as_json):
+    if run and not images:
+        raise click.UsageError("--run goes with --images: golden samples hold the network's answers already")
+    if not report(model, images=images, run=run, as_json=as_json):
         sys.exit(1)
 
 
-def report(model: Path, *, as_json: bool = False) -> bool:
+def report(model: Path, *, images: Path | None = None, run: Path | None = None, as_json: bool = False) -> bool:
     """Print the comparison; whether all of it holds."""
     import json
     from dataclasses import asdict
 
     from dermtl.cli.table import show_table
+    from dermtl.runtime.agreement import compare_files
+    from dermtl.runtime.folder import find_images
     from dermtl.runtime.golden import golden_path, read_golden, replay
     from dermtl.runtime.predictor import load
 
-    found = replay(load(model), read_golden(golden_path(model)))
+    loaded = load(model)
+    network = None
+    if run:
+        from dermtl.cli.extras import needs
+
+        with needs("train"):
+            from dermtl.export.answer import run_answer
+        network = run_answer(run, loaded.kinds)
+    found = [
+        *replay(loaded, read_golden(golden_path(model))),
+        *(compare_files(loaded, find_images([images]), network) if images else ()),
+    ]
     if as_json:
         click.echo(json.dumps([asdict(difference) for difference in found], indent=2))
     else:
@@ -44,9 +62,10 @@ def report(model: Path, *, as_json: bool = False) -> bool:
                 f"{difference.mean:.2g}",
                 f"{difference.limit:.2g}",
                 f"{difference.agreed:.0%}",
+                f"{dice:.4f}" if (dice := getattr(difference, "dice", None)) is not None else "-",
                 "ok" if difference.ok else "DIFFERS",
             )
             for difference in found
         ]
-        show_table(("way", "output", "worst", "mean", "limit", "agreed", ""), rows)
+        show_table(("way", "output", "worst", "mean", "limit", "agreed", "dice", ""), rows)
     return all(difference.ok for difference in found)

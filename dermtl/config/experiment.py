@@ -20,12 +20,14 @@ def _as_list(value: Any) -> Any:
 
 
 class Split(Section):
-    """How records are dealt out: a column that says so, or fractions by group, stratified by class."""
+    """How records are dealt out: a column that says so, or by group, stratified by class: fractions, or folds."""
 
     column: str | None = Field(None, description="Manifest column that holds train, val or test.")
     train: Share = 0.7
     val: Share = 0.15
     test: Share = 0.15
+    folds: int | None = Field(None, ge=3, description="Deal into so many folds instead: one tests, the next validates.")
+    fold: int = Field(0, ge=0, description="Which fold tests.")
     stratify: str | None = Field(None, description="Column to balance; default: the first category head's.")
     seed: int = 0
 
@@ -33,6 +35,10 @@ class Split(Section):
     def _sum(self) -> "Split":
         if self.column is None and abs(self.train + self.val + self.test - 1) > 1e-6:
             raise ValueError(f"train + val + test must be 1, they sum to {self.train + self.val + self.test:g}")
+        if self.folds is not None and self.column is not None:
+            raise ValueError("give column or folds")
+        if self.fold and self.fold >= (self.folds or 1):
+            raise ValueError(f"fold must be below folds, got {self.fold} of {self.folds}")
         return self
 
 

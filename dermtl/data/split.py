@@ -43,6 +43,11 @@ def split_records(
     groups = merge_groups(group_records(records, data.group), ((copy.one, copy.other) for copy in sure))
     if data.split.column is not None:
         splits = [_named(record, data.split.column) for record in records]
+    elif data.split.folds is not None:
+        num, test = data.split.folds, data.split.fold
+        side = {str(test): "test", str((test + 1) % num): "val"}
+        folds = fold_records(records, data, num, stratify, copies=copies)
+        splits = [side.get(record.split, "train") for record in folds]
     else:
         if records and "split" in records[0].cells:
             _log.warning("the manifest's column 'split' is not used; data.split.column: split uses it")

@@ -1,10 +1,8 @@
-"""Scoring a predictor on records: figures with intervals, and one row a record."""
+"""Scoring a predictor on records: figures with intervals, and one row a record. Thresholds come in frozen."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,21 @@ import numpy as np
 from dermtl.data.atomic import write_atomic
 from dermtl.data.table import write_table
 from dermtl.errors import DataError
+from dermtl.evaluation.calibration import calibration_figures
 from dermtl.evaluation.measures import Measured, write_measures
+from dermtl.evaluation.operating import PREVALENCES, operating_figures
+from dermtl.evaluation.predicted import Predicted, predict_rows
 from dermtl.evaluation.predictor import Predictor
+from dermtl.evaluation.probabilities import Probabilities, read_probabilities
 from dermtl.evaluation.scoring import Scores
+from dermtl.evaluation.shares import shares
+from dermtl.evaluation.stated import known
 from dermtl.evaluation.statistics.bootstrap import bootstrap
-from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image_for
+from dermtl.evaluation.subgroups import By, subgroup_figures
+from dermtl.evaluation.units import unit_report
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runtime.decision import Decisions
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,20 @@ class Evaluation:
     """What was found.
 
     Attributes:
-        heads: Head to metric to value, low, high, n, redrawn, and ``baselines``, trivial predictor to value, if any.
+        heads: Head to metric to value, low, high, n, redrawn; ``wilson``, the ends of Wilson's interval, where the
+            metric is a share; and ``baselines``, trivial predictor to value, if any.
         primary: Head to the metric that stands for it.
         data: How many records and groups, and which split.
         model: What was evaluated.
-        rows: One a record: image, group, then one number a column; ``<head>.truth.<column>`` where there is a truth.
+        rows: One a record: image, group, then one number a column; ``<head>.decision.<question>``, 1 positive,
+            0 not; ``<head>.truth.<column>`` where there is a truth.
         plans: Head to plugin and config, for :func:`dermtl.plugins.plan.replan_heads`.
         measures: What the heads' metrics measured.
+        decisions: Head to question to what its frozen threshold does; see :mod:`dermtl.evaluation.operating`.
+        calibration: Head to :func:`dermtl.evaluation.calibration.calibration_figures`.
+        subgroups: Column to :func:`dermtl.evaluation.subgroups.subgroup_figures`.
+        units: What :func:`dermtl.evaluation.units.unit_report` gives.
+        settled: What was settled on validation.
     """
 
     heads: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -44,17 +56,30 @@ class Evaluation:
     rows: Sequence[Mapping[str, Any]]
     plans: Mapping[str, Mapping[str, Any]]
     measures: Mapping[str, Measured]
+    decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calibration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    subgroups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    units: Mapping[str, Any] = field(default_factory=dict)
+    settled: Decisions = field(default_factory=Decisions)
 
-    def write(self, folder: Path) -> None:
-        """Write metrics.json, predictions.csv and measures.npz into a folder."""
-        document = {
+    def to_json(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        return {
             "heads": self.heads,
             "primary": self.primary,
+            "decisions": self.decisions,
+            "calibration": self.calibration,
+            "subgroups": self.subgroups,
+            "units": self.units,
+            "settled": self.settled.to_json(),
             "data": self.data,
             "model": self.model,
             "plans": self.plans,
         }
-        write_atomic(folder / "metrics.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+    def write(self, folder: Path) -> None:
+        """Write metrics.json, predictions.csv and measures.npz into a folder."""
+        write_atomic(folder / "metrics.json", json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
         cells = ([row.get(column, "") for column in columns] for row in self.rows)
         write_table(folder / "predictions.csv", columns, cells)
@@ -69,117 +94,139 @@ def evaluate(
     split: str = "",
     model: Mapping[str, Any] | None = None,
     leakage: Mapping[str, Any] | None = None,
+    decisions: Decisions | None = None,
+    by: Sequence[By] = (),
+    unit: str | None = None,
+    prevalences: Sequence[float] = PREVALENCES,
     batch_size: int = 8,
     resamples: int = 2000,
 ) -> Evaluation:
     """Predict every record once and sum up.
 
     Args:
-        predictor: A run or an exported model.
+        predictor: A run or an exported model, its temperatures applied.
         records: With groups; annotations may be missing.
         plans: The heads to score.
         split: Name of the split, for the report.
         model: What is evaluated, for the report.
         leakage: What the comparison with the training pictures gave, for the report; None where there was none.
+        decisions: What was settled on validation; nothing is settled here.
+        by: Columns to divide the records by.
+        unit: Column of lesions or patients whose pictures are also taken together; None: ``lesion_id``, else groups.
+        prevalences: At which predictive values are stated.
         batch_size: Pictures at a time.
         resamples: Of the bootstrap.
 
     Raises:
-        DataError: There is no record, or one cannot be read.
+        DataError: There is no record, one cannot be read, or a column is missing.
     """
     if not records:
         raise DataError(f"no records to evaluate in split {split!r}", hint="choose another --split")
-    kinds = {name: kind for plan in plans.values() for name, kind in plan.outputs.items()}
-    targets = {name: plan.target for name, plan in plans.items()}
-    scores, trivial = Scores(plans), {name: _Baselines(plan) for name, plan in plans.items()}
-    rows: list[dict[str, Any]] = []
-    for record, values in _predict(predictor, records, batch_size):
-        annotations: dict[str, Array] = {}
-        for name, kind in targets.items():
-            if (annotation := kind.read(record)) is not None:
-                annotations[name] = annotation
-                trivial[name].add(record, annotation)
-        scores.add(len(rows), values, annotations)
-        numbers = {
-            f"{output}.{column}": number
-            for output, kind in kinds.items()
-            for column, number in kind.columns(values[output]).items()
-        }
-        truths = {
-            f"{name}.truth.{column}": number
-            for name, annotation in annotations.items()
-            for column, number in targets[name].truth_columns(annotation).items()
-        }
-        rows.append({"image": record.image, "group": record.group, **numbers, **truths})
-    data: dict[str, Any] = {"split": split, "records": len(records), "groups": len({r.group for r in records})}
-    if leakage is not None:
-        data["leakage"] = leakage
-    return Evaluation(
-        {name: _figures(name, scores, records, resamples, trivial[name].summary()) for name in plans},
-        {name: scores.primary(name) for name in plans},
-        data | {"annotated": {name: len(scores.indices(name)) for name in plans}},
-        dict(model or {}),
-        rows,
-        {name: plan.metadata() for name, plan in plans.items()},
-        {name: Measured(np.array(scores.indices(name), np.int64), scores.table(name)) for name in plans},
+    settled = decisions or Decisions()
+    for division in by:
+        division.value(records[0])  # a column that is missing is said before anything is predicted
+    if unit is not None:
+        records[0].text(unit)
+    return sum_up(
+        predict_rows(predictor, records, plans, settled, batch_size=batch_size),
+        records,
+        plans,
+        split=split,
+        model=model,
+        leakage=leakage,
+        decisions=settled,
+        by=by,
+        unit=unit,
+        prevalences=prevalences,
+        resamples=resamples,
     )
 
 
-def _predict(
-    predictor: Predictor, records: Sequence[Record], batch_size: int
-) -> Iterator[tuple[Record, Mapping[str, Array]]]:
-    """Records with their values in order; the next batch is decoded while this one is predicted."""
-    with ThreadPoolExecutor(2) as threads:
-        batches = [records[start : start + batch_size] for start in range(0, len(records), batch_size)]
-        waiting = [threads.submit(read_image_for, record.path, predictor.size) for record in batches[0]]
-        for position, batch in enumerate(batches):
-            images = [future.result() for future in waiting]
-            following = batches[position + 1] if position + 1 < len(batches) else ()
-            waiting = [threads.submit(read_image_for, record.path, predictor.size) for record in following]
-            yield from zip(batch, predictor.predict_values(images), strict=True)
+def sum_up(
+    predicted: Predicted,
+    records: Sequence[Record],
+    plans: Mapping[str, HeadPlan],
+    *,
+    split: str = "",
+    model: Mapping[str, Any] | None = None,
+    leakage: Mapping[str, Any] | None = None,
+    decisions: Decisions | None = None,
+    by: Sequence[By] = (),
+    unit: str | None = None,
+    prevalences: Sequence[float] = PREVALENCES,
+    resamples: int = 2000,
+) -> Evaluation:
+    """Figures of records that were predicted; arguments as of :func:`evaluate`."""
+    scores, rows, settled = predicted.scores, predicted.rows, decisions or Decisions()
+    found = read_probabilities(rows, plans)
+    metrics = {name: plan.metrics() for name, plan in plans.items()}
+    measures = {name: Measured(np.array(scores.indices(name), np.int64), scores.table(name)) for name in plans}
+    data: dict[str, Any] = {"split": split, "records": len(records), "groups": len({r.group for r in records})}
+    if leakage is not None:
+        data["leakage"] = leakage
+    groups = [record.group for record in records]
+    own = {name: [groups[index] for index in ranked.indices] for name, ranked in found.items()}
+    return Evaluation(
+        heads={
+            name: _figures(name, scores, groups, resamples, predicted.baselines(name), found.get(name))
+            for name in plans
+        },
+        primary={name: scores.primary(name) for name in plans},
+        data=data | {"annotated": {name: len(scores.indices(name)) for name in plans}},
+        model=dict(model or {}),
+        rows=rows,
+        plans={name: plan.metadata() for name, plan in plans.items()},
+        measures=measures,
+        decisions={
+            name: {
+                decision.name: operating_figures(
+                    decision, ranked, own[name], prevalences=prevalences, resamples=resamples
+                )
+                for decision in settled.of(name)
+            }
+            for name, ranked in found.items()
+        },
+        calibration={
+            name: calibration_figures(
+                ranked, settled.temperatures.get(name), settled.of(name), own[name], resamples=resamples
+            )
+            for name, ranked in found.items()
+        },
+        subgroups={
+            division.name: subgroup_figures(
+                division, records, metrics, measures, found, settled.questions, resamples=resamples
+            )
+            for division in by
+        },
+        units=unit_report(records, metrics, found, settled.questions, column=unit, resamples=resamples),
+        settled=settled,
+    )
 
 
 def _figures(
     head: str,
     scores: Scores,
-    records: Sequence[Record],
+    groups: Sequence[str],
     resamples: int,
     trivial: Mapping[str, Mapping[str, float]],
+    found: Probabilities | None,
 ) -> dict[str, dict[str, Any]]:
-    """Metric to value, interval, number of records, resamples redrawn, baselines; None is not estimable."""
+    """Metric to value, intervals, number of records, resamples redrawn, baselines; None is not estimable."""
     indices = scores.indices(head)
     if not indices:
         return {}
-    intervals = bootstrap(scores.weighted(head), [records[index].group for index in indices], resamples=resamples)
+    intervals = bootstrap(scores.weighted(head), [groups[index] for index in indices], resamples=resamples)
+    values = scores.summary(head)
+    wilson = shares(values, scores.table(head), found)
     return {
         metric: {
-            "value": _finite(value),
-            "low": _finite(intervals[metric].low),
-            "high": _finite(intervals[metric].high),
+            "value": known(value),
+            "low": known(intervals[metric].low),
+            "high": known(intervals[metric].high),
             "n": len(indices),
             "redrawn": intervals[metric].redrawn,
-            **({"baselines": {name: _finite(found[metric]) for name, found in trivial.items()}} if trivial else {}),
+            **({"wilson": [known(end) for end in wilson[metric].interval()]} if metric in wilson else {}),
+            **({"baselines": {name: known(found[metric]) for name, found in trivial.items()}} if trivial else {}),
         }
-        for metric, value in scores.summary(head).items()
+        for metric, value in values.items()
     }
-
-
-class _Baselines:
-    """Scores of the trivial predictors that a head knows."""
-
-    def __init__(self, plan: HeadPlan) -> None:
-        self._plan = plan
-        self._scores: dict[str, Scores] = {}
-
-    def add(self, record: Record, annotation: Array) -> None:
-        name = self._plan.name
-        for baseline, prediction in self._plan.config.baselines(record.size_hw).items():
-            scores = self._scores.setdefault(baseline, Scores({name: self._plan}))
-            scores.add(0, {f"{name}.{output}": value for output, value in prediction.items()}, {name: annotation})
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        return {baseline: scores.summary(self._plan.name) for baseline, scores in self._scores.items()}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

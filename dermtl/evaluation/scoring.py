@@ -39,6 +39,12 @@ class Scores:
             self._rows[name].append(self._metrics[name].measure(prediction, annotation))
             self._indices[name].append(index)
 
+    def extend(self, other: "Scores", offset: int) -> None:
+        """Take in the rows of other records, whose positions count from ``offset`` here."""
+        for name in self._rows:
+            self._rows[name] += other._rows[name]
+            self._indices[name] += [index + offset for index in other._indices[name]]
+
     def pool(self, gather: Callable[[Any], list[Any]]) -> None:
         """Take in the rows of all processes, in the order of the records; ``gather`` brings each one's value."""
         for name in self._rows:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from dermtl.evaluation.leakage import Trained, trained_on
 from dermtl.evaluation.predictor import ModelPredictor, Predictor
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, replan_heads
+from dermtl.runtime.decision import Decisions
 from dermtl.runtime.predictor import load
 
 
@@ -33,6 +34,7 @@ class Subject:
         facts: What the model says of itself.
         trained: What it was trained on, where the records are of another table; None on its own, whose split was
             checked when it was made.
+        decisions: What was settled on its validation split; empty where nothing was.
     """
 
     predictor: Predictor
@@ -42,6 +44,7 @@ class Subject:
     history: Path | None
     facts: Mapping[str, Any]
     trained: Trained | None = None
+    decisions: Decisions = field(default_factory=Decisions)
 
     def side(self, split: str) -> list[Record]:
         """The records of a split; ``all`` takes every one.
@@ -87,7 +90,14 @@ def exported_subject(path: Path, manifest: Path | None = None) -> Subject:
     facts = {"file": path.name, "sha256": digest, "name": model.bundle.name, **model.bundle.provenance}
     history, folder = run / "metrics.csv", run / "evaluation" / path.stem
     return Subject(
-        ModelPredictor(model), plans, records, folder, history if history.is_file() else None, facts, trained
+        ModelPredictor(model),
+        plans,
+        records,
+        folder,
+        history if history.is_file() else None,
+        facts,
+        trained,
+        model.bundle.decisions,
     )
 
 

@@ -2,34 +2,36 @@
 
 from pathlib import Path
 
-from dermtl.data.atomic import write_atomic
 from dermtl.export.graph import Graph
 from dermtl.export.onnx_file import to_onnx
-from dermtl.model.run import TrainedRun, load_run
+from dermtl.model.folds import load_ensemble
+from dermtl.model.run import TrainedRun
 from dermtl.runtime.bundle import Bundle
 from dermtl.runtime.golden import golden_path, make_samples, write_golden
+from dermtl.runtime.modelfile import write_model
 
 _PROVENANCE = ("versions", "data", "backbone", "seed", "epochs")
 
 
 def export_run(run: Path, out: Path) -> Path:
-    """Export a run's best weights.
+    """Export a run's best weights, or the folds of a cross-validation as one ensemble.
 
     Args:
-        run: The run's folder.
-        out: The ``model.onnx`` to write; golden samples go to ``model.golden.zip`` beside it.
+        run: The run's folder, or that of the folds.
+        out: The ``model.onnx`` to write; golden samples go to ``model.golden.zip`` beside it, its digest to
+            ``model.onnx.sha256``.
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
         ExportError: torch cannot export the network.
     """
-    trained = load_run(run)
+    trained = load_ensemble(run)
     size = trained.experiment.backbone.image_size
-    graph = Graph(trained.network, trained.kinds, size)
+    graph = Graph(trained.network, trained.kinds, size, trained.decisions.temperatures)
     data = to_onnx(graph, describe(trained), size=size)
     samples = make_samples(size)
     answers = [graph.answer(sample.pixels) for sample in samples]
-    write_atomic(out, data)
+    write_model(out, data)
     write_golden(golden_path(out), samples, answers)
     return out
 
@@ -56,4 +58,5 @@ def describe(trained: TrainedRun) -> Bundle:
         heads=heads,
         data={"image": experiment.data.image, "group": experiment.data.group},
         provenance={key: facts[key] for key in _PROVENANCE if key in facts},
+        decisions=trained.decisions,
     )

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from dermtl.imaging.affine import Array
 from dermtl.kinds import Kind
 from dermtl.model.network import Network
+from dermtl.model.predictor import temper
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,21 @@ class Graph(nn.Module):
         network: Trained.
         kinds: Full output name to kind, in the network's order.
         size: Side of the network's input.
+        temperatures: Head to temperature, for the heads that have one.
     """
 
-    def __init__(self, network: Network, kinds: Mapping[str, Kind], size: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        kinds: Mapping[str, Kind],
+        size: int,
+        temperatures: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network.eval()
         self._kinds = dict(kinds)
         self._size = size
+        self._temperatures = dict(temperatures or {})
 
     @property
     def names(self) -> list[str]:
@@ -108,7 +117,7 @@ class Graph(nn.Module):
         """
         frame = TensorFrame(image.shape[1], image.shape[2], self._size)
         boxed = frame.apply(image.permute(0, 3, 1, 2).float())
-        outputs = self.network.activate(self.network(boxed))
+        outputs = self.network.activate(temper(self.network, self.network(boxed), self._temperatures))
         return tuple(kind.restore(outputs[name], frame) for name, kind in self._kinds.items())
 
     def answer(self, image: Array) -> dict[str, Array]:

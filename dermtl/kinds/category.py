@@ -57,6 +57,10 @@ class Category(Kind):
         """``class``, the name of the true one."""
         return {"class": self.classes[int(annotation)]}
 
+    def ideal(self, annotation: Array) -> Array:
+        """Probability 1 of the true class."""
+        return np.asarray(np.eye(len(self.classes), dtype=np.float32)[int(annotation)])
+
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """The three likeliest classes as text."""
         best = np.argsort(value)[::-1][:3]

@@ -74,9 +74,21 @@ class Kind(ABC):
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """The picture (RGB) with the value drawn onto it."""
 
+    def ideal(self, annotation: Array) -> Array:
+        """The value that is right where this annotation, or target, is the truth; here the annotation itself."""
+        return annotation
+
+    def deployed(self) -> "Kind":
+        """The kind that stands for this one in a model file, of the same shape, geometry and columns; here itself.
+
+        A kind that a plugin brings names one of dermtl's own, so that a model is understood where the plugin is not.
+        """
+        return self
+
     def metadata(self) -> dict[str, Any]:
         """Everything :meth:`from_metadata` needs, in plain JSON types."""
-        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
+        kind = self.deployed()
+        return {"kind": kind.kind, **asdict(kind)}  # type: ignore[call-overload]
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:

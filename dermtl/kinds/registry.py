@@ -8,10 +8,12 @@ from dermtl.kinds.category import Category
 from dermtl.kinds.circle import Circle
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.mask import Mask
+from dermtl.kinds.nodes import Nodes
 from dermtl.kinds.number import Number
+from dermtl.kinds.points import Points
 from dermtl.kinds.tags import Tags
 
-KINDS: Mapping[str, type[Kind]] = {kind.kind: kind for kind in (Category, Tags, Circle, Mask, Number)}
+KINDS: Mapping[str, type[Kind]] = {kind.kind: kind for kind in (Category, Tags, Circle, Mask, Number, Nodes, Points)}
 
 
 def kind_from_metadata(metadata: Mapping[str, Any]) -> Kind:

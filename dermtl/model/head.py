@@ -65,6 +65,14 @@ class Head(nn.Module, ABC):
                 float32 [n, K], the share of each class, rows sum to one.
         """
 
+    def temper(self, raw: Tensor, temperature: float) -> Tensor:
+        """A raw output whose class probabilities are those of ``raw`` to the power 1 / temperature, normalised.
+
+        Asked only of heads with probabilities of a Category or of Tags. Dividing is right for plain logits; a head that
+        activates otherwise says how.
+        """
+        return raw / temperature
+
     @abstractmethod
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """The outputs in the network frame: names, order and shapes as the config's ``outputs()`` says."""

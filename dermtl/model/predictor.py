@@ -10,6 +10,7 @@ from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import Reduced
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind
+from dermtl.model.head import Head
 from dermtl.model.network import Network
 
 
@@ -35,13 +36,37 @@ def restore_batch(
     ]
 
 
-class NetworkPredictor:
-    """The torch side of :class:`dermtl.evaluation.predictor.Predictor`."""
+def temper(network: Network, raw: Mapping[str, Tensor], temperatures: Mapping[str, float]) -> dict[str, Tensor]:
+    """Raw outputs, head to tensor, after the heads that have a temperature applied it."""
+    tempered = dict(raw)
+    for name, temperature in temperatures.items():
+        head = network.heads[name]
+        assert isinstance(head, Head)
+        tempered[name] = head.temper(raw[name].float(), temperature)
+    return tempered
 
-    def __init__(self, network: Network, kinds: Mapping[str, Kind], size: int) -> None:
+
+class NetworkPredictor:
+    """The torch side of :class:`dermtl.evaluation.predictor.Predictor`.
+
+    Args:
+        network: Trained.
+        kinds: Full output name to kind.
+        size: Side of the network's input.
+        temperatures: Head to temperature, for the heads that have one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        kinds: Mapping[str, Kind],
+        size: int,
+        temperatures: Mapping[str, float] | None = None,
+    ) -> None:
         self._network = network.eval()
         self._kinds = kinds
         self._size = size
+        self._temperatures = dict(temperatures or {})
 
     @property
     def size(self) -> int:
@@ -55,5 +80,6 @@ class NetworkPredictor:
         boxed = np.stack([letterbox.apply(image) for letterbox, image in zip(letterboxes, images, strict=True)])
         device = next(self._network.parameters()).device
         with torch.no_grad():
-            outputs = self._network.activate(self._network(torch.from_numpy(boxed).permute(0, 3, 1, 2).to(device)))
+            raw = self._network(torch.from_numpy(boxed).permute(0, 3, 1, 2).to(device))
+            outputs = self._network.activate(temper(self._network, raw, self._temperatures))
         return restore_batch(outputs, self._kinds, sizes, self._size)

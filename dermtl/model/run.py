@@ -6,14 +6,16 @@ metrics.csv        one row an epoch
 splits.csv         image, group, split
 last.safetensors   weights after the last epoch
 best.safetensors   weights with the lowest validation loss
+decisions.json     temperatures and thresholds, settled on the validation split
 resume/state.pt    everything a continuation needs, in one file
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,12 @@ from dermtl.config.experiment import Experiment
 from dermtl.config.load import validate
 from dermtl.config.source import Source, read_source
 from dermtl.data.atomic import write_atomic
-from dermtl.errors import ConfigError, TrainingError
+from dermtl.errors import BundleError, ConfigError, TrainingError
 from dermtl.kinds import Kind
 from dermtl.model.checkpoint import load_weights
 from dermtl.model.network import Network, build_network
 from dermtl.plugins.plan import HeadPlan, plan_heads
+from dermtl.runtime.decision import Decisions
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,35 @@ class RunFolder:
             ) from error
         return facts
 
+    @property
+    def decisions(self) -> Path:
+        """What was settled on the validation split."""
+        return self.path / "decisions.json"
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the best weights."""
+        with self.best.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def read_decisions(self) -> Decisions:
+        """What was settled on the validation split; empty where nothing was.
+
+        Raises:
+            BundleError: It cannot be read, or was settled for other weights.
+        """
+        if not self.decisions.is_file():
+            return Decisions()
+        where, hint = str(self.decisions), "settle them again: dermtl calibrate RUN --replace"
+        try:
+            found = Decisions.from_json(json.loads(self.decisions.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise BundleError(f"cannot be read: {error}", where=where, hint=hint) from error
+        except BundleError as error:
+            raise BundleError(error.message, where=where, hint=hint) from error
+        if found.facts.get("weights") != self.weights_digest():
+            raise BundleError("belongs to other weights than best.safetensors", where=where, hint=hint)
+        return found
+
     def note(self, facts: Mapping[str, Any]) -> None:
         """Write run.json."""
         write_atomic(self.path / "run.json", json.dumps(facts, indent=2) + "\n")
@@ -112,13 +144,15 @@ class TrainedRun:
         folder: Where it lies.
         experiment: As it ran.
         plans: Its heads, as fitted.
-        network: With its best weights, in eval mode, on the CPU.
+        network: With its best weights, low-rank additions merged, in eval mode, on the CPU.
+        decisions: What was settled on validation; empty where nothing was.
     """
 
     folder: RunFolder
     experiment: Experiment
     plans: Mapping[str, HeadPlan]
     network: Network
+    decisions: Decisions = field(default_factory=Decisions)
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -127,7 +161,18 @@ class TrainedRun:
 
 
 def load_run(path: Path) -> TrainedRun:
-    """Load a run with its best weights.
+    """Load a run with its best weights and what was settled for them.
+
+    Raises:
+        ConfigError: This is not a run, or it has no weights yet.
+        BundleError: Its decisions are damaged, or belong to other weights.
+    """
+    run = load_bare_run(path)
+    return replace(run, decisions=run.folder.read_decisions())
+
+
+def load_bare_run(path: Path) -> TrainedRun:
+    """Load a run with its best weights, its decisions left out.
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.

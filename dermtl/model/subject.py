@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dermtl.data.manifest import read_manifest
 from dermtl.data.split import read_splits
+from dermtl.errors import InputError
 from dermtl.evaluation.leakage import trained_on
 from dermtl.evaluation.subject import Subject, read_other
 from dermtl.model.predictor import NetworkPredictor
@@ -17,6 +18,9 @@ def run_subject(path: Path, manifest: Path | None = None) -> Subject:
         ConfigError: This is not a run, or it has no weights yet.
         DataError: The table or the split cannot be read.
     """
+    if (path / "folds.json").is_file():
+        hint = "dermtl evaluate takes all folds together; or name one, such as fold-0"
+        raise InputError("holds the folds of a cross-validation", where=str(path), hint=hint)
     run = load_run(path)
     data, trained = run.experiment.data, None
     if manifest is not None:
@@ -24,6 +28,9 @@ def run_subject(path: Path, manifest: Path | None = None) -> Subject:
         trained = trained_on(data, run.folder.splits)
     else:
         records = read_splits(run.folder.splits, read_manifest(data), allow_leakage=data.allow_leakage)
-    predictor = NetworkPredictor(run.network, run.kinds, run.experiment.backbone.image_size)
+    size, temperatures = run.experiment.backbone.image_size, run.decisions.temperatures
+    predictor = NetworkPredictor(run.network, run.kinds, size, temperatures)
     history = path / "metrics.csv"
-    return Subject(predictor, run.plans, records, path / "evaluation", history, run.folder.facts, trained)
+    return Subject(
+        predictor, run.plans, records, path / "evaluation", history, run.folder.facts, trained, run.decisions
+    )

@@ -25,6 +25,15 @@ class HeadConfig(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @classmethod
+    def example(cls) -> Self:
+        """A config that fits the set that ``dermtl data synth`` draws; the conformance kit tries the head with it.
+
+        Here one of defaults. A head with required keys says it itself; the set's columns are label, mask, cx, cy, r,
+        diameter_mm, age and sex.
+        """
+        return cls()
+
     @abstractmethod
     def target(self) -> Kind:
         """The kind of truth this head learns from."""
@@ -42,6 +51,14 @@ class HeadConfig(BaseModel, ABC):
             records: The training records, annotated or not.
         """
         return self
+
+    def ideal(self, annotation: Array) -> Prediction:
+        """What a head that is never wrong puts out where this annotation, or target, is the truth."""
+        return {name: kind.ideal(annotation) for name, kind in self.outputs().items()}
+
+    def documents(self) -> Mapping[str, Any]:
+        """What a run keeps of this head for people to read: file name to plain JSON types."""
+        return {}
 
     def baselines(self, size_hw: tuple[int, int]) -> Mapping[str, Prediction]:
         """What trivial predictors, which never look at the picture, say of one; a model must beat them all.

@@ -1,24 +1,35 @@
-"""Finding plugins through entry points, one broken plugin never harming another.
+"""Finding plugins by name, one broken plugin never harming another.
 
 Nothing is imported until it is asked for. ``name`` picks a plugin; ``distribution:name`` picks one of several that
 claim the same name, which is an error otherwise.
 """
 
 import importlib
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from dermtl.errors import PluginConflict, PluginContract, PluginError, PluginNotFound
+from dermtl.plugins.installed import VARIABLE, allowed, describe, distribution_of, find, in_one_line, version_of
 from dermtl.plugins.spec import API, HeadSpec
 
-_log = logging.getLogger(__name__)
+__all__ = [
+    "HEADS",
+    "Listing",
+    "describe",
+    "distribution_of",
+    "find",
+    "list_heads",
+    "list_plugins",
+    "load_head",
+    "pick",
+    "resolve",
+]
+
 HEADS = "dermtl.heads"
 _INCOMPATIBLE = "needs plugin API"
-_UNREADABLE = (OSError, TypeError, ValueError, LookupError, AttributeError)  # what importlib.metadata lets through
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,6 @@ class Listing:
     api: str
     state: str
     reason: str
-
-
-def find(group: str) -> dict[str, list[EntryPoint]]:
-    """All entry points of a group by name, without importing any."""
-    found: dict[str, list[EntryPoint]] = {}
-    for point in sorted(_installed(group), key=lambda point: (point.name, distribution_of(point))):
-        found.setdefault(point.name, []).append(point)
-    return found
 
 
 def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
@@ -82,9 +85,11 @@ def pick(group: str, name: str, what: str) -> EntryPoint:
     if not points:
         near = get_close_matches(bare, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "pip install the distribution that brings it"
+        if allowed() is not None:
+            hint = f"the environment variable {VARIABLE} leaves only what it lists"
         raise PluginNotFound(f"no {what} named {name!r}; installed: {', '.join(found) or 'none'}", hint=hint)
     if len(points) > 1:
-        owners = " and ".join(f"{distribution_of(point)} {_version(point)}" for point in points)
+        owners = " and ".join(f"{distribution_of(point)} {version_of(point)}" for point in points)
         raise PluginConflict(
             f"{what} {bare!r} is brought by {owners}",
             hint=f"write {distribution_of(points[0])}:{bare}, or uninstall one",
@@ -102,7 +107,7 @@ def resolve(dotted: str, where: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:
-        raise PluginContract(f"cannot import {dotted}: {_in_one_line(error)}", where=where) from error
+        raise PluginContract(f"cannot import {dotted}: {in_one_line(error)}", where=where) from error
 
 
 def list_heads() -> Iterator[Listing]:
@@ -122,7 +127,7 @@ def list_plugins(group: str, told: Callable[[EntryPoint], tuple[str, str]]) -> I
         group: Its group.
         told: Loads one, and gives its API and its summary; raises a PluginError where it is broken.
     """
-    for name, points in find(group).items():
+    for points in find(group).values():
         for point in points:
             api, state = "", "ok"
             try:
@@ -131,46 +136,28 @@ def list_plugins(group: str, told: Callable[[EntryPoint], tuple[str, str]]) -> I
                 state, reason = "broken", error.message
                 if reason.startswith(_INCOMPATIBLE):
                     state = "incompatible"
-            if len(points) > 1 and state == "ok":
-                others = ", ".join(distribution_of(other) for other in points if other is not point)
-                state, reason = "conflict", f"also brought by {others}; write {distribution_of(point)}:{name}"
-            yield Listing(name, group, distribution_of(point), _version(point), api, state, reason)
+            if state == "ok" and (rivals := rivals_of(point, points)):
+                state, reason = "conflict", rivals
+            yield Listing(point.name, group, distribution_of(point), version_of(point), api, state, reason)
 
 
-def describe(point: EntryPoint) -> dict[str, str]:
-    """Where a plugin comes from, for the record of a run."""
-    return {"plugin": point.name, "distribution": distribution_of(point), "version": _version(point)}
+def rivals_of(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
+    """Which other distributions bring its name, in words; empty where none does.
 
-
-def distribution_of(point: EntryPoint) -> str:
-    """Name of the distribution that brings a plugin."""
-    return _stated(point.dist, "Name", "unknown")
-
-
-def _installed(group: str) -> Iterator[EntryPoint]:
-    """A group's entry points, of several copies of a distribution the first on the path.
-
-    ``importlib.metadata.entry_points`` fails as a whole where one distribution's list is malformed.
+    Args:
+        point: One plugin.
+        points: All of its group and name.
     """
-    seen: set[str] = set()
-    for distribution in distributions():
-        try:
-            points = list(distribution.entry_points.select(group=group))
-        except _UNREADABLE as error:
-            owner = _stated(distribution, "Name", "unknown")
-            _log.warning("the entry points of distribution %s cannot be read: %s", owner, _in_one_line(error))
-            continue
-        if points and (name := distribution_of(points[0])) not in seen:
-            seen.add(name)
-            yield from points
+    others = ", ".join(distribution_of(other) for other in points if other is not point)
+    return f"also brought by {others}; write {distribution_of(point)}:{point.name}" if others else ""
 
 
 def _load_spec(point: EntryPoint) -> HeadSpec:
-    where = f"plugin {point.name!r} of {distribution_of(point)} {_version(point)}"
+    where = f"plugin {point.name!r} of {distribution_of(point)} {version_of(point)}"
     try:
         spec = point.load()
     except (Exception, SystemExit) as error:
-        raise PluginContract(f"fails to import: {_in_one_line(error)}", where=where) from error
+        raise PluginContract(f"fails to import: {in_one_line(error)}", where=where) from error
     if not isinstance(spec, HeadSpec):
         raise PluginContract(f"expected a HeadSpec, got {type(spec).__name__}", where=where)
     if spec.name != point.name:  # a run stores the name, and finds the plugin again by it
@@ -184,19 +171,3 @@ def _load_spec(point: EntryPoint) -> HeadSpec:
             hint="install versions that match",
         )
     return spec
-
-
-def _version(point: EntryPoint) -> str:
-    return _stated(point.dist, "Version", "?")
-
-
-def _stated(distribution: Distribution | None, key: str, missing: str) -> str:
-    """What the distribution says of itself; a removal that was cut short leaves one that says nothing."""
-    try:
-        return (distribution.metadata[key] if distribution else None) or missing
-    except _UNREADABLE:
-        return missing
-
-
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

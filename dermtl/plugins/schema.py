@@ -9,9 +9,11 @@ from dermtl.config.experiment import Experiment, Head
 from dermtl.errors import PluginContract, PluginError
 from dermtl.plugins.contract import HeadConfig
 from dermtl.plugins.discovery import HEADS, distribution_of, find, load_head, resolve
+from dermtl.plugins.probe import try_plugins
 from dermtl.plugins.spec import HeadSpec
 
 _log = logging.getLogger(__name__)
+LISTER = "dermtl.plugins.discovery:list_heads"
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -20,9 +22,14 @@ def experiment_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     own = Head.model_json_schema()["properties"]
     branches = []
+    tried = {(listing.distribution, listing.name): listing for listing in try_plugins(HEADS, LISTER)}
     for name, points in find(HEADS).items():
         for point in points:
             full = f"{distribution_of(point)}:{name}"
+            state = tried[distribution_of(point), name]
+            if state.state not in ("ok", "conflict"):
+                _log.warning("left out of the schema: %s: %s", full, state.reason)
+                continue
             try:
                 spec, _ = load_head(full)
                 head = _own_keys(spec, full)

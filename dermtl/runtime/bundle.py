@@ -16,6 +16,7 @@ from dermtl.errors import BundleError
 from dermtl.imaging.affine import Array
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.registry import kind_from_metadata
+from dermtl.runtime.decision import Decisions
 from dermtl.runtime.session import faults, open_session
 
 KEY = "dermtl"
@@ -38,6 +39,7 @@ class Bundle:
         heads: Head name to type, origin, config and loss weight, in plain JSON types.
         data: Columns of the image and the group in the manifest.
         provenance: Versions, backbone, digests; free form.
+        decisions: What was settled on validation; the temperatures are in the graph already.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Bundle:
     heads: Mapping[str, Any]
     data: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
 
     def to_json(self) -> str:
         """The text for ``metadata_props["dermtl"]``."""
@@ -63,6 +66,7 @@ class Bundle:
             "heads": dict(self.heads),
             "data": dict(self.data),
             "provenance": dict(self.provenance),
+            "decisions": self.decisions.to_json(),
         }
         return json.dumps(document, allow_nan=False)
 
@@ -86,15 +90,17 @@ class Bundle:
         if size < 1 or input_.get("name") != INPUT:
             raise BundleError(f"its metadata describe no input {INPUT!r} of 1 pixel or more: {input_}", hint=_EXPORT)
         heads = _value(document, "heads", dict)
+        outputs = _outputs(_value(document, "outputs", list), heads)
         return cls(
             name=_value(document, "name", str),
             size=size,
             mean=_numbers(input_, "mean"),
             std=_numbers(input_, "std"),
-            outputs=_outputs(_value(document, "outputs", list), heads),
+            outputs=outputs,
             heads=heads,
             data=_value(document, "data", dict),
             provenance=_value(document, "provenance", dict),
+            decisions=_decisions(document, outputs),
         )
 
 
@@ -169,6 +175,20 @@ def _outputs(entries: list[Any], heads: Mapping[str, Any]) -> dict[str, Kind]:
     if not outputs:
         raise BundleError("its metadata list no output", hint=_EXPORT)
     return outputs
+
+
+def _decisions(document: Mapping[str, Any], outputs: Mapping[str, Kind]) -> Decisions:
+    """None in files of older versions."""
+    if "decisions" not in document:
+        return Decisions()
+    found = Decisions.from_json(document["decisions"])
+    for decision in found.questions:
+        known = outputs[decision.output].columns(blank(outputs[decision.output])) if decision.output in outputs else ()
+        if unknown := [name for name in decision.positive if name not in known]:
+            raise BundleError(
+                f"its metadata decide on {unknown[0]!r}, which output {decision.output} has not", hint=_EXPORT
+            )
+    return found
 
 
 def _numbers(mapping: Mapping[str, Any], key: str) -> tuple[float, ...]:

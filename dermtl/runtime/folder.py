@@ -1,24 +1,22 @@
-"""Pictures from files and folders, predicted in order while others are being decoded.
+"""Pictures from files and folders, predicted in order on all cores.
 
-Decoding threads hand over letterboxed squares, so memory does not grow with the size of the pictures. A picture that
-cannot be predicted becomes a row that says why; it never stops the others. Writes nothing.
+Threads take pictures from decoding to the end, so decoding, the network and writing overlap, and what is as large as a
+picture lives no longer than it must. A picture that cannot be predicted becomes a row that says why; it never stops the
+others. Writes nothing.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from dermtl.errors import BundleError, DataError, ImageReadError, InputError
 from dermtl.imaging.decode import SUFFIXES
+from dermtl.runtime.ahead import ahead, batched
 from dermtl.runtime.prediction import Prediction
-from dermtl.runtime.predictor import Model, Square
+from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -62,39 +60,64 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def predict_files(
-    model: Model, files: Iterable[Path], *, batch_size: int = 8, workers: int | None = None
+    model: Model, files: Iterable[Path], *, batch_size: int = BATCH_SIZE, workers: int | None = None
 ) -> Iterator[Row]:
-    """Predict files in order; see :class:`Row`.
+    """Predict files in order; see :func:`map_rows`."""
+    return map_rows(model, files, lambda row: row, batch_size=batch_size, workers=workers)
+
+
+def map_rows(
+    model: Model,
+    files: Iterable[Path],
+    then: Callable[[Row], Result],
+    *,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Predict files and go on with each row, in order; see :class:`Row`.
+
+    Each thread takes a few pictures from decoding to the end, so decoding, running and writing overlap on all cores.
 
     Args:
-        model: The model.
+        model: The model; on a CPU best loaded with ``threads=1``, since whole pictures are shared out here.
         files: The pictures.
+        then: What to make of a row, in the thread that made it: what is large is best written there and dropped.
         batch_size: Pictures in one run of the graph.
-        workers: Decoding threads; default: up to four.
+        workers: Threads; default: as many as leave no core idle with the model's own threads.
+
+    Returns:
+        What ``then`` gave; at most ``(workers + 1) * batch_size`` of them wait for the reader.
 
     Raises:
         BundleError: The graph cannot be run at all.
     """
 
-    def prepare(path: Path) -> tuple[Path, Square | str]:
-        try:
-            return path, model.prepare(path)
-        except (ImageReadError, InputError) as error:
-            return path, str(error)
+    def work(paths: list[Path]) -> list[Result]:
+        return [then(row) for row in _rows(model, paths)]
 
-    prepared = _ahead(prepare, files, workers or min(4, os.cpu_count() or 1), depth=2 * batch_size)
-    while batch := list(islice(prepared, batch_size)):
-        outputs = iter(model.run([square for _, square in batch if isinstance(square, Square)]))
-        for path, square in batch:
-            if isinstance(square, str):
-                yield Row(path, error=square)
-                continue
-            try:
-                prediction = model.restore(next(outputs), square.letterbox)
-            except BundleError as error:
-                yield Row(path, error=str(error))
-            else:
-                yield Row(path, prediction)
+    batches = ahead(work, batched(files, batch_size), workers=workers or model.workers)
+    return (result for batch in batches for result in batch)
+
+
+def _rows(model: Model, paths: Sequence[Path]) -> Iterator[Row]:
+    """The rows of one batch; outputs are brought to a picture's own size one at a time."""
+    prepared: list[Square | str] = []
+    for path in paths:
+        try:
+            prepared.append(model.prepare(path))
+        except (ImageReadError, InputError) as error:
+            prepared.append(str(error))
+    outputs = iter(model.run([square for square in prepared if isinstance(square, Square)]))
+    for path, square in zip(paths, prepared, strict=True):
+        if isinstance(square, str):
+            yield Row(path, error=square)
+            continue
+        try:
+            prediction = model.restore(next(outputs), square.letterbox)
+        except BundleError as error:
+            yield Row(path, error=str(error))
+        else:
+            yield Row(path, prediction)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -108,18 +131,3 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _refuse(error: OSError) -> NoReturn:
     """A folder that cannot be listed would otherwise be passed over in silence."""
     raise ImageReadError(f"cannot be listed: {error.strerror}", where=str(error.filename)) from error
-
-
-def _ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, depth: int) -> Iterator[Result]:
-    """``map`` in threads, in order, at most ``depth`` results ahead of the reader."""
-    pending: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > depth:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -1,90 +1,164 @@
-"""Rows of predictions as JSON lines or CSV, each written and flushed as it comes.
+"""Files of predictions that a run can be killed in the middle of, and go on with.
 
-A killed run leaves whole lines. Only where the kill falls into a write that crosses a page of memory may the system
-cut the last one: it then lacks its line end. Knows nothing of models; the columns follow from the kinds.
+Lines are only ever added, each whole and in one write. While a file is unfinished, ``<name>.unfinished`` lies beside it
+and says which model wrote it. Parquet files cannot grow: their lines gather in a CSV beside them first.
 """
 
-import csv
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NoReturn, TextIO
 
-from dermtl.data.table import guard
+from dermtl.data.atomic import write_atomic
 from dermtl.errors import DataError, InputError
 from dermtl.kinds.kind import Kind
-from dermtl.runtime.bundle import blank
-from dermtl.runtime.folder import Row
+from dermtl.runtime.parquet import need_pyarrow, read_parquet, to_parquet
+from dermtl.runtime.rows import Csv, JsonLines, Lines, Written
 
-FORMATS = (".jsonl", ".csv")
-COLUMNS = ("image", "width", "height", "error")
+FORMATS = (".jsonl", ".csv", ".parquet")
 
-Write = Callable[[Row], None]
+
+@dataclass(frozen=True)
+class Output:
+    """An open file of predictions.
+
+    Attributes:
+        lines: Its format.
+        earlier: What was in it already: picture, as the format writes it, to whether its row holds an error.
+        write: Add a line.
+    """
+
+    lines: Lines
+    earlier: Mapping[str, bool]
+    write: Callable[[str], None]
+
+    def holds(self, path: Path) -> bool:
+        """Whether a picture's row was there already."""
+        return self.lines.image(path) in self.earlier
 
 
 @contextmanager
-def open_output(path: Path, kinds: Mapping[str, Kind], *, overwrite: bool = False) -> Iterator[Write]:
-    """A function that writes rows to a new ``.jsonl`` or ``.csv`` file; missing folders are made.
+def open_output(
+    path: Path, kinds: Mapping[str, Kind], *, model: str, overwrite: bool = False, resume: bool = False
+) -> Iterator[Output]:
+    """A new ``.jsonl``, ``.csv`` or ``.parquet`` file, or one to go on with; missing folders are made.
+
+    Left by an exception or a kill, the file stays unfinished; left normally, it is complete.
+
+    Args:
+        path: The file.
+        kinds: Output name to kind.
+        model: Digest of the model; rows of two models do not mix.
+        overwrite: Replace a file that exists.
+        resume: Go on with the file, if there is one; a last line that was cut is dropped. A finished one takes no more.
 
     Raises:
-        InputError: The suffix is neither, or the file exists.
-        DataError: The file cannot be written.
+        InputError: The suffix is unknown, the file exists, or it was begun with another model.
+        DataError: The file cannot be read or written.
+        MissingExtra: Parquet needs pyarrow.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"expected a name that ends in {' or '.join(FORMATS)}", where=str(path))
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"expected a name that ends in {', '.join(FORMATS)}", where=str(path))
+    is_parquet = suffix == ".parquet"
+    if is_parquet:
+        need_pyarrow()
+    lines: Lines = JsonLines(kinds) if suffix == ".jsonl" else Csv(kinds, guarded=not is_parquet)
+    journal = path.with_name(f"{path.name}.rows.csv") if is_parquet else path
+    mark = path.with_name(f"{path.name}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A file name that is not UTF-8 is written with escapes, which are valid inside JSON, too.
-        with path.open("w" if overwrite else "x", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield csv_writer(file, kinds) if path.suffix.lower() == ".csv" else jsonl_writer(file, kinds)
-    except FileExistsError as error:
-        raise InputError("exists already", where=str(path), hint="choose another name, or pass --overwrite") from error
+        if resume and path.exists() and not mark.exists():
+            finished = read_parquet(path) if is_parquet else _read(path, lines)[0]
+            yield Output(lines, dict(finished), lambda line: _refuse(path))
+            return
+        earlier = _begun(path, journal, mark, lines, model, overwrite, resume)
+        with journal.open("wb" if earlier is None else "ab", buffering=0) as file:
+
+            def write(line: str) -> None:
+                # A file name that is not UTF-8 is written with escapes, which are valid inside JSON, too.
+                content = line.encode("utf-8", "backslashreplace")
+                while content := content[file.write(content) :]:
+                    pass
+
+            if earlier is None:
+                write(lines.header)
+            yield Output(lines, dict(earlier or ()), write)
+        if is_parquet:
+            to_parquet(journal, path)
+            journal.unlink()
+        mark.unlink()
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
 
 
-def jsonl_writer(file: IO[str], kinds: Mapping[str, Kind]) -> Write:
-    """A function that writes ``{"image", "width", "height", <head>: {...}, ...}`` or ``{"image", "error"}``.
+@contextmanager
+def open_stream(stream: TextIO, kinds: Mapping[str, Kind]) -> Iterator[Output]:
+    """JSON lines to a stream, each flushed as it comes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
-    Raises:
-        InputError: A head has the name of one of those keys.
-    """
-    taken = sorted({name.partition(".")[0] for name in kinds} & set(COLUMNS))
-    if taken:
-        raise InputError(f"a head is called {taken[0]!r}, as a key of every row is", hint="write a .csv instead")
+    def write(line: str) -> None:
+        stream.write(line)
+        stream.flush()
 
-    def write(row: Row) -> None:
-        content: dict[str, Any] = {"image": row.path.as_posix()}
-        if row.prediction is None:
-            content["error"] = row.error
-        else:
-            height, width = row.prediction.image_hw
-            content |= {"width": width, "height": height, **row.prediction.to_json()}
-        file.write(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
-        file.flush()
-
-    return write
+    yield Output(JsonLines(kinds), {}, write)
 
 
-def csv_writer(file: IO[str], kinds: Mapping[str, Kind]) -> Write:
-    """A function that writes image, width, height, error and one number a column, below a header line."""
-    numbers = [f"{name}.{column}" for name, kind in kinds.items() for column in kind.columns(blank(kind))]
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow([*COLUMNS, *map(_text, numbers)])
-    file.flush()
-
-    def write(row: Row) -> None:
-        cells: dict[str, object] = {"image": _text(row.path.as_posix()), "error": _text(row.error)}
-        if row.prediction is not None:
-            cells["height"], cells["width"] = row.prediction.image_hw
-            cells |= row.prediction.columns()
-        table.writerow([cells.get(column, "") for column in (*COLUMNS, *numbers)])
-        file.flush()
-
-    return write
+def _refuse(path: Path) -> NoReturn:
+    hint = "predict them into another file, or pass --overwrite"
+    raise InputError("is finished, and does not hold all of these pictures", where=str(path), hint=hint)
 
 
-def _text(cell: str) -> str:
-    """Text that no spreadsheet runs, on one line."""
-    return guard(cell.replace("\r", "\\r").replace("\n", "\\n"))
+def _begun(
+    path: Path, journal: Path, mark: Path, lines: Lines, model: str, overwrite: bool, resume: bool
+) -> list[Written] | None:
+    """The rows of an unfinished file, cut after its last whole line; None where one is to be begun."""
+    if resume and mark.exists():
+        if _marked(mark) != model:
+            hint = "choose another name, or pass --overwrite"
+            raise InputError("was begun with another model", where=str(path), hint=hint)
+        if not journal.exists():
+            return None
+        rows, whole = _read(journal, lines)
+        with journal.open("r+b") as file:
+            file.truncate(whole)
+        return rows if whole else None
+    if not overwrite and mark.exists():
+        hint = "--resume goes on with it, --overwrite begins anew"
+        raise InputError("was begun and not finished", where=str(path), hint=hint)
+    if not overwrite and path.exists():
+        raise InputError("exists already", where=str(path), hint="choose another name, or pass --overwrite")
+    write_atomic(mark, json.dumps({"model": model}))
+    return None
+
+
+def _marked(mark: Path) -> Any:
+    try:
+        content = json.loads(mark.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return content.get("model") if isinstance(content, dict) else None
+
+
+def _read(file: Path, lines: Lines) -> tuple[list[Written], int]:
+    """The rows of a file, and the bytes up to its last line end: a kill may have cut what follows."""
+    found: list[Written] = []
+    whole = 0
+    with file.open("rb") as content:
+        for number, line in enumerate(content, 1):
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            try:
+                text = line.decode("utf-8")
+                if number > 1 or not lines.header:
+                    found.append(lines.read(text))
+                elif text != lines.header:
+                    raise ValueError("its columns are not those of this model")
+            except ValueError as error:
+                hint = "mend it, or pass --overwrite"
+                raise DataError(f"cannot be gone on with: {error}", where=f"{file}:{number}", hint=hint) from error
+    return found, whole

@@ -1,7 +1,6 @@
 """Pictures with their predictions drawn onto them, one file a picture, in the folders of the originals."""
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import InputError
 from dermtl.imaging.decode import read_image
+from dermtl.runtime.places import place_files, refuse_existing
 from dermtl.runtime.prediction import Prediction
 
 _JPEG = frozenset({".jpg", ".jpeg"})
@@ -32,23 +32,15 @@ def plan_overlays(
     Raises:
         InputError: ``folder`` lies inside a folder of pictures, or an overlay exists.
     """
-    inside = folder.resolve()
-    for path in inputs:
-        if path.is_dir() and inside.is_relative_to(path.resolve()):
-            hint = "the next run would predict its pictures; choose a folder elsewhere"
-            raise InputError(f"lies inside {path}, which is read", where=str(folder), hint=hint)
-    # The inputs' folder, not the files': it is the same for every shard.
-    top = os.path.commonpath([_plain(path if path.is_dir() else path.parent) for path in inputs])
-    planned = {file: folder / os.path.relpath(_plain(file), top) for file in files}
     planned = {
         file: path if path.suffix.lower() in _JPEG else path.with_name(f"{path.name}.png")
-        for file, path in planned.items()
+        for file, path in place_files(files, inputs, folder).items()
     }
     for file, path in planned.items():
         if path.resolve() == file.resolve():
             raise InputError("is the picture itself", where=str(path), hint="choose another folder for overlays")
-        if path.exists() and not overwrite:
-            raise InputError("exists already", where=str(path), hint="choose another folder, or pass --overwrite")
+    if not overwrite:
+        refuse_existing(planned.values())
     return planned
 
 
@@ -67,8 +59,3 @@ def write_overlay(file: Path, prediction: Prediction, path: Path) -> None:
     else:
         drawn.save(content, "PNG")
     write_atomic(path, content.getvalue())
-
-
-def _plain(path: Path) -> str:
-    """An absolute path without dotted parts; links stay, since two pictures may be links to one."""
-    return os.path.normpath(path.absolute())

@@ -14,6 +14,7 @@ from dermtl.errors import InputError
 from dermtl.imaging.affine import Array
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.mask import Mask
+from dermtl.runtime.decision import Decisions
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Prediction:
         image_hw: Height and width of the picture in pixels.
         values: Output name, ``<head>.<output>``, to float32 array of the kind's shape, source frame.
         kinds: Output name to kind.
+        decisions: What the model decides with frozen thresholds.
     """
 
     image_hw: tuple[int, int]
     values: Mapping[str, Array]
     kinds: Mapping[str, Kind] = field(repr=False)
+    decisions: Decisions = field(default_factory=Decisions, repr=False)
 
     def __getitem__(self, name: str) -> Any:
         """The array of an output, ``"diagnosis.probability"``, or the JSON block of a head, ``"diagnosis"``.
@@ -47,20 +50,28 @@ class Prediction:
             raise KeyError(f"{name!r}; the outputs are {', '.join(self.values)}")
         keys = [key for block in blocks.values() for key in block]
         if len(keys) != len(set(keys)):  # several outputs of one kind: they stay apart under their names
-            return blocks
-        return {key: content for block in blocks.values() for key, content in block.items()}
+            return {**blocks, **self._decided(name)}
+        merged = {key: content for block in blocks.values() for key, content in block.items()}
+        return {**merged, **self._decided(name)}
+
+    def _decided(self, head: str) -> dict[str, Any]:
+        """``decision``: question to answer, score and threshold, where the head has any."""
+        answers = {
+            decision.name: decision.answer(self.kinds[decision.output].columns(self.values[decision.output]))
+            for decision in self.decisions.of(head)
+            if decision.output in self.values
+        }
+        return {"decision": answers} if answers else {}
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Head to its block, in plain JSON types."""
         return {head: self[head] for head in dict.fromkeys(name.partition(".")[0] for name in self.values)}
 
     def columns(self) -> dict[str, float]:
-        """One number a column, ``diagnosis.probability.mel`` or ``extent.circle.cx``."""
-        return {
-            f"{name}.{column}": number
-            for name, value in self.values.items()
-            for column, number in self.kinds[name].columns(value).items()
-        }
+        """One number a column, ``diagnosis.probability.mel``, ``extent.circle.cx`` or ``diagnosis.decision.mel``."""
+        columns = {name: self.kinds[name].columns(value) for name, value in self.values.items()}
+        numbers = {f"{name}.{column}": number for name, own in columns.items() for column, number in own.items()}
+        return numbers | self.decisions.columns(columns)
 
     def draw(self, image: Array) -> Array:
         """The picture with every output drawn onto it: masks, then shapes, then text.

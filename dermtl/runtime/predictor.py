@@ -8,7 +8,6 @@ Nothing here changes once loaded: a model may be used from many threads.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,16 @@ from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import MAX_SIDE_PX, Reduced, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind
+from dermtl.runtime.ahead import ahead, batched
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
+from dermtl.runtime.cores import count_cores
+from dermtl.runtime.modelfile import read_model
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.session import faults, open_session
 
 Source = Path | str | bytes | Array | Reduced
+BATCH_SIZE = 4
+_AGAIN = "copy or export it again; dermtl verify checks it"
 
 
 def load(path: Path | str, *, providers: Sequence[str] | None = None, threads: int | None = None) -> "Model":
@@ -32,14 +36,17 @@ def load(path: Path | str, *, providers: Sequence[str] | None = None, threads: i
     Args:
         path: The ``model.onnx``.
         providers: Execution providers in order of preference; default: CPU.
-        threads: Threads within one operator; default: one a physical core.
+        threads: Threads for one run of the network; default: one a core, which answers one picture soonest. For many
+            pictures at once, in folders or in a server's own threads, one is best.
 
     Raises:
         BundleError: The file is missing, damaged, or not one of dermtl's.
         MissingExtra: The installed ONNX Runtime lacks a provider.
     """
-    session = open_session(path, providers=providers, threads=threads)
-    return Model(session, read_bundle(session, where=str(path)), where=str(path))
+    file = read_model(path)
+    session = open_session(file, providers=providers, threads=threads)
+    bundle = read_bundle(session, where=str(path))
+    return Model(session, bundle, where=str(path), threads=threads, digest=file.sha256)
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,18 @@ class Model:
     Attributes:
         bundle: What the file says of itself.
         session: The ``onnxruntime.InferenceSession``.
+        workers: Threads of pictures that keep all cores busy, given the threads of one run; two at least, so that one
+            decodes while the other runs.
+        digest: The file's sha256, hexadecimal; empty where there was none.
     """
 
-    def __init__(self, session: Any, bundle: Bundle, *, where: str = "model") -> None:
+    def __init__(
+        self, session: Any, bundle: Bundle, *, where: str = "model", threads: int | None = None, digest: str = ""
+    ) -> None:
         self.session = session
+        self.digest = digest
         self.bundle = bundle
+        self.workers = max(2, count_cores() // threads) if threads else 2
         self._where = where
 
     @property
@@ -89,15 +103,31 @@ class Model:
 
     def predict_batch(self, sources: Sequence[Source]) -> list[Prediction]:
         """Predict pictures of any sizes in one run of the graph; see :meth:`predict`."""
-        squares = [self.prepare(source) for source in sources]
-        outputs = self.run(squares)
+        squares, outputs = self._run_batch(sources)
         return [self.restore(output, square.letterbox) for output, square in zip(outputs, squares, strict=True)]
 
-    def predict_iter(self, sources: Iterable[Source], *, batch_size: int = 8) -> Iterator[Prediction]:
-        """Predict pictures as they come, in order, ``batch_size`` at a time; see :meth:`predict`."""
-        waiting = iter(sources)
-        while batch := list(islice(waiting, batch_size)):
-            yield from self.predict_batch(batch)
+    def predict_iter(self, sources: Iterable[Source], *, batch_size: int = BATCH_SIZE) -> Iterator[Prediction]:
+        """Predict pictures as they come, in order; the next are decoded and run meanwhile. See :meth:`predict`.
+
+        At most ``(workers + 1) * batch_size`` pictures are read ahead, and wait as squares of the network's size.
+        """
+        for squares, outputs in ahead(self._run_batch, batched(sources, batch_size), workers=self.workers):
+            for square, output in zip(squares, outputs, strict=True):
+                yield self.restore(output, square.letterbox)
+
+    def _run_batch(self, sources: Sequence[Source]) -> tuple[list[Square], list[dict[str, Array]]]:
+        squares = [self.prepare(source) for source in sources]
+        return squares, self.run(squares)
+
+    def warm_up(self, batch_size: int = 1) -> None:
+        """Run the network once on black, so that the first picture does not wait for its memory to be laid out.
+
+        Raises:
+            BundleError: The graph cannot be run.
+        """
+        size = self.bundle.size
+        square = Square(np.zeros((size, size, 3), np.uint8), Letterbox((size, size), size))
+        self.run([square] * batch_size)
 
     def prepare(self, source: Source) -> Square:
         """Decode and letterbox a picture: the host's part, safe to run in other threads."""
@@ -117,13 +147,14 @@ class Model:
         if not squares:
             return []
         names, size = list(self.kinds), self.bundle.size
-        with faults(self._where, "the model cannot be run"):
+        with faults(self._where, "the model cannot be run", hint=_AGAIN):
             values = self.session.run(names, {INPUT: np.stack([square.pixels for square in squares])})
         for name, value in zip(names, values, strict=True):
             expected = tuple(extent if isinstance(extent, int) else size for extent in self.kinds[name].shape)
             if value.shape != (len(squares), *expected):
                 wanted = [len(squares), *expected]
-                raise BundleError(f"output {name}: expected shape {wanted}, got {list(value.shape)}", where=self._where)
+                got = list(value.shape)
+                raise BundleError(f"output {name}: expected shape {wanted}, got {got}", where=self._where, hint=_AGAIN)
         return [dict(zip(names, rows, strict=True)) for rows in zip(*values, strict=True)]
 
     def restore(self, outputs: Mapping[str, Array], letterbox: Letterbox) -> Prediction:
@@ -136,9 +167,9 @@ class Model:
         for name, kind in self.kinds.items():
             value = np.array(outputs[name], np.float32)  # a copy: a view would keep the whole batch alive
             if not np.isfinite(value).all():
-                raise BundleError(f"output {name} is not finite for this picture", where=self._where)
+                raise BundleError(f"output {name} is not finite for this picture", where=self._where, hint=_AGAIN)
             values[name] = np.asarray(kind.restore(value, letterbox), np.float32)
-        return Prediction(letterbox.source_hw, values, self.kinds)
+        return Prediction(letterbox.source_hw, values, self.kinds, self.bundle.decisions)
 
 
 def _refuse(image: Array) -> None:

@@ -4,12 +4,15 @@ Owns the session's options, and turns whatever goes wrong inside ONNX Runtime in
 :class:`~dermtl.errors.BundleError`. Knows nothing of the metadata.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dermtl.errors import BundleError, DermtlError, MissingExtra
+from dermtl.runtime.cores import count_cores
+from dermtl.runtime.modelfile import ModelFile, read_model
 
 CPU = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
@@ -17,27 +20,32 @@ _NO_FOLDER = "/dermtl-refuses-external-data"
 
 
 def open_session(
-    path: Path | str, *, providers: Sequence[str] | None = None, threads: int | None = None, optimise: bool = True
+    source: Path | str | ModelFile,
+    *,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    optimise: bool = True,
 ) -> Any:
     """Open a model file.
 
-    The file is read once and handed over as bytes, and external data are looked for where there are none: what was
-    read is all that runs.
+    The file is read once, checked, and handed over as bytes, and external data are looked for where there are none:
+    what was read is all that runs.
 
     Args:
-        path: The ``model.onnx``.
+        source: The ``model.onnx``, or what was read of it.
         providers: Execution providers in order of preference, ``CUDAExecutionProvider`` or ``cuda``; default: CPU.
-        threads: Threads within one operator; default: one a physical core.
+        threads: Threads within one operator; default: one a physical core, or one a core where this process may not
+            use all of them.
         optimise: Optimise the graph; without, opening is faster, for reading metadata alone.
 
     Returns:
         An ``onnxruntime.InferenceSession``.
 
     Raises:
-        BundleError: The file is missing, empty, damaged, or holds what ONNX Runtime cannot run.
+        BundleError: The file is refused by :func:`~dermtl.runtime.modelfile.read_model`, or ONNX Runtime cannot run it.
         MissingExtra: The installed ONNX Runtime lacks a provider.
     """
-    content = _read(Path(path))
+    file = source if isinstance(source, ModelFile) else read_model(source)
     import onnxruntime
 
     chosen = _available(providers or [CPU], onnxruntime.get_available_providers())
@@ -45,14 +53,14 @@ def open_session(
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
     options.log_severity_level = 4  # what goes wrong comes back as an exception; on stderr it would be said twice
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or _own_threads()
     options.inter_op_num_threads = 1
     # Spinning threads would take the cores from those that decode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
-    with faults(str(path), "is not a model that ONNX Runtime can run", hint="export it again, or copy it again"):
-        session = onnxruntime.InferenceSession(content, options, providers=chosen, enable_fallback=0)
+    with faults(str(file.path), "is not a model that ONNX Runtime can run", hint="export it again, or copy it again"):
+        session = onnxruntime.InferenceSession(file.content, options, providers=chosen, enable_fallback=0)
         running = session.get_providers()
     if chosen[0] not in running:
         raise MissingExtra(
@@ -75,18 +83,10 @@ def faults(where: str, message: str, *, hint: str = "") -> Iterator[None]:
         raise BundleError(f"{message}: {detail}", where=where, hint=hint) from error
 
 
-def _read(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise BundleError("no such file", where=str(path), hint="dermtl export RUN writes a model.onnx") from None
-    except IsADirectoryError:
-        raise BundleError("is a folder, expected a model.onnx", where=str(path), hint="dermtl export RUN") from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        raise BundleError(f"cannot be read: {error}", where=str(path)) from error
-    if not content:
-        raise BundleError("is empty", where=str(path), hint="copy or export it again")
-    return content
+def _own_threads() -> int:
+    """0 leaves it to ONNX Runtime, which counts and pins the whole machine's physical cores."""
+    cores = count_cores()
+    return 0 if cores == os.cpu_count() else cores
 
 
 def _available(wanted: Sequence[str], available: Sequence[str]) -> list[str]:

@@ -87,7 +87,7 @@ def find_rate(
     network.train()
     freeze(network, select(chosen, groups))
     step.learner = processes.fabric.setup_module(Learner(network, objective))
-    rates = np.geomspace(low, high, steps).tolist()
+    rates: list[float] = np.geomspace(low, high, steps).tolist()
     losses: list[float] = []
     for number, (rate, batch) in enumerate(zip(rates, _endless(feeds), strict=False)):
         for group, ratio in zip(optimizer.param_groups, ratios, strict=True):
@@ -100,6 +100,7 @@ def find_rate(
         losses.append(means.values().get("loss", losses[-1] if losses else 0.0))
         if len(losses) > _LEAST and smooth(losses)[-1] > _DIVERGED * min(smooth(losses)):
             break
+    feeds.close()
     return judge(rates[: len(losses)], losses)
 
 

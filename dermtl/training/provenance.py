@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from dermtl.config.experiment import Experiment
+from dermtl.data.atomic import write_atomic
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
 
@@ -31,6 +32,16 @@ def as_run(experiment: Experiment, plans: Mapping[str, HeadPlan]) -> dict[str, A
 def to_yaml(data: Mapping[str, Any]) -> str:
     """Plain data as YAML in the order given."""
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
+
+
+def write_documents(folder: Path, plans: Mapping[str, HeadPlan]) -> None:
+    """Write what the heads keep for people to read; a file holds head to document."""
+    files: dict[str, dict[str, Any]] = {}
+    for name, plan in plans.items():
+        for file, document in plan.config.documents().items():
+            files.setdefault(file, {})[name] = document
+    for file, documents in files.items():
+        write_atomic(folder / file, json.dumps(documents, indent=2, allow_nan=False) + "\n")
 
 
 def first_facts(

@@ -11,6 +11,7 @@ from dermtl.data.atomic import write_atomic
 from dermtl.data.copies import write_copies
 from dermtl.data.split import write_splits
 from dermtl.errors import ConfigError, DermtlError
+from dermtl.model.calibrate import calibrate_trained
 from dermtl.model.run import RunFolder
 from dermtl.tracking.curves import draw_curves
 from dermtl.tracking.installed import make_trackers
@@ -19,7 +20,7 @@ from dermtl.training.interruption import Interrupted
 from dermtl.training.loop import Trainer
 from dermtl.training.prepare import make_examples, make_network, prepare
 from dermtl.training.processes import Processes
-from dermtl.training.provenance import as_run, first_facts, to_yaml
+from dermtl.training.provenance import as_run, first_facts, to_yaml, write_documents
 from dermtl.training.resuming import refuse_changes, refuse_other_data
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def train(
     if not resume and processes.rank == 0:
         write_splits(folder.path, prepared.records, prepared.stratify)
         write_copies(folder.path, prepared.records, prepared.copies)
+        write_documents(folder.path, prepared.plans)
         facts = first_facts(experiment, prepared.plans, prepared.records, network.backbone.licence)
         note(facts | {"leakage": prepared.audit, "processes": processes.num})
     processes.barrier()
@@ -91,4 +93,5 @@ def train(
         note(folder.facts | facts | ({"choices": position.choices} if position.choices else {}))
         if processes.rank == 0:
             draw_curves(position.history, folder.path)
+            calibrate_trained(folder.path)
     return folder

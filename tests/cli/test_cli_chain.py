@@ -44,7 +44,7 @@ def test_export_writes_and_checks(call, tiny_run, tmp_path):
     assert done.code == 0, done.err
     assert done.out.startswith(f"exported: {tmp_path / 'deep' / 'm.onnx'} (")
     assert "DIFFERS" not in done.out
-    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["m.golden.zip", "m.onnx"]
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["m.golden.zip", "m.onnx", "m.onnx.sha256"]
     assert call("verify", tmp_path / "deep" / "m.onnx").code == 0
 
 

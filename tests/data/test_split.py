@@ -150,3 +150,23 @@ def test_real_lesions_stay_on_one_side(shared: Path) -> None:
     num = {(split, stratum): images for split, stratum, images, _ in balance(placed, "label")}
     assert num["train", "mel"] == pytest.approx(0.7 * 165, abs=2)
     assert num["test", "vasc"] == pytest.approx(0.15 * 62, abs=2)
+
+
+def test_every_record_is_tested_in_one_fold_and_validates_in_another() -> None:
+    records = table([{"group": str(i // 3), "label": "ab"[i % 2]} for i in range(60)])
+    tested: Counter[str] = Counter()
+    for fold in range(5):
+        placed = split_records(records, Data(split=Split(folds=5, fold=fold)), "label")
+        sides = {split: {r.group for r in placed if r.split == split} for split in ("train", "val", "test")}
+        assert not sides["train"] & sides["test"]
+        assert not sides["train"] & sides["val"]
+        assert not sides["val"] & sides["test"]
+        assert all(sides.values())
+        tested.update(record.image for record in placed if record.split == "test")
+    assert set(tested.values()) == {1}
+    assert len(tested) == 60
+
+
+def test_a_fold_beyond_the_last_is_refused() -> None:
+    with pytest.raises(ValueError, match="below folds"):
+        Split(folds=3, fold=3)

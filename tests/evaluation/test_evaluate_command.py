@@ -142,7 +142,8 @@ def test_predictions_have_the_columns_of_the_design(of_run: Path, drawn: Path) -
 
 def test_metrics_are_json_with_intervals(of_run: Path) -> None:
     found = read_json(of_run / "metrics.json")
-    assert set(found) == {"heads", "primary", "data", "model", "plans"}
+    settled = {"decisions", "calibration", "subgroups", "units", "settled"}
+    assert set(found) == {"heads", "primary", "data", "model", "plans", *settled}
     for head, figures in found["heads"].items():
         assert found["primary"][head] in figures
         for figure in figures.values():
@@ -160,7 +161,7 @@ def test_the_report_needs_nothing_else(of_run: Path) -> None:
     assert not {"script", "iframe", "link", "object", "embed", "form"} & set(page.tags)
     text = (of_run / "report.html").read_text()
     assert not re.search(r"@import|url\(\s*['\"]?(?!#)", text)
-    assert page.tags.count("img") == 8
+    assert page.tags.count("img") >= 8
     assert "svg" in page.tags
     for figures in read_json(of_run / "metrics.json")["heads"].values():
         assert all(metric in page.text for metric in figures)

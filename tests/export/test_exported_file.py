@@ -53,7 +53,11 @@ def test_standard_operators_in_one_valid_file(exported):
     assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
     assert len(model.functions) == 0
     assert {tensor.data_location for tensor in model.graph.initializer} == {onnx.TensorProto.DEFAULT}
-    assert sorted(path.name for path in exported.parent.iterdir()) == ["model.golden.zip", "model.onnx"]
+    assert sorted(path.name for path in exported.parent.iterdir()) == [
+        "model.golden.zip",
+        "model.onnx",
+        "model.onnx.sha256",
+    ]
 
 
 def test_nothing_of_the_exporting_machine(exported, run_folder):

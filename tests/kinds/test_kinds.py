@@ -7,9 +7,9 @@ from PIL import Image
 
 from dermtl.errors import AnnotationError, BundleError
 from dermtl.imaging.letterbox import Letterbox
-from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record, Tags
+from dermtl.kinds import Category, Circle, Kind, Mask, Nodes, Number, Record, Tags
 from dermtl.kinds.record import inside
-from dermtl.kinds.registry import KINDS, kind_from_metadata
+from dermtl.kinds.registry import kind_from_metadata
 
 RECORD = "m.csv:5"
 HW = (60, 80)
@@ -43,10 +43,11 @@ def values(hw: tuple[int, int]) -> list[tuple[Kind, np.ndarray]]:
         (Circle("x", "y", "radius"), np.array([30.0, 25, 12], np.float32)),
         (Mask(("lesion", "ruler")), mask),
         (Number(("age", "mm"), ("years", "")), np.array([61.0, 4.25], np.float32)),
+        (Nodes(("root", "a", "b", "b/c", "b/d")), np.array([1.0, 0.25, 0.75, 0.5, 0.25], np.float32)),
     ]
 
 
-@pytest.mark.parametrize(("kind", "value"), values(HW), ids=list(KINDS))
+@pytest.mark.parametrize(("kind", "value"), values(HW), ids=[kind.kind for kind, _ in values(HW)])
 class TestEveryKind:
     def test_metadata_make_the_round_trip_through_json(self, kind: Kind, value: np.ndarray) -> None:
         assert kind_from_metadata(json.loads(json.dumps(kind.metadata()))) == kind

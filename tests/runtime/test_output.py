@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermtl.errors import InputError
+from dermtl.errors import DataError, InputError
 from dermtl.kinds import Category, Circle
 from dermtl.runtime.folder import Row
-from dermtl.runtime.output import csv_writer, jsonl_writer, open_output
+from dermtl.runtime.output import open_output
 from dermtl.runtime.prediction import Prediction
+from dermtl.runtime.rows import Csv, JsonLines
 
 KINDS = {"diagnosis.probability": Category(("mel", "nv")), "extent.circle": Circle()}
 GOOD = Prediction(
@@ -26,11 +27,16 @@ GOOD = Prediction(
 ROWS = [Row(Path("a/ä.jpg"), GOOD), Row(Path("b.jpg"), error="b.jpg: is damaged, or so")]
 
 
+def fill(path, rows=ROWS, **options):
+    with open_output(path, KINDS, model="m", **options) as output:
+        for row in rows:
+            if not output.holds(row.path):
+                output.write(output.lines.line(row))
+
+
 def test_json_lines(tmp_path):
     path = tmp_path / "new" / "rows.jsonl"
-    with open_output(path, KINDS) as write:
-        for row in ROWS:
-            write(row)
+    fill(path)
     first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     assert first["image"] == "a/ä.jpg"
     assert (first["width"], first["height"]) == (6, 4)
@@ -41,9 +47,7 @@ def test_json_lines(tmp_path):
 
 def test_csv_numbers_read_back_exactly_and_keep_their_sign(tmp_path):
     path = tmp_path / "rows.csv"
-    with open_output(path, KINDS) as write:
-        for row in ROWS:
-            write(row)
+    fill(path)
     with path.open(encoding="utf-8", newline="") as file:
         first, second = csv.DictReader(file)
     assert list(first) == ["image", "width", "height", "error", *GOOD.columns()]
@@ -55,12 +59,12 @@ def test_csv_numbers_read_back_exactly_and_keep_their_sign(tmp_path):
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), max_size=5))
 def test_no_text_cell_can_be_a_formula(texts):
-    file = io.StringIO(newline="")
-    write = csv_writer(file, KINDS)
-    for image, error in texts:
-        write(Row(Path(image), error=error))
-    rows = list(csv.DictReader(io.StringIO(file.getvalue(), newline="")))
-    assert len(rows) == len(texts) == file.getvalue().count("\n") - 1
+    lines = Csv(KINDS)
+    written = [lines.line(Row(Path(image), error=error)) for image, error in texts]
+    assert [lines.read(line) for line in written] == [(lines.image(Path(image)), True) for image, _ in texts]
+    text = lines.header + "".join(written)
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(rows) == len(texts) == text.count("\n") - 1
     for row, (_, error) in zip(rows, texts, strict=True):
         for cell in (row["image"], row["error"]):
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
@@ -71,42 +75,40 @@ def test_no_text_cell_can_be_a_formula(texts):
 def test_every_line_is_there_as_soon_as_it_is_written(tmp_path):
     for name in ("rows.jsonl", "rows.csv"):
         path = tmp_path / name
-        with open_output(path, KINDS) as write:
+        with open_output(path, KINDS, model="m") as output:
             before = path.read_bytes().count(b"\n")
             for number, row in enumerate(ROWS, 1):
-                write(row)
+                output.write(output.lines.line(row))
                 assert path.read_bytes().count(b"\n") == before + number
                 assert path.read_bytes().endswith(b"\n")
 
 
 def test_a_file_name_that_is_not_utf_8_is_escaped(tmp_path):
     odd = Row(Path("bad\udcff.jpg"), error="no")
-    with open_output(tmp_path / "rows.jsonl", KINDS) as write:
-        write(odd)
+    fill(tmp_path / "rows.jsonl", [odd])
     assert json.loads((tmp_path / "rows.jsonl").read_text(encoding="utf-8"))["image"] == "bad\udcff.jpg"
-    with open_output(tmp_path / "rows.csv", KINDS) as write:
-        write(odd)
+    fill(tmp_path / "rows.csv", [odd])
     assert "bad\\udcff.jpg" in (tmp_path / "rows.csv").read_text(encoding="utf-8")
 
 
 def test_an_existing_file_stays_unless_told(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("precious")
-    with pytest.raises(InputError, match=r"exists already.*--overwrite"), open_output(path, KINDS):
-        pass
-    assert path.read_text() == "precious"
-    with open_output(path, KINDS, overwrite=True) as write:
-        write(ROWS[1])
+    for resume in (False, True):
+        with pytest.raises((InputError, DataError), match="--overwrite"):
+            fill(path, resume=resume)
+        assert path.read_text() == "precious"
+    fill(path, ROWS[1:], overwrite=True)
     assert json.loads(path.read_text())["image"] == "b.jpg"
 
 
 @pytest.mark.parametrize("name", ["rows.json", "rows", "rows.xlsx"])
 def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(InputError, match=r"\.jsonl or \.csv"), open_output(tmp_path / name, KINDS):
-        pass
+    with pytest.raises(InputError, match=r"\.jsonl, \.csv, \.parquet"):
+        fill(tmp_path / name)
     assert not (tmp_path / name).exists()
 
 
 def test_a_head_that_is_called_like_a_key_is_refused():
     with pytest.raises(InputError, match="'width'"):
-        jsonl_writer(io.StringIO(), {"width.circle": Circle()})
+        JsonLines({"width.circle": Circle()})

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dermtl.imaging.decode import read_image
+from dermtl.imaging.decode import read_image, read_mask
+
+NUM = 1500
 
 BLOCKED = """
 import sys
@@ -90,7 +92,7 @@ def test_more_shards_than_pictures(model_path, pictures, tmp_path):
         (["pictures", "pictures"], "is a folder"),
         (["pictures/text.jpg", "pictures"], "is not a model that ONNX Runtime can run"),
         (["MODEL", "absent"], "absent: no such file or folder"),
-        (["MODEL", "pictures", "--out", "rows.xlsx"], "expected a name that ends in .jsonl or .csv"),
+        (["MODEL", "pictures", "--out", "rows.xlsx"], "expected a name that ends in .jsonl, .csv, .parquet"),
         (["MODEL", "pictures", "--overlay", "pictures/drawn"], "lies inside pictures"),
         (["MODEL", "pictures", "--shard", "0/2"], "expected i/n"),
         (["MODEL", "pictures", "--shard", "3/2"], "expected i/n"),
@@ -121,11 +123,11 @@ def test_an_existing_output_stays_unless_told(model_path, pictures, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="kills with a signal")
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
-def test_a_killed_run_leaves_whole_lines(model_path, tmp_path, name):
+def test_a_killed_run_leaves_whole_lines_and_is_gone_on_with(model_path, tmp_path, name):
     (tmp_path / "many").mkdir()
     picture = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "picture.png")
-    for number in range(3000):
+    for number in range(NUM):
         (tmp_path / "many" / f"{number:04}.png").symlink_to(tmp_path / "picture.png")
     out = tmp_path / name
     command = [sys.executable, "-m", "dermtl", "predict", str(model_path), str(tmp_path / "many"), "--out", str(out)]
@@ -134,6 +136,7 @@ def test_a_killed_run_leaves_whole_lines(model_path, tmp_path, name):
         while (not out.exists() or out.stat().st_size < 20_000) and run.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         run.send_signal(signal.SIGKILL)
+    first = out.read_bytes()
     # A write that crosses a page may be cut there by the kill itself: what has its line end must be whole.
     text, _, _ = out.read_text(encoding="utf-8").rpartition("\n")
     if name.endswith(".csv"):
@@ -142,8 +145,40 @@ def test_a_killed_run_leaves_whole_lines(model_path, tmp_path, name):
         images = [row[0] for row in rows[1:]]
     else:
         images = [json.loads(line)["image"] for line in text.splitlines()]
-    assert 0 < len(images) < 3000
+    assert 0 < len(images) < NUM
     assert images == [str(tmp_path / "many" / f"{number:04}.png") for number in range(len(images))]
+    again = predict(*command[4:])
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    assert out.read_bytes() == first
+    done = predict(*command[4:], "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    whole = first[: first.rfind(b"\n") + 1]
+    assert out.read_bytes().startswith(whole)
+    names = [line.split(b".png")[0][-4:] for line in out.read_bytes().splitlines() if b".png" in line]
+    assert names == [b"%04d" % number for number in range(NUM)]
+    assert sorted(path.name for path in tmp_path.glob("rows*")) == [name]
+
+
+def test_masks_can_be_read_as_truth(model_path, pictures, tmp_path):
+    done = predict(model_path, pictures, "--masks", tmp_path / "masks", "--out", tmp_path / "rows.jsonl")
+    assert done.returncode == 1, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    written = {path.relative_to(tmp_path / "masks").as_posix() for path in (tmp_path / "masks").rglob("*.png")}
+    names = {row["image"].split("pictures/")[1] + ".outline.png": row for row in rows if "error" not in row}
+    assert written == set(names)
+    for name, row in names.items():
+        mask = read_mask(tmp_path / "masks" / name)
+        assert mask.shape == (row["height"], row["width"])
+        assert set(np.unique(mask)) <= {0, 255}
+        assert (mask > 0).sum() == row["outline"]["area_px"]["red"]
+
+
+def test_resume_needs_a_file_to_go_on_with(model_path, pictures, tmp_path):
+    for arguments in (["--resume"], ["--resume", "--overwrite", "--out", tmp_path / "rows.csv"]):
+        done = predict(model_path, pictures, *arguments)
+        assert done.returncode == 2
+        assert "--resume goes on with --out" in done.stderr
 
 
 def test_real_photographs_with_overlays(model_path, tmp_path, shared):

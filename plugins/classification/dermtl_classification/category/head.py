@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dermtl.api import FeatureInfo, Features, Head
+from dermtl.api import FeatureInfo, Features, Head, roll_up
 from dermtl_classification.category.config import ClassificationConfig
 from dermtl_classification.category.focal import focal_loss
 from dermtl_classification.linear import pooled_linear
@@ -18,6 +18,7 @@ class ClassificationHead(Head):
     soft_targets: ClassVar[bool] = True
     weight: Tensor | None
     shift: Tensor | None
+    sums: Tensor | None
 
     def __init__(self, config: ClassificationConfig, features: FeatureInfo) -> None:
         super().__init__(config, features)
@@ -29,6 +30,8 @@ class ClassificationHead(Head):
         weight = torch.tensor([named.get(name, 1.0) for name in config.classes]) if named else None
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("shift", _prior_shift(config), persistent=False)
+        sums = None if config.taxonomy is None else torch.tensor(roll_up(config.classes).matrix)
+        self.register_buffer("sums", sums, persistent=False)
 
     def forward(self, features: Features) -> Tensor:
         """Logits, float [N, K]."""
@@ -51,10 +54,20 @@ class ClassificationHead(Head):
             return {"focal": focal_loss(raw, target, gamma=gamma, weight=weight, label_smoothing=smoothing)}
         return {"cross_entropy": F.cross_entropy(raw, target, weight=weight, label_smoothing=smoothing)}
 
+    def temper(self, raw: Tensor, temperature: float) -> Tensor:
+        """Logits for a temperature that counts after the correction for the deployment's prior."""
+        return raw / temperature if self.shift is None else (raw + self.shift) / temperature - self.shift
+
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
-        """``probability``: float32 [N, K], rows sum to one; corrected for the deployment's prior where one is given."""
+        """``probability``: float32 [N, K], rows sum to one; corrected for the deployment's prior where one is given.
+
+        With a taxonomy also ``node_probability``: float32 [N, U], the sum over the classes below each node.
+        """
         logits = raw.float() if self.shift is None else raw.float() + self.shift
-        return {"probability": torch.softmax(logits, dim=1)}
+        probability = torch.softmax(logits, dim=1)
+        if self.sums is None:
+            return {"probability": probability}
+        return {"probability": probability, "node_probability": probability @ self.sums}
 
 
 def _prior_shift(config: ClassificationConfig) -> Tensor | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dermtl.api import Array, Confusion, Measures, Prediction, brier_rows, weighted_means
 from dermtl_classification.category.config import ClassificationConfig
+from dermtl_classification.category.levels import level_figures
 from dermtl_classification.per_class import Macro, areas, named
 
 
@@ -14,13 +15,15 @@ class ClassificationMetrics:
     """Figures of the decided class (the likeliest), of the ranking by probability, and of the probabilities themselves.
 
     A class without a record has no sensitivity, F1 or area (NaN) and enters no mean. The two areas above a sensitivity
-    of 80% are the ones of the Kaggle 2024 and of the ISIC challenges, which differ.
+    of 80% are the ones of the Kaggle 2024 and of the ISIC challenges, which differ. With a taxonomy, the sums at each
+    level are judged as well.
     """
 
     primary: ClassVar[str] = "balanced_accuracy"
 
     def __init__(self, config: ClassificationConfig) -> None:
         self._classes = config.classes or ()
+        self._levels = range(1, config.taxonomy.level + 1) if config.taxonomy is not None else ()
 
     def measure(self, prediction: Prediction, annotation: Array) -> Measures:
         """One record's probabilities, float [K], and the index of its class."""
@@ -48,6 +51,7 @@ class ClassificationMetrics:
             return table, {**own, **ranked(weights)}
 
         macro = Macro(per_class(np.ones(len(truth), np.int64))[1])
+        levels = [level_figures(self._classes, level, probability, truth) for level in self._levels]
 
         def figures(weights: Array) -> dict[str, float]:
             table, found = per_class(weights)
@@ -61,6 +65,7 @@ class ClassificationMetrics:
                 "kappa": table.kappa(),
                 "mcc": table.mcc(),
                 **brier(weights),
+                **{metric: value for level in levels for metric, value in level(weights).items()},
                 **named(found, self._classes),
             }
 

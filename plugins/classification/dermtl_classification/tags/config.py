@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 
 from dermtl.api import AnnotationError, HeadConfig, Kind, Record, Tags
+from dermtl_classification.rule import RULE
 
 
 class TagsConfig(HeadConfig):
@@ -16,6 +17,13 @@ class TagsConfig(HeadConfig):
     column: str = Field("", description="Column with the names that hold; empty: one 0/1 column a label.")
     separator: str = Field("|", min_length=1, description="Between the names in that column.")
     dropout: float = Field(0.2, ge=0, lt=1)
+    rule: str = Field(
+        "sensitivity>=0.95",
+        pattern=RULE,
+        description="How every label's threshold is chosen on validation: sensitivity>=x, specificity>=x, youden, "
+        "cost:ratio or fixed:t.",
+    )
+    lower_bound: bool = Field(False, description="Wilson's lower limit must meet the rule's target, not the share.")
     pos_weight: Literal["auto"] | dict[str, PositiveFloat] | None = Field(
         None,
         description="Weight of a label's positives in the loss, 1 where it is not named; auto: negatives / positives.",
@@ -29,6 +37,11 @@ class TagsConfig(HeadConfig):
         if unknown := [name for name in named if name not in self.labels]:
             raise ValueError(f"pos_weight names {unknown[0]}, which is not a label")
         return self
+
+    @classmethod
+    def example(cls) -> Self:
+        """The drawn set's sex, as two labels in one column."""
+        return cls(labels=("female", "male"), column="sex")
 
     def target(self) -> Kind:
         """Which labels hold."""

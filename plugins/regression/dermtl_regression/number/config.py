@@ -28,6 +28,11 @@ class NumberConfig(HeadConfig):
                 raise ValueError(f"{key} has {len(values)} entries, names has {len(self.names)}")
         return self
 
+    @classmethod
+    def example(cls) -> Self:
+        """Two of the drawn set's numbers."""
+        return cls(names=("diameter_mm", "age"), units=("mm", ""))
+
     def target(self) -> Kind:
         """The numbers."""
         return Number(self.names, self.units)

@@ -1,0 +1,62 @@
+"""``dermtl calibrate``."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--rule", help="For every threshold, in place of the heads' own: sensitivity>=0.95, youden, cost:10.")
+@click.option("--lower-bound", is_flag=True, help="With --rule: Wilson's lower limit must meet it.")
+@click.option("--replace", is_flag=True, help="Settle again; what was evaluated or exported before is out of date.")
+def calibrate(run: Path, rule: str | None, lower_bound: bool, replace: bool) -> None:
+    """Settle a run's temperatures and thresholds on its validation split, and freeze them.
+
+    Writes decisions.json, which evaluate, export and predict apply. dermtl train does it once at its end. Exit code 1
+    where something could not be settled.
+
+    \b
+    Example:
+      dermtl calibrate runs/demo --rule 'specificity>=0.9' --replace
+    """
+    import sys
+
+    from dermtl.cli.extras import needs
+
+    with needs("train"):
+        from dermtl.model.calibrate import calibrate_run
+
+    from dermtl.cli.table import show_table
+    from dermtl.errors import ConfigError
+
+    if lower_bound and rule is None:
+        raise ConfigError("--lower-bound needs --rule", hint="without, the heads' keys lower_bound hold")
+    settled = calibrate_run(run, rule=rule, lower_bound=lower_bound, replace_old=replace)
+    if not settled.facts:
+        click.echo("nothing to settle: no head with classes or labels, or no validation split")
+        return
+    calibration = settled.facts["calibration"]
+    rows = [
+        (head, f"{temperature:.4g}", *(f"{calibration[head][when]['ece']:.4f}" for when in ("before", "after")))
+        for head, temperature in settled.temperatures.items()
+    ]
+    if rows:
+        show_table(("head", "temperature", "ECE before", "after"), rows)
+        click.echo()
+    points = [
+        (d.head, d.name, d.chosen["rule"], f"{d.threshold:.4g}", *(f"{d.chosen[key]:.3f}" for key in _ACHIEVED))
+        for d in settled.questions
+    ]
+    if points:
+        show_table(("head", "positive", "rule", "threshold", *_ACHIEVED), points)
+    else:
+        click.echo("no threshold: no head says which classes are positive")
+    click.echo(f"settled on {settled.facts['records']} validation records: {run / 'decisions.json'}")
+    if settled.facts["after_test"]:
+        click.echo("recorded: the test split had been evaluated before")
+    if settled.facts["unsettled"]:
+        sys.exit(1)
+
+
+_ACHIEVED = ("sensitivity", "specificity")

@@ -1,0 +1,62 @@
+"""Commands that other distributions bring, through the entry points of group ``dermtl.commands``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from dermtl.plugins.discovery import Listing
+
+COMMANDS = "dermtl.commands"
+
+
+def find_commands(taken: Callable[[str], bool]) -> dict[str, str]:
+    """Name to the distribution that brings it, none imported; names of the core's own are left out.
+
+    Args:
+        taken: Whether the core has a command of a name.
+    """
+    from dermtl.plugins.installed import distribution_of, find
+
+    return {name: distribution_of(points[0]) for name, points in find(COMMANDS).items() if not taken(name)}
+
+
+def load_command(name: str) -> click.Command:
+    """The command of a name.
+
+    Raises:
+        PluginConflict: Several distributions bring it.
+        PluginContract: It fails to import, or is no command of click's.
+    """
+    from dermtl.plugins.discovery import pick
+
+    return _load(pick(COMMANDS, name, "command"))
+
+
+def list_commands() -> Iterator[Listing]:
+    """Every installed command with its state; never raises."""
+    from dermtl.plugins.discovery import list_plugins
+
+    return list_plugins(COMMANDS, lambda point: ("", _load(point).get_short_help_str(limit=100)))
+
+
+def _load(point: EntryPoint) -> click.Command:
+    from dermtl.cli import is_own
+    from dermtl.errors import PluginContract
+    from dermtl.plugins.installed import distribution_of, in_one_line
+
+    where = f"command {point.name!r} of {distribution_of(point)}"
+    if is_own(point.name):
+        raise PluginContract("the core has a command of this name, which stands", where=where, hint="rename it")
+    try:
+        command = point.load()
+    except (Exception, SystemExit) as error:
+        raise PluginContract(f"fails to import: {in_one_line(error)}", where=where) from error
+    if not isinstance(command, click.Command):
+        raise PluginContract(f"expected a click command, got {type(command).__name__}", where=where)
+    return command

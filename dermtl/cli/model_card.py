@@ -1,0 +1,46 @@
+"""``dermtl model-card``."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("path", metavar="RUN|FOLDER", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True, help="Of a run, which evaluation.")
+@click.option(
+    "--facts", type=click.Path(path_type=Path), help="Texts that no figure tells. [default: card.yaml of the run]"
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write. [default: model_card.md in the evaluation]"
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 while anything is still to be filled in.")
+def model_card(path: Path, split: str, facts: Path | None, out: Path | None, strict: bool) -> None:
+    """Write a model card for Hugging Face from an evaluation's figures and card.yaml.
+
+    card.yaml has the keys intended_use, out_of_scope, limits, population, reference_standard, exclusions,
+    external_validation, licence and contact.
+
+    \b
+    Example:
+      dermtl model-card runs/demo --out README.md --strict
+    """
+    import sys
+
+    from dermtl.cli.extras import needs
+    from dermtl.data.atomic import write_atomic
+    from dermtl.evaluation.card_facts import read_facts
+
+    with needs("train"):
+        from dermtl.evaluation.model_card import find_metrics, read_metrics
+        from dermtl.evaluation.model_card import model_card as model_card_
+
+    metrics = find_metrics(path, split)
+    card = model_card_(read_metrics(metrics), read_facts(facts, path, *list(metrics.parents)[:4]))
+    target = out or metrics.with_name("model_card.md")
+    write_atomic(target, card.text)
+    click.echo(f"model card: {target}")
+    for name in card.open:
+        click.echo(f"to be filled in: {name}", err=True)
+    if strict and card.open:
+        sys.exit(1)

@@ -1,0 +1,42 @@
+"""``dermtl plugins list``."""
+
+import json
+
+import click
+
+_LISTERS = {
+    "dermtl.heads": "dermtl.plugins.discovery:list_heads",
+    "dermtl.importers": "dermtl.data.importers.detect:list_importers",
+    "dermtl.trackers": "dermtl.tracking.installed:list_trackers",
+    "dermtl.commands": "dermtl.cli.commands:list_commands",
+}
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List the installed heads, importers, trackers and commands with their distribution, version and state.
+
+    Each is tried in another process; one that takes longer than 5 s, or ends the process, is broken. The environment
+    variable DERMTL_PLUGINS leaves only what it lists (name or distribution:name, commas between; none for none).
+
+    \b
+    Example:
+      dermtl plugins list
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from dataclasses import asdict
+
+    from dermtl.cli.table import show_table
+    from dermtl.plugins.probe import try_plugins
+
+    with ThreadPoolExecutor() as pool:  # groups side by side: each is waiting for a process
+        groups = list(pool.map(lambda item: list(try_plugins(*item)), _LISTERS.items()))
+    rows = [asdict(listing) for listings in groups for listing in listings]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo("no plugins installed; pip install the distribution that brings one")
+        return
+    show_table(list(rows[0]), [list(row.values()) for row in rows])

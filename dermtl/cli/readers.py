@@ -1,0 +1,60 @@
+"""``dermtl readers``."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("predictions", metavar="PREDICTIONS.csv", type=click.Path(path_type=Path))
+@click.argument("decisions", metavar="READERS.csv", type=click.Path(path_type=Path))
+@click.option("--positive", multiple=True, required=True, help="Class, tag or node that is positive; may be repeated.")
+@click.option("--head", help="Whose; default: the only one that knows these names.")
+@click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write. [default: that of PREDICTIONS.csv]")
+def readers(
+    predictions: Path, decisions: Path, positive: tuple[str, ...], head: str | None, resamples: int, out: Path | None
+) -> None:
+    """Set clinicians beside a model's curve: how many of them lie below it.
+
+    PREDICTIONS.csv is of `dermtl evaluate`. READERS.csv has the columns reader, image and decision, 1 for positive and
+    0 for not, a row a reading. Writes readers.json and readers.svg. Intervals are 95%, from resampling whole groups of
+    pictures.
+
+    \b
+    Example:
+      dermtl readers runs/demo/evaluation/test/predictions.csv readers.csv --positive melanoma
+    """
+    import json
+
+    from dermtl.cli.extras import needs
+    from dermtl.cli.table import show_table
+    from dermtl.data.atomic import write_atomic
+    from dermtl.evaluation.readers import read_study
+
+    study = read_study(predictions, decisions, positive=positive, head=head)
+    summary = {"positive": list(positive), **study.summarise(resamples=resamples)}
+    with needs("train"):
+        from dermtl.evaluation.readers_plot import readers_svg
+
+        drawn = readers_svg(study, summary, question=" or ".join(positive))
+    folder = out or predictions.parent
+    write_atomic(folder / "readers.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_atomic(folder / "readers.svg", drawn)
+    rows = [
+        (name, str(reader["n"]), *(_range(reader[part]) for part in ("sensitivity", "specificity", "gain")))
+        for name, reader in [*summary["readers"].items(), ("mean", {"n": "", **summary["mean"]})]
+    ]
+    show_table(("reader", "pictures", "sensitivity", "specificity", "model's gain in sensitivity"), rows)
+    below = summary["below"]
+    low, high = (below[end] for end in ("low", "high"))
+    interval = "" if low is None else f" (95% interval {low:g} to {high:g})"
+    click.echo(f"\n{below['value']:g} of {below['of']} readers lie below the curve{interval}")
+    click.echo(f"plot: {folder / 'readers.svg'}")
+
+
+def _range(figure: dict[str, float | None]) -> str:
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if low is None else f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -1,0 +1,46 @@
+"""What no figure tells of a model and a person must write: the keys of ``card.yaml``."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from dermtl.config.load import validate
+from dermtl.config.section import Section
+from dermtl.config.source import read_source
+from dermtl.errors import ConfigError
+
+FILE = "card.yaml"
+
+
+class CardFacts(Section):
+    """Texts for the report and the model card. One that is empty is an open TODO."""
+
+    intended_use: str = Field("", description="What the model is for, and in whose hands.")
+    out_of_scope: str = Field("", description="What it must not be used for.")
+    limits: str = Field("", description="Known limits and risks.")
+    population: str = Field("", description="Of whom the pictures are: places, years, devices, how they were chosen.")
+    reference_standard: str = Field("", description="How the truth was found, and by whom.")
+    exclusions: str = Field("", description="Which pictures were left out before the table, and why.")
+    external_validation: str = Field("", description="Centres other than that of the training it was tried at.")
+    licence: str = Field("", description="Of the weights and of the data, such as cc-by-nc-4.0.")
+    contact: str = Field("", description="Who answers for it.")
+
+    @property
+    def open(self) -> list[str]:
+        """Names of the texts that are missing."""
+        return [name for name in type(self).model_fields if not getattr(self, name).strip()]
+
+
+def read_facts(path: Path | None, *beside: Path) -> CardFacts:
+    """The facts of a file, else of the first ``card.yaml`` in one of some folders, else none.
+
+    Raises:
+        ConfigError: The file is missing, or a key is not one of the above.
+    """
+    if path is not None and not path.is_file():
+        raise ConfigError("no such file", where=str(path), hint=f"keys: {', '.join(CardFacts.model_fields)}")
+    found = path or next((folder / FILE for folder in beside if (folder / FILE).is_file()), None)
+    if found is None:
+        return CardFacts()
+    source = read_source(found)
+    return validate(CardFacts, source.data, source)

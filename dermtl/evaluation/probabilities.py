@@ -1,0 +1,120 @@
+"""Probabilities beside their truths, read off the rows of an evaluation: what decisions and calibration look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dermtl.imaging.affine import Array
+from dermtl.kinds import Category, Kind, Tags
+from dermtl.plugins.plan import HeadPlan
+
+_SMALLEST = 1e-12
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """One head's, of the records that have a truth.
+
+    Attributes:
+        head: Its name.
+        output: Full name of the output.
+        names: Classes or labels, [K].
+        values: float64 [m, K], in 0..1.
+        truth: bool [m, K].
+        indices: int64 [m], rows of the evaluation.
+        exclusive: Whether exactly one column holds: classes, not labels.
+    """
+
+    head: str
+    output: str
+    names: tuple[str, ...]
+    values: Array
+    truth: Array
+    indices: Array
+    exclusive: bool
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def score(self, positive: Sequence[str]) -> Array:
+        """Sum of some columns' probabilities, float64 [m]."""
+        return np.asarray(self.values[:, [self.names.index(name) for name in positive]].sum(axis=1))
+
+    def holds(self, positive: Sequence[str]) -> Array:
+        """Whether any of some columns is true, bool [m]."""
+        return np.asarray(self.truth[:, [self.names.index(name) for name in positive]].any(axis=1))
+
+    def events(self) -> tuple[Array, Array]:
+        """Probability and whether it happened, [e] both: that the likeliest class is right, or every single label."""
+        if not self.exclusive:
+            return self.values.ravel(), self.truth.ravel()
+        best = self.values.argmax(axis=1)
+        rows = np.arange(len(self))
+        return self.values[rows, best], self.truth[rows, best]
+
+    def logits(self) -> Array:
+        """What softmax, or a sigmoid, turns into the probabilities; float64 [m, K]."""
+        values = np.clip(self.values, _SMALLEST, 1.0 - _SMALLEST)
+        return np.log(values) if self.exclusive else np.log(values / (1.0 - values))
+
+    def tempered(self, temperature: float) -> "Probabilities":
+        """The same after logits were divided by a temperature."""
+        logits = self.logits() / temperature
+        if self.exclusive:
+            weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return replace(self, values=weight / weight.sum(axis=1, keepdims=True))
+        return replace(self, values=0.5 * (1 + np.tanh(logits / 2)))
+
+    def take(self, chosen: Array) -> "Probabilities":
+        """Some records; bool or int, as NumPy's indexing takes it."""
+        return replace(self, values=self.values[chosen], truth=self.truth[chosen], indices=self.indices[chosen])
+
+
+def read_probabilities(rows: Sequence[Mapping[str, Any]], plans: Mapping[str, HeadPlan]) -> dict[str, Probabilities]:
+    """The probabilities of every head that decides for its truth's own classes or labels.
+
+    Args:
+        rows: Of predictions.csv, as numbers or text.
+        plans: The heads.
+
+    Returns:
+        Head to probabilities; heads without a record that has a truth are left out.
+    """
+    found = {}
+    for head, plan in plans.items():
+        if (output := ranked_output(plan)) is None:
+            continue
+        names = column_names(plan.target)
+        exclusive = isinstance(plan.target, Category)
+        key = f"{head}.truth.class" if exclusive else f"{head}.truth.{names[0]}"
+        known = [index for index, row in enumerate(rows) if row.get(key, "") != ""]
+        if not known:
+            continue
+        values = [[float(rows[index][f"{output}.{name}"]) for name in names] for index in known]
+        if exclusive:
+            truth = [[rows[index][key] == name for name in names] for index in known]
+        else:
+            truth = [[float(rows[index][f"{head}.truth.{name}"]) > 0 for name in names] for index in known]
+        found[head] = Probabilities(
+            head, output, names, np.array(values), np.array(truth), np.array(known, np.int64), exclusive
+        )
+    return found
+
+
+def ranked_output(plan: HeadPlan) -> str | None:
+    """Full name of the output that gives a probability of every class or label of the head's truth; None without."""
+    names = column_names(plan.target)
+    for output, kind in plan.outputs.items():
+        alike = isinstance(kind, Category) == isinstance(plan.target, Category)
+        if names and alike and column_names(kind) == names:
+            return output
+    return None
+
+
+def column_names(kind: Kind) -> tuple[str, ...]:
+    """The classes or labels of a kind; empty for other kinds."""
+    if isinstance(kind, Category):
+        return kind.classes
+    return kind.labels if isinstance(kind, Tags) else ()

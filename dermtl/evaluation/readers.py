@@ -1,0 +1,188 @@
+"""Clinicians beside a model: what each decided on the same pictures, and who lies below the model's curve.
+
+A decision is yes or no ("treat" or "reassure"), so a reader is one point of sensitivity and specificity. Knows tables
+and scores, nothing of drawing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dermtl.data.table import read_table
+from dermtl.errors import ManifestError
+from dermtl.evaluation.question import Question
+from dermtl.evaluation.statistics.bootstrap import Interval, bootstrap
+from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
+from dermtl.imaging.affine import Array
+
+_COLUMNS = ("reader", "image", "decision")
+_SAME = 1e-9  # a reader that lies on the curve is not below it
+
+
+@dataclass(frozen=True)
+class ReaderStudy:
+    """A question, the model's scores and the readers' decisions, all of the same pictures.
+
+    Attributes:
+        scores: float [n], the model's.
+        positive: bool [n], the truth.
+        groups: Of each picture, [n].
+        readers: Reader to decisions, float [n] of 0 and 1, NaN where a picture was not read; somebody read each.
+    """
+
+    scores: Array
+    positive: Array
+    groups: Sequence[str]
+    readers: Mapping[str, Array]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody read every picture."""
+        return all(np.isfinite(decisions).all() for decisions in self.readers.values())
+
+    def curve(self) -> RocCurve:
+        """The model's, on all pictures that anybody read."""
+        return Ranking(self.scores, self.positive).curve()
+
+    def figures(self) -> Callable[[Array], dict[str, float]]:
+        """Prepare all figures, for :func:`~dermtl.evaluation.statistics.bootstrap.bootstrap`.
+
+        Each reader is held against the model's curve on the pictures that this reader read.
+
+        Returns:
+            Weights, int [n], to ``auroc``; ``sensitivity.<reader>``, ``specificity.<reader>`` and ``gain.<reader>``,
+            the model's sensitivity at this reader's specificity minus the reader's; ``below``, how many have a gain
+            above 0; ``mean_sensitivity`` and ``mean_specificity`` over the readers; ``mean_gain``, at the mean
+            specificity.
+        """
+        whole = Ranking(self.scores, self.positive)
+        read = {name: np.isfinite(decisions) for name, decisions in self.readers.items()}
+        own = {
+            name: whole if known.all() else Ranking(self.scores[known], self.positive[known])
+            for name, known in read.items()
+        }
+
+        def found(weights: Array) -> dict[str, float]:
+            curve, points = whole.curve(weights), []
+            values = {"auroc": curve.auroc()}
+            for name, decisions in self.readers.items():
+                known = read[name]
+                sensitivity, specificity = _point(decisions[known], self.positive[known], weights[known])
+                mine = curve if own[name] is whole else own[name].curve(weights[known])
+                gain = sensitivity_at(mine, specificity) - sensitivity
+                points.append((sensitivity, specificity, gain))
+                values |= {f"sensitivity.{name}": sensitivity, f"specificity.{name}": specificity, f"gain.{name}": gain}
+            table = np.array(points)
+            sensitivity, specificity = table[:, 0].mean(), table[:, 1].mean()
+            below = float((table[:, 2] > _SAME).sum()) if np.isfinite(table).all() else float("nan")
+            return values | {
+                "below": below,
+                "mean_sensitivity": float(sensitivity),
+                "mean_specificity": float(specificity),
+                "mean_gain": sensitivity_at(curve, float(specificity)) - float(sensitivity),
+            }
+
+        return found
+
+    def summarise(self, *, resamples: int = 2000) -> dict[str, Any]:
+        """Every figure with its 95% interval from resampling whole groups of pictures; plain JSON types.
+
+        The readers are taken as they are: the intervals say what other pictures would give, not what other readers.
+        """
+        figures = self.figures()
+        values = figures(np.ones(len(self.scores), np.int64))
+        intervals = bootstrap(figures, self.groups, resamples=resamples)
+        shown = {name: _figure(value, intervals[name]) for name, value in values.items()}
+        readers = {
+            name: {
+                "n": int(np.isfinite(decisions).sum()),
+                **{part: shown[f"{part}.{name}"] for part in ("sensitivity", "specificity", "gain")},
+                "is_below": bool(values[f"gain.{name}"] > _SAME),
+            }
+            for name, decisions in self.readers.items()
+        }
+        return {
+            "data": {
+                "images": len(self.scores),
+                "positive": int(self.positive.sum()),
+                "groups": len(set(self.groups)),
+                "everybody_read_all": self.is_complete,
+            },
+            "model": {"auroc": shown["auroc"]},
+            "below": {**shown["below"], "of": len(self.readers)},
+            "mean": {part: shown[f"mean_{part}"] for part in ("sensitivity", "specificity", "gain")},
+            "readers": readers,
+        }
+
+
+def sensitivity_at(curve: RocCurve, specificity: float) -> float:
+    """The highest sensitivity a curve reaches at a specificity, straight between its points; NaN as the AUROC."""
+    if not curve.known or not isfinite(specificity):
+        return float("nan")
+    false = np.concatenate([[0], curve.false_positives]) / curve.num_negative
+    true = np.concatenate([[0], curve.true_positives]) / curve.num_positive
+    # Where the curve steps up, interp takes the upper end; the little more keeps rounding from missing the step.
+    return float(np.interp(1 - specificity + _SAME, false, true))
+
+
+def read_study(predictions: Path, readers: Path, *, positive: Sequence[str], head: str | None = None) -> ReaderStudy:
+    """Bring a model's predictions and readers' decisions together.
+
+    Args:
+        predictions: A predictions.csv that ``dermtl evaluate`` wrote.
+        readers: CSV with the columns reader, image and decision, 1 for positive and 0 for not; a row a reading.
+        positive: Classes, tags or nodes that together are positive.
+        head: Whose; default: the only one that knows these names.
+
+    Raises:
+        DataError: A table cannot be used; the message names file and row.
+    """
+    rows = {row["image"]: row for _, row in read_table(predictions)}
+    question = Question.find(next(iter(rows.values()), {}), positive, head, where=str(predictions))
+    decisions: dict[str, dict[str, float]] = {}
+    hint = "expected the columns reader, image and decision (1 or 0), a row a reading"
+    for where, cells in read_table(readers):
+        if missing := [column for column in _COLUMNS if column not in cells]:
+            raise ManifestError(f"no column {missing[0]!r}", where=str(readers), hint=hint)
+        reader, image, decision = (cells[column].strip() for column in _COLUMNS)
+        if not reader or decision not in ("0", "1"):
+            raise ManifestError(
+                f"expected a reader and 1 or 0, got {reader!r} and {decision!r}", where=where, hint=hint
+            )
+        if image not in rows:
+            raise ManifestError(f"image {image!r} was not predicted", where=where, hint=f"{predictions} lists those")
+        if image in decisions.setdefault(reader, {}):
+            raise ManifestError(f"reader {reader!r} decided on {image!r} twice", where=where, hint="keep one decision")
+        decisions[reader][image] = float(decision)
+    images = [image for image in rows if any(image in own for own in decisions.values())]
+    if not images:
+        raise ManifestError("holds no decisions", where=str(readers), hint=hint)
+    truth = np.array([question.is_positive(rows[image]) for image in images])
+    if truth.all() or not truth.any():
+        held = "all" if truth.all() else "none"
+        raise ManifestError(
+            f"of the {len(images)} pictures read, {held} are {' or '.join(positive)}: there is no curve to draw",
+            where=str(readers),
+        )
+    return ReaderStudy(
+        np.array([question.score(rows[image]) for image in images]),
+        truth,
+        [rows[image]["group"] for image in images],
+        {reader: np.array([own.get(image, np.nan) for image in images]) for reader, own in decisions.items()},
+    )
+
+
+def _point(decisions: Array, positive: Array, weights: Array) -> tuple[float, float]:
+    """Sensitivity and specificity of decisions, NaN where there is no positive or no negative."""
+    true, false = float(weights @ positive), float(weights @ ~positive)
+    hit, passed = float(weights @ (decisions * positive)), float(weights @ ((1 - decisions) * ~positive))
+    return (hit / true if true else float("nan")), (passed / false if false else float("nan"))
+
+
+def _figure(value: float, interval: Interval) -> dict[str, float | None]:
+    numbers = {"value": value, "low": interval.low, "high": interval.high}
+    return {name: number if isfinite(number) else None for name, number in numbers.items()}

@@ -1,0 +1,33 @@
+"""What every section of a report is written from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dermtl.evaluation.card_facts import CardFacts
+from dermtl.evaluation.evaluate import Evaluation
+from dermtl.evaluation.probabilities import Probabilities, read_probabilities
+from dermtl.evaluation.subject import Subject
+from dermtl.kinds import Record
+
+
+@dataclass(frozen=True)
+class Context:
+    """An evaluation and what it was made of.
+
+    Attributes:
+        evaluation: The figures.
+        subject: What was evaluated; predicts the pictures that are shown.
+        records: What it was evaluated on, in the order of the evaluation's rows.
+        facts: What only people know.
+    """
+
+    evaluation: Evaluation
+    subject: Subject
+    records: Sequence[Record]
+    facts: CardFacts
+
+    @cached_property
+    def probabilities(self) -> Mapping[str, Probabilities]:
+        """Head to probabilities, of the heads that rank classes or labels."""
+        return read_probabilities(self.evaluation.rows, self.subject.plans)

@@ -1,0 +1,81 @@
+"""The page: sections in their order, each from a module of its own and a template of the same name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from dermtl.data.atomic import write_atomic
+from dermtl.evaluation.card_facts import CardFacts
+from dermtl.evaluation.evaluate import Evaluation
+from dermtl.evaluation.report import (
+    calibration,
+    confusion,
+    data,
+    decisions,
+    errors,
+    pictures,
+    provenance,
+    ranking,
+    subgroups,
+)
+from dermtl.evaluation.report.context import Context
+from dermtl.evaluation.subject import Subject
+from dermtl.evaluation.wording import figure_text, interval_text
+from dermtl.kinds import Record
+from dermtl.tracking.curves import curves_svg
+from dermtl.tracking.history import read_history
+
+_OF_HEADS: Mapping[str, Callable[[Context, str], Mapping[str, Any] | None]] = {
+    "decisions": decisions.view,
+    "ranking": ranking.view,
+    "confusion": confusion.view,
+    "calibration": calibration.view,
+    "units": lambda context, head: context.evaluation.units.get("heads", {}).get(head),
+    "subgroups": subgroups.view,
+    "errors": errors.view,
+}
+
+
+def write_report(
+    path: Path,
+    evaluation: Evaluation,
+    subject: Subject,
+    records: Sequence[Record],
+    facts: CardFacts | None = None,
+) -> None:
+    """Write the report of an evaluation.
+
+    Args:
+        path: The HTML file.
+        evaluation: The figures.
+        subject: What was evaluated; predicts the pictures that are shown.
+        records: What it was evaluated on.
+        facts: What only people know; without, the page says what is still to be filled in.
+    """
+    context = Context(evaluation, subject, records, facts or CardFacts())
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dermtl.evaluation.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(figure=figure_text, interval=interval_text)
+    history = subject.history
+    text = environment.get_template("page.html.jinja").render(
+        evaluation=evaluation,
+        plans=subject.plans,
+        facts=context.facts,
+        own=subject.trained is None,
+        data=data.view(context),
+        heads={
+            head: {section: found for section, view in _OF_HEADS.items() if (found := view(context, head))}
+            for head in evaluation.heads
+        },
+        pictures=pictures.view(context),
+        curves=curves_svg(read_history(history)) if history and history.is_file() else "",
+        provenance=provenance.view(context),
+    )
+    write_atomic(path, text)

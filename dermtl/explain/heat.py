@@ -1,0 +1,58 @@
+"""A map drawn over its picture."""
+
+import numpy as np
+from PIL import Image
+
+from dermtl.imaging.affine import Array
+from dermtl.imaging.letterbox import Letterbox
+
+_TOP = 0.99  # this quantile is full colour: single pixels would leave all others dark
+_SHOWN_PX = 448  # longer side of what is drawn
+
+
+def crop(values: Array, letterbox: Letterbox) -> Array:
+    """The picture's part of the network frame, [S, S, ...] to [h, w, ...] without the padding."""
+    rows, columns = _slices(letterbox)
+    return values[rows, columns]
+
+
+def inside(letterbox: Letterbox) -> Array:
+    """Where the picture is in the network frame, bool [S, S]."""
+    held = np.zeros((letterbox.size, letterbox.size), bool)
+    held[_slices(letterbox)] = True
+    return held
+
+
+def overlay(picture: Array, heat: Array) -> Image.Image:
+    """A map over its picture: grey where the score does not depend, coloured where it does.
+
+    Args:
+        picture: uint8 [h, w, 3].
+        heat: float [h, w], at least 0.
+    """
+    from matplotlib import colormaps
+
+    top = float(np.quantile(heat, _TOP))
+    level = np.clip(heat / top, 0, 1)[..., None] if top > 0 else np.zeros((*heat.shape, 1))
+    grey = picture.mean(axis=2, keepdims=True)
+    colour = colormaps["inferno"](level[..., 0])[..., :3] * 255
+    return enlarged(np.rint(grey * (1 - level) * 0.8 + colour * (0.2 + 0.8 * level) * level).astype(np.uint8))
+
+
+def enlarged(pixels: Array) -> Image.Image:
+    """A picture at the size that is shown, uint8 [h, w, 3]."""
+    image = Image.fromarray(pixels)
+    scale = _SHOWN_PX / max(image.size)
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
+
+
+def _slices(letterbox: Letterbox) -> tuple[slice, slice]:
+    scale = letterbox.size / letterbox.side
+    left, top = letterbox.offset_xy
+    height, width = letterbox.source_hw
+
+    def part(offset: int, length: int) -> slice:
+        start = round(offset * scale)
+        return slice(start, max(start + 1, min(letterbox.size, round((offset + length) * scale))))
+
+    return part(top, height), part(left, width)

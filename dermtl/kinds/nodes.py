@@ -1,0 +1,49 @@
+"""Probabilities of every node of a tree above the classes."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from dermtl.imaging.affine import Array
+from dermtl.kinds.drawing import caption
+from dermtl.kinds.kind import Kind
+from dermtl.kinds.record import Record
+from dermtl.taxonomy.names import last_part, lineage
+
+
+@dataclass(frozen=True)
+class Nodes(Kind):
+    """An output only. Value: float32 [U]; a node has the sum of those directly below it, the root 1.
+
+    Attributes:
+        nodes: Names in the order of the outputs, paths below the root, parents before their children.
+    """
+
+    kind: ClassVar[str] = "nodes"
+    nodes: tuple[str, ...]
+
+    def read(self, record: Record) -> Array | None:
+        """None: what is true of a record is said by the classes below."""
+        return None
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """[U]."""
+        return (len(self.nodes),)
+
+    def to_json(self, value: Array) -> dict[str, Any]:
+        """Every node's probability."""
+        return {"node_probability": self.columns(value)}
+
+    def columns(self, value: Array) -> dict[str, float]:
+        """Node to probability."""
+        return {name: float(score) for name, score in zip(self.nodes, value, strict=True)}
+
+    def draw(self, image: Image.Image, value: Array) -> Image.Image:
+        """The way down the tree that takes the likeliest child each time, as text."""
+        scores, here, steps = self.columns(value), self.nodes[0], []
+        while below := [name for name in self.nodes if len(line := lineage(name)) > 1 and line[-2] == here]:
+            here = max(below, key=scores.__getitem__)
+            steps.append(f"{last_part(here)} {scores[here]:.0%}")
+        return caption(image, [" > ".join(steps)])

@@ -1,0 +1,97 @@
+"""The runs of a cross-validation: as one network, and as out-of-fold predictions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dermtl.errors import ConfigError, TrainingError
+from dermtl.evaluation.evaluate import Evaluation, sum_up
+from dermtl.evaluation.operating import PREVALENCES
+from dermtl.evaluation.predicted import join, predict_rows
+from dermtl.evaluation.subgroups import By
+from dermtl.kinds import Record
+from dermtl.model.ensemble import Ensemble
+from dermtl.model.run import TrainedRun, load_run
+from dermtl.model.subject import run_subject
+
+FILE = "folds.json"
+
+
+def fold_runs(path: Path) -> list[Path]:
+    """The folders of the folds; empty where ``path`` is no cross-validation.
+
+    Raises:
+        TrainingError: The list is damaged, or a fold is not trained yet.
+    """
+    if not (path / FILE).is_file():
+        return []
+    try:
+        runs = [path / str(name) for name in json.loads((path / FILE).read_text(encoding="utf-8"))["runs"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"cannot be read: {error}", where=str(path / FILE)) from error
+    for run in runs:
+        if not (run / "run.json").is_file() or json.loads((run / "run.json").read_text())["state"] != "finished":
+            raise TrainingError("is not trained to its end", where=str(run), hint="dermtl train ... --folds --resume")
+    return runs
+
+
+def load_ensemble(path: Path) -> TrainedRun:
+    """A run, or the folds of a cross-validation as one network, whose answer is the mean of theirs.
+
+    Thresholds of single folds do not hold for the mean, and no record is left to settle one on: the ensemble has none.
+
+    Raises:
+        ConfigError: This is no run, or the folds differ in what they answer.
+    """
+    runs = [load_run(run) for run in fold_runs(path)]
+    if not runs:
+        return load_run(path)
+    first = runs[0]
+    for run in runs[1:]:
+        if run.kinds != first.kinds:
+            hint = "give the head its classes, so that a fold without one of them knows it"
+            raise ConfigError("the folds answer differently", where=str(run.folder.path), hint=hint)
+    network = Ensemble([run.network for run in runs], [run.decisions.temperatures for run in runs])
+    return TrainedRun(first.folder, first.experiment, first.plans, network.eval())
+
+
+def evaluate_folds(
+    path: Path,
+    *,
+    by: Sequence[By] = (),
+    unit: str | None = None,
+    prevalences: Sequence[float] = PREVALENCES,
+    resamples: int = 2000,
+) -> Evaluation:
+    """Every record predicted by the fold that tested on it, and all of them summed up together.
+
+    Each fold's temperatures are applied. Decisions are each fold's own; no single threshold holds for all.
+
+    Args:
+        path: The folder of the folds.
+        by: Columns to divide the records by.
+        unit: Column of lesions or patients.
+        prevalences: At which predictive values are stated.
+        resamples: Of the bootstrap.
+
+    Raises:
+        DermtlError: A fold or a record cannot be read.
+    """
+    parts, records = [], list[Record]()
+    for run in fold_runs(path):
+        subject = run_subject(run)
+        own = subject.side("test")
+        parts.append(predict_rows(subject.predictor, own, subject.plans, subject.decisions))
+        records += own
+    facts = {key: subject.facts[key] for key in ("name", "versions") if key in subject.facts}
+    return sum_up(
+        join(parts),
+        records,
+        subject.plans,
+        split="out of fold",
+        model={"folds": len(parts), **facts},
+        by=by,
+        unit=unit,
+        prevalences=prevalences,
+        resamples=resamples,
+    )

@@ -1,0 +1,63 @@
+"""A distribution with a working head, written from the template that lies beside this file."""
+
+import keyword
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+
+from dermtl.errors import InputError
+from dermtl.plugins.discovery import HEADS, find
+from dermtl.plugins.installed import distribution_of
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_SUFFIX = ".tmpl"
+_SUMMARIES = {
+    "category": "one of several classes",
+    "tags": "labels of which any number may hold",
+    "circle": "a centre and a radius",
+    "mask": "an outline",
+    "number": "one number",
+    "own": "a place in the picture, of a kind of its own",
+}
+
+
+def render(name: str, kind: str, folder: Path) -> None:
+    """Write a distribution.
+
+    Args:
+        name: Of the head; its package is ``dermtl_<name>``.
+        kind: category, tags, circle, mask, number or own.
+        folder: New, or empty.
+
+    Raises:
+        InputError: The name is none for a head, is taken, or the folder holds something.
+    """
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise InputError(f"expected a name of lower-case letters, digits and single underscores, got {name!r}")
+    if owners := ", ".join(distribution_of(point) for point in find(HEADS).get(name, [])):
+        raise InputError(f"a head {name!r} is installed already, from {owners}", hint="choose another name")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError("exists already", where=str(folder), hint="give another --into")
+    values = {
+        "name": name,
+        "Name": "".join(part.capitalize() for part in name.split("_")),
+        "package": f"dermtl_{name}",
+        "distribution": f"dermtl-{name.replace('_', '-')}",
+        "summary": _SUMMARIES[kind],
+    }
+    template = files("dermtl.plugins") / "template"
+    for part in ("every", kind):
+        _copy(template / part, folder, values)
+
+
+def _copy(source: Traversable, folder: Path, values: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        name = entry.name.replace("PACKAGE", values["package"]).replace("NAME", values["name"])
+        if entry.is_dir():
+            _copy(entry, folder / name, values)
+        elif name.endswith(_SUFFIX):
+            text = Template(entry.read_text(encoding="utf-8")).substitute(values)
+            (folder / name.removesuffix(_SUFFIX)).write_text(text, encoding="utf-8")

@@ -1,0 +1,137 @@
+"""How a row of predictions looks as a line of text, and how a line tells whose it is.
+
+Lines are made by any thread and hold no line break but their last. Knows nothing of models or files; the columns
+follow from the kinds.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from dermtl.data.table import guard
+from dermtl.errors import InputError
+from dermtl.kinds.kind import Kind
+from dermtl.runtime.bundle import blank
+from dermtl.runtime.folder import Row
+
+COLUMNS = ("image", "width", "height", "error")
+
+
+class Written(NamedTuple):
+    """What a line says of its picture.
+
+    Attributes:
+        image: The picture, as :meth:`Lines.image` writes it.
+        failed: Whether the line holds an error in place of a prediction.
+    """
+
+    image: str
+    failed: bool
+
+
+class Lines(Protocol):
+    """A format of one line a row.
+
+    Attributes:
+        header: First line of a file, or nothing.
+    """
+
+    header: str
+
+    def line(self, row: Row) -> str:
+        """The row with its line end."""
+
+    def image(self, path: Path) -> str:
+        """How a picture's path reads once it was written and read back."""
+
+    def read(self, line: str) -> Written:
+        """What a whole line says.
+
+        Raises:
+            ValueError: It is no line of this format.
+        """
+
+
+class JsonLines:
+    """``{"image", "width", "height", <head>: {...}, ...}`` or ``{"image", "error"}``.
+
+    Args:
+        kinds: Output name to kind.
+
+    Raises:
+        InputError: A head has the name of one of those keys.
+    """
+
+    header = ""
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        taken = sorted({name.partition(".")[0] for name in kinds} & set(COLUMNS))
+        if taken:
+            raise InputError(f"a head is called {taken[0]!r}, as a key of every row is", hint="write a .csv instead")
+
+    def line(self, row: Row) -> str:
+        """See :class:`Lines`."""
+        content: dict[str, Any] = {"image": self.image(row.path)}
+        if row.prediction is None:
+            content["error"] = row.error
+        else:
+            height, width = row.prediction.image_hw
+            content |= {"width": width, "height": height, **row.prediction.to_json()}
+        return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def image(self, path: Path) -> str:
+        """See :class:`Lines`."""
+        return path.as_posix()
+
+    def read(self, line: str) -> Written:
+        """See :class:`Lines`."""
+        content = json.loads(line)
+        if not isinstance(content, dict) or not isinstance(content.get("image"), str):
+            raise ValueError("no row of predictions")  # noqa: TRY004
+        return Written(content["image"], "error" in content)
+
+
+class Csv:
+    """Image, width, height, error and one number a column.
+
+    Args:
+        kinds: Output name to kind.
+        guarded: Write text so that no spreadsheet runs it.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], *, guarded: bool = True) -> None:
+        self._guarded = guarded
+        self._numbers = [f"{name}.{column}" for name, kind in kinds.items() for column in kind.columns(blank(kind))]
+        self.header = _joined([*COLUMNS, *map(self._text, self._numbers)])
+
+    def line(self, row: Row) -> str:
+        """See :class:`Lines`."""
+        cells: dict[str, object] = {"image": self.image(row.path), "error": self._text(row.error)}
+        if row.prediction is not None:
+            cells["height"], cells["width"] = row.prediction.image_hw
+            cells |= row.prediction.columns()
+        return _joined([cells.get(column, "") for column in (*COLUMNS, *self._numbers)])
+
+    def image(self, path: Path) -> str:
+        """See :class:`Lines`; what is not UTF-8 is escaped."""
+        return self._text(path.as_posix().encode("utf-8", "backslashreplace").decode())
+
+    def read(self, line: str) -> Written:
+        """See :class:`Lines`."""
+        cells = next(csv.reader([line], strict=True), [])
+        if len(cells) != len(COLUMNS) + len(self._numbers):
+            raise ValueError("no row of predictions")
+        return Written(cells[0], bool(cells[3]))
+
+    def _text(self, cell: str) -> str:
+        line = cell.replace("\r", "\\r").replace("\n", "\\n")
+        return guard(line) if self._guarded else line
+
+
+def _joined(cells: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

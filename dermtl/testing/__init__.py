@@ -1,0 +1,17 @@
+"""The conformance kit: what a head must do, as tests that anybody's head can be put through.
+
+In a plugin's own tests::
+
+    from dermtl.testing import HeadConformance
+
+    class TestFreckle(HeadConformance):
+        head = "freckle"
+
+``dermtl plugins check freckle`` runs the same without a test file.
+"""
+
+from dermtl.testing.conformance import HeadConformance
+from dermtl.testing.requirement import require
+from dermtl.testing.run import Finding, check_head
+
+__all__ = ["Finding", "HeadConformance", "check_head", "require"]

@@ -1,0 +1,1 @@
+"""The head attention_pool for dermtl."""

@@ -1,0 +1,1 @@
+"""The head ordinal for dermtl."""

@@ -1,0 +1,174 @@
+"""What frozen thresholds do on other records, in subgroups, and by lesion."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dermtl.config.experiment import Experiment
+from dermtl.config.source import Source
+from dermtl.errors import InputError, ManifestError
+from dermtl.evaluation.calibration import calibration_figures
+from dermtl.evaluation.measures import Measured
+from dermtl.evaluation.operating import operating_figures
+from dermtl.evaluation.probabilities import Probabilities
+from dermtl.evaluation.shares import shares
+from dermtl.evaluation.subgroups import By, parse_by, subgroup_figures
+from dermtl.evaluation.units import unit_figures, unit_names
+from dermtl.kinds import Record
+from dermtl.plugins.plan import plan_heads
+from dermtl.runtime.decision import Decision
+
+
+def binary(scores, truth) -> Probabilities:
+    scores, truth = np.asarray(scores, float), np.asarray(truth, bool)
+    values, holds = np.stack([scores, 1 - scores], axis=1), np.stack([truth, ~truth], axis=1)
+    return Probabilities("d", "d.probability", ("ill", "well"), values, holds, np.arange(len(scores)), True)
+
+
+def decision(threshold=0.5, doubtful=None) -> Decision:
+    return Decision("d", "d.probability", "ill", ("ill",), threshold, doubtful, {"rule": "fixed:0.5"})
+
+
+def metrics():
+    data = {
+        "name": "x",
+        "backbone": {"name": "resnet18"},
+        "heads": {"d": {"type": "classification", "classes": ["ill", "well"]}},
+        "training": {"stages": [{"epochs": 1}]},
+    }
+    return plan_heads(Experiment.model_validate(data), Source(data))["d"].metrics()
+
+
+def measured(found: Probabilities) -> Measured:
+    return Measured(found.indices, {"probability": found.values, "annotation": found.truth.argmax(axis=1)})
+
+
+def test_figures_are_those_of_the_table_of_counts():
+    truth = [1] * 40 + [0] * 60
+    scores = [0.9] * 36 + [0.2] * 4 + [0.9] * 12 + [0.1] * 48
+    groups = [str(index) for index in range(100)]
+    found = operating_figures(decision(), binary(scores, truth), groups, prevalences=(0.01,), resamples=300)
+    assert found["counts"] == {"tp": 36, "fp": 12, "tn": 48, "fn": 4}
+    values = {name: figure["value"] for name, figure in found["figures"].items()}
+    assert values["sensitivity"] == pytest.approx(0.9)
+    assert values["specificity"] == pytest.approx(0.8)
+    assert values["ppv"] == pytest.approx(0.75)
+    assert values["lr_positive"] == pytest.approx(4.5)
+    for figure in found["figures"].values():
+        assert figure["low"] <= figure["value"] <= figure["high"]
+    low, high = found["figures"]["sensitivity"]["wilson"]
+    assert low == pytest.approx(0.7695, abs=1e-3)
+    assert high == pytest.approx(0.9604, abs=1e-3)
+    (at,) = found["at_prevalence"]
+    assert at["ppv"]["value"] == pytest.approx(0.9 * 0.01 / (0.9 * 0.01 + 0.2 * 0.99))
+    benefit = dict(zip(found["curve"]["thresholds"], found["curve"]["model"], strict=True))
+    assert benefit[0.5] == pytest.approx(36 / 100 - 12 / 100)
+
+
+def test_whole_groups_widen_the_intervals():
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(30), 5)
+    truth, right = np.repeat(rng.random(30) < 0.5, 5), np.repeat(rng.random(30) < 0.7, 5)
+    found = binary(np.where(truth == right, 0.9, 0.1), truth)
+    wide, narrow = (
+        operating_figures(decision(), found, groups, resamples=300)["figures"]["sensitivity"]
+        for groups in ([str(name) for name in patient], [str(index) for index in range(150)])
+    )
+    assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])
+
+
+def test_an_absent_class_is_not_estimable():
+    found = operating_figures(decision(), binary([0.2, 0.9], [0, 0]), ["a", "b"], resamples=20)
+    assert found["figures"]["sensitivity"]["value"] is None
+    assert found["figures"]["sensitivity"]["wilson"] == [None, None]
+    assert found["figures"]["specificity"]["value"] == 0.5
+
+
+def test_the_doubtful_are_counted_apart():
+    scores, truth = [0.1, 0.4, 0.6, 0.9], [0, 1, 0, 1]
+    found = operating_figures(decision(doubtful=(0.3, 0.7)), binary(scores, truth), list("abcd"), resamples=20)
+    assert found["doubtful"]["n"] == 2
+    assert found["doubtful"]["sensitivity"]["value"] == found["doubtful"]["specificity"]["value"] == 1
+
+
+def test_calibration_before_the_temperature_is_told_apart():
+    rng = np.random.default_rng(1)
+    honest = rng.uniform(0.02, 0.98, 3000)
+    found = binary(honest, rng.random(3000) < honest)
+    groups = [str(index) for index in range(3000)]
+    figures = calibration_figures(found, 3.0, [decision()], groups, resamples=40)
+    assert figures["figures"]["ece"]["value"] < 0.5 * figures["before"]["ece"]
+    assert figures["before"]["slope"] == pytest.approx(1 / 3, abs=0.05)
+    asked = figures["questions"]["ill"]["figures"]
+    assert asked["slope"]["value"] == pytest.approx(1, abs=0.1)
+    assert asked["slope"]["low"] < 1 < asked["slope"]["high"]
+    assert sum(point["n"] for point in figures["bins"]) == 3000
+
+
+def record(index: int, **cells: str) -> Record:
+    return Record(f"{index}.jpg", Path(), cells, where=f"t.csv:{index + 2}", group=f"g{index}")
+
+
+def test_columns_and_widths_are_read():
+    assert parse_by("skin_type, age:20") == [By("skin_type"), By("age", 20.0)]
+    assert By("age", 20.0).value(record(0, age="45")) == "40 to below 60"
+    assert By("age", 20.0).value(record(0, age="")) == By("sex").value(record(0, sex=" ")) == "unknown"
+    with pytest.raises(ManifestError, match=r"no column 'skin'.*sex"):
+        By("skin").value(record(0, sex="f"))
+
+
+@pytest.mark.parametrize("text", ["", "sex,", "age:0", "age:x", "age:-5", "sex,sex", "age:nan", ":20"])
+def test_what_is_no_column_is_refused(text):
+    with pytest.raises(InputError, match="--by"):
+        parse_by(text)
+
+
+def test_the_worst_subgroup_is_named_and_few_are_not_estimable():
+    rng = np.random.default_rng(0)
+    names = ["A"] * 60 + ["B"] * 40 + ["C"] * 6 + [""] * 30
+    truth = rng.random(136) < 0.5
+    flipped = (np.array(names) == "B") & (rng.random(136) < 0.4)
+    found = binary(np.where(truth != flipped, 0.8, 0.2), truth)
+    records = [record(index, skin=name) for index, name in enumerate(names)]
+    figures = subgroup_figures(
+        By("skin"), records, {"d": metrics()}, {"d": measured(found)}, {"d": found}, [decision()], resamples=100
+    )["d"]
+    assert list(figures["groups"]) == ["A", "B", "C", "unknown"]
+    assert figures["worst"] == "B"
+    worst = figures["groups"]["B"]
+    assert worst["low"] <= worst["value"] <= worst["high"] < 1
+    assert worst["difference"]["high"] < 0
+    assert figures["groups"]["C"]["value"] is None
+    assert figures["groups"]["C"]["decisions"]["ill"]["sensitivity"]["value"] is None
+    assert figures["groups"]["A"]["decisions"]["ill"]["sensitivity"]["value"] == 1
+
+
+def test_pictures_of_one_lesion_are_taken_together():
+    # Lesion a: mean 0.4, maximum 0.7; lesion b is mixed; lesion c has one picture.
+    scores, truth, units = [0.1, 0.7, 0.9, 0.9, 0.2], [1, 1, 1, 0, 0], ["a", "a", "b", "b", "c"]
+    found = unit_figures(binary(scores, truth), units, units, metrics(), [decision()], resamples=20)
+    assert (found["n"], found["several"], found["mixed"]) == (2, 1, 1)
+    assert found["mean"]["decisions"]["ill"]["sensitivity"]["value"] == 0
+    assert found["max"]["decisions"]["ill"]["sensitivity"]["value"] == 1
+    assert found["mean"]["metrics"]["accuracy"]["n"] == 2
+
+
+def test_one_picture_a_lesion_is_not_reported_twice():
+    found = unit_figures(binary([0.1, 0.7], [1, 0]), ["a", "b"], ["a", "b"], metrics(), [], resamples=20)
+    assert found == {"n": 2, "several": 0, "mixed": 0}
+
+
+def test_an_empty_cell_is_a_unit_of_its_own():
+    names = unit_names([record(0, lesion_id=""), record(1, lesion_id=""), record(2, lesion_id="x")], "lesion_id")
+    assert len(set(names)) == 3
+
+
+def test_wilson_stands_beside_shares_only():
+    found = binary([0.9, 0.9, 0.2, 0.1], [1, 1, 1, 0])
+    values = {"accuracy": 0.75, "sensitivity.ill": 2 / 3, "brier": 0.4, "failure_rate": 0.5, "dice": 0.5}
+    table = {"failure_rate": np.array([0.0, 1, 1, 0]), "dice": np.array([0.4, 0.6, 0.5, 0.5])}
+    counted = shares(values, table, found)
+    assert {name: (share.hits, share.num) for name, share in counted.items()} == {
+        "accuracy": (3, 4), "sensitivity.ill": (2, 3), "failure_rate": (2, 4)
+    }  # fmt: skip

@@ -1,0 +1,211 @@
+"""The report and the model card of one evaluation: all of it there, nothing from elsewhere, no text that is markup."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from dermtl.cli.evaluate import evaluate
+from dermtl.cli.model_card import model_card
+from dermtl.errors import ConfigError, DataError, InputError, ManifestError
+from dermtl.evaluation.card_facts import CardFacts
+from dermtl.evaluation.wording import interval_text
+from dermtl.runtime.decision import Decision, Decisions
+
+EVIL = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """What a page shows and fetches."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.images: list[dict[str, str]] = []
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        assert not any(name.startswith("on") for name in found)
+        self.tags.add(tag)
+        self.links += [found[name] for name in ("src", "href", "xlink:href") if name in found]
+        if tag == "img":
+            self.images.append(found)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def settle(run: Path) -> None:
+    """A temperature and a threshold, as if validation had been large enough for them."""
+    from dermtl.model.run import RunFolder
+
+    chosen = {"rule": "youden", "lower_bound": False, "n": 40, "sensitivity": 0.9, "specificity": 0.8}
+    point = Decision("diagnosis", "diagnosis.probability", "nevus", ("nevus",), 0.33, (0.33, 0.4), chosen)
+    facts = {"split": "val", "records": 40, "weights": RunFolder(run).weights_digest(), "after_test": True}
+    settled = Decisions({"diagnosis": 1.4}, (point,), {**facts, "unsettled": ["diagnosis: what was not"]})
+    (run / "decisions.json").write_text(json.dumps(settled.to_json()))
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(evaluate, ["--resamples", "20", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def evaluated(scored_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an evaluation of all drawn pictures, in a run of its own."""
+    run = tmp_path_factory.mktemp("report") / "run"
+    shutil.copytree(scored_run, run, ignore=shutil.ignore_patterns("evaluation", "*.onnx"))
+    settle(run)
+    (run / "card.yaml").write_text(yaml.safe_dump({"intended_use": f"For {EVIL} | tests."}))
+    result = call(run, "--split", "all", "--by", "sex,age:30")
+    assert result.exit_code == 0, result.output
+    assert "0.33" in result.output
+    return run / "evaluation" / "all"
+
+
+@pytest.fixture(scope="module")
+def page(evaluated: Path) -> Page:
+    return Page(evaluated / "report.html")
+
+
+def test_every_section_is_there(page: Page) -> None:
+    for title in (
+        "Intended use and limits", "Data", "Leaks", "Decisions", "Ranking", "Confusion matrix", "Calibration",
+        "By lesion or patient", "Subgroups", "Errors, and the best, median and worst cases", "Pictures", "Training",
+        "Provenance",
+    ):  # fmt: skip
+        assert title in page.text, title
+    titles = [image["alt"] for image in page.images]
+    for start in (
+        "Specificity against sensitivity",
+        "Areas under",
+        "Average precision",
+        "Decided right",
+        "Net benefit",
+    ):
+        assert any(title.startswith(start) for title in titles), start
+    assert all(image["alt"] for image in page.images)
+    assert "Worst:" in page.text or "none is the worst" in page.text
+    assert "not estimable" in page.text
+
+
+def test_what_a_reader_must_know_comes_first(page: Page) -> None:
+    start = page.text.index("Intended use and limits")
+    for notice in ("not a medical device", "settled after a test split", "say little of others"):
+        assert 0 <= page.text.find(notice) < start, notice
+    assert "Not settled: diagnosis: what was not" in page.text
+    assert page.text.count("TODO") == len(CardFacts.model_fields) - 1
+    assert "chosen by youden" in page.text
+
+
+def test_nothing_is_fetched_and_no_text_is_markup(page: Page, evaluated: Path) -> None:
+    assert not {"script", "iframe", "link", "object", "embed", "form"} & page.tags
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert EVIL in page.text
+    text = (evaluated / "report.html").read_text()
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", text)
+    assert "default-src 'none'" in text
+
+
+def test_best_median_and_worst_are_drawn(page: Page, evaluated: Path) -> None:
+    cases = [image for image in page.images if image["alt"].startswith("truth and prediction")]
+    assert len(cases) == 2 * 9, "three of each for the circle and the outline"
+    assert page.text.count("worst:") >= 6
+
+
+def test_figures_are_those_of_the_json(page: Page, evaluated: Path) -> None:
+    found: dict[str, Any] = json.loads((evaluated / "metrics.json").read_text())
+    assert found["settled"]["temperatures"] == {"diagnosis": 1.4}
+    assert set(found["subgroups"]) == {"sex", "age:30"}
+    decided = found["decisions"]["diagnosis"]["nevus"]
+    assert decided["threshold"] == 0.33
+    for figure in decided["figures"].values():
+        if figure["value"] is not None:
+            assert f"{figure['value']:.4g}" in page.text
+    for head, figures in found["heads"].items():
+        assert f"{figures[found['primary'][head]]['value']:.4g}" in page.text
+    with (evaluated / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    called = [float(row["diagnosis.probability.nevus"]) >= 0.33 for row in rows]
+    assert called == [float(row["diagnosis.decision.nevus"]) == 1 for row in rows]
+    ill = [row["diagnosis.truth.class"] == "nevus" for row in rows]
+    hits = sum(one and other for one, other in zip(called, ill, strict=True))
+    assert decided["figures"]["sensitivity"]["value"] == pytest.approx(hits / sum(ill))
+
+
+def test_a_browser_opens_it_in_silence(evaluated: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs a Chromium")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    url = (evaluated / "report.html").as_uri()
+    done = subprocess.run(
+        [*command, f"--user-data-dir={tmp_path}", url], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0
+    assert "Evaluation of tiny" in done.stdout
+    assert "CONSOLE" not in done.stderr
+
+
+def test_the_card_says_the_same(evaluated: Path) -> None:
+    text = (evaluated / "model_card.md").read_text()
+    header = yaml.safe_load(text.split("---")[1])
+    assert header["library_name"] == "dermtl"
+    assert header["pipeline_tag"] == "image-classification"
+    found = json.loads((evaluated / "metrics.json").read_text())
+    for result in header["model-index"][0]["results"]:
+        (metric,) = result["metrics"]
+        assert metric["value"] == found["heads"][result["task"]["name"]][metric["name"]]["value"]
+    assert EVIL not in text
+    assert r"\<script\>" in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) in (4, 5, 6), line
+
+
+def test_strict_fails_while_anything_is_open(evaluated: Path, tmp_path: Path) -> None:
+    run, out = evaluated.parents[1], tmp_path / "README.md"
+    arguments = [str(run), "--split", "all", "--out", str(out)]
+    assert CliRunner().invoke(model_card, arguments, catch_exceptions=False).exit_code == 0
+    result = CliRunner().invoke(model_card, [*arguments, "--strict"], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "limits" in result.output
+    assert out.read_text() == (evaluated / "model_card.md").read_text()
+    told = {name: "Told." for name in CardFacts.model_fields}
+    (tmp_path / "facts.yaml").write_text(yaml.safe_dump(told))
+    arguments += ["--strict", "--facts", str(tmp_path / "facts.yaml")]
+    assert CliRunner().invoke(model_card, arguments, catch_exceptions=False).exit_code == 0
+    assert "TODO" not in out.read_text()
+
+
+def test_wrong_input_is_named(evaluated: Path, tmp_path: Path) -> None:
+    run = evaluated.parents[1]
+    with pytest.raises(InputError, match="dermtl evaluate"):
+        CliRunner().invoke(model_card, [str(tmp_path)], catch_exceptions=False)
+    (tmp_path / "metrics.json").write_text('{"heads": {}}')
+    with pytest.raises(DataError, match="lacks primary"):
+        CliRunner().invoke(model_card, [str(tmp_path)], catch_exceptions=False)
+    (tmp_path / "facts.yaml").write_text("intended_usage: x\n")
+    with pytest.raises(ConfigError, match=r"facts\.yaml:1.*intended_use"):
+        call(run, "--facts", tmp_path / "facts.yaml")
+    with pytest.raises(ConfigError, match="no such file"):
+        call(run, "--facts", tmp_path / "none.yaml")
+    with pytest.raises(ManifestError, match="no column 'skin'"):
+        call(run, "--by", "skin")
+
+
+def test_wilson_stands_in_for_an_interval_of_no_width() -> None:
+    assert interval_text({"low": 1.0, "high": 1.0, "wilson": [0.8, 1.0]}) == "0.8 to 1 (Wilson)"
+    assert interval_text({"low": 0.5, "high": 0.75, "wilson": [0.4, 0.8]}) == "0.5 to 0.75"
+    assert interval_text({"low": None, "high": None}) == "not estimable"

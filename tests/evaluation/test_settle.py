@@ -1,0 +1,149 @@
+"""Temperatures and thresholds from validation probabilities."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermtl.config.experiment import Experiment
+from dermtl.config.source import Source
+from dermtl.evaluation.probabilities import Probabilities, read_probabilities
+from dermtl.evaluation.settle import Aim, aims, settle
+from dermtl.plugins.plan import plan_heads
+from dermtl.runtime.decision import Decisions
+
+
+def drawn(n=400, num_classes=3, sharp=1.0, seed=0) -> Probabilities:
+    """Classes drawn from the probabilities themselves, which are then sharpened: T = sharp mends them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (n, num_classes))
+    honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = (rng.random((n, 1)) > honest.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    weight = np.exp(logits * sharp)
+    values = weight / weight.sum(axis=1, keepdims=True)
+    names = tuple("abcdefgh"[:num_classes])
+    return Probabilities(
+        "d", "d.probability", names, values, np.eye(num_classes, dtype=bool)[truth], np.arange(n), True
+    )
+
+
+def plans(**heads):
+    data = {
+        "name": "x",
+        "backbone": {"name": "resnet18"},
+        "heads": heads,
+        "training": {"stages": [{"epochs": 1}]},
+    }
+    return plan_heads(Experiment.model_validate(data), Source(data))
+
+
+def test_a_temperature_mends_what_was_sharpened():
+    found = settle({"d": drawn(n=4000, sharp=2.5)}, [])
+    assert found.temperatures["d"] == pytest.approx(2.5, rel=0.1)
+    figures = found.facts["calibration"]["d"]
+    assert figures["after"]["nll"] < figures["before"]["nll"]
+    assert figures["after"]["ece"] < 0.5 * figures["before"]["ece"]
+
+
+@given(st.floats(0.2, 5))
+def test_tempering_and_back_changes_nothing(temperature):
+    found = drawn(n=20)
+    again = found.tempered(temperature).tempered(1 / temperature)
+    assert np.allclose(again.values, found.values, atol=1e-6)
+    assert (found.tempered(temperature).values.argmax(axis=1) == found.values.argmax(axis=1)).all()
+
+
+def test_labels_are_tempered_each_for_itself():
+    values = np.array([[0.9, 0.2], [0.5, 0.7]])
+    found = Probabilities("t", "t.probability", ("x", "y"), values, values > 0.5, np.arange(2), False)
+    odds = values / (1 - values)
+    expected = np.sqrt(odds) / (1 + np.sqrt(odds))
+    assert np.allclose(found.tempered(2.0).values, expected)
+
+
+@pytest.mark.parametrize(("rule", "key"), [("sensitivity>=0.95", "sensitivity"), ("specificity>=0.9", "specificity")])
+def test_the_threshold_meets_its_rule_on_tempered_scores(rule, key):
+    probabilities = drawn(sharp=3)
+    found = settle({"d": probabilities}, [Aim("d", "d.probability", ("a", "b"), rule)])
+    (decision,) = found.questions
+    tempered = probabilities.tempered(found.temperatures["d"])
+    scores, truth = tempered.score(("a", "b")), tempered.holds(("a", "b"))
+    called = scores >= decision.threshold
+    achieved = {"sensitivity": called[truth].mean(), "specificity": (~called[~truth]).mean()}
+    assert achieved[key] >= float(rule.partition("=")[2])
+    assert achieved[key] == pytest.approx(decision.chosen[key])
+    assert np.abs(scores - decision.threshold).min() > 1e-9, "no score may hang on rounding"
+    assert decision.name == "a+b"
+    low, high = decision.doubtful
+    assert (scores[truth] >= low).mean() >= 0.95
+    assert (scores[~truth] < high).mean() >= 0.95
+
+
+def test_what_is_settled_reads_back():
+    found = settle({"d": drawn()}, [Aim("d", "d.probability", ("a",))], {"split": "val"})
+    assert Decisions.from_json(found.to_json()) == found
+
+
+def test_what_cannot_be_settled_is_left_out_and_listed(caplog):
+    few = drawn(n=8)
+    none = drawn()
+    absent = Probabilities(
+        "d", "d.probability", none.names, none.values, none.truth & [False, True, True], none.indices, True
+    )
+    found = settle({"few": few, "d": absent}, [Aim("d", "d.probability", ("a",)), Aim("x", "x.p", ("a",))])
+    assert "few" not in found.temperatures
+    assert not found.questions
+    assert [line.partition(":")[0] for line in found.facts["unsettled"]] == ["d", "d, a", "x, a"]
+    assert "positives and negatives" in caplog.text
+
+
+def test_probabilities_that_are_all_right_have_no_temperature():
+    found = drawn()
+    sure = Probabilities(
+        "d", "d.probability", found.names, np.where(found.truth, 0.8, 0.1), found.truth, found.indices, True
+    )
+    assert settle({"d": sure}, []).temperatures == {}
+
+
+def test_questions_are_the_heads_own():
+    found = aims(
+        plans(
+            plain={"type": "classification", "classes": ["a", "b"]},
+            d={"type": "classification", "classes": ["a", "b", "c"], "positive": ["c", "a"], "rule": "youden"},
+            t={"type": "tags", "labels": ["x", "y"], "lower_bound": True},
+            where={"type": "circle"},
+        )
+    )
+    assert [(q.head, q.name, q.rule, q.lower_bound) for q in found] == [
+        ("d", "c+a", "youden", False),
+        ("t", "x", "sensitivity>=0.95", True),
+        ("t", "y", "sensitivity>=0.95", True),
+    ]
+
+
+def test_a_question_has_a_short_name():
+    assert Aim("d", "d.p", ("malignant/mel", "malignant/bcc")).name == "mel+bcc"
+    assert Aim("d", "d.p", ("a/own", "b/own")).name == "a/own+b/own"
+    assert Aim("d", "d.p", tuple("abcdefg")).name == "a+b+c+4 more"
+
+
+def test_rows_of_numbers_and_of_text_read_alike():
+    heads = plans(
+        d={"type": "classification", "classes": ["a", "b"]},
+        t={"type": "tags", "labels": ["x", "y"]},
+        c={"type": "circle"},
+    )
+    rows = [
+        {"d.probability.a": 0.25, "d.probability.b": 0.75, "d.truth.class": "b", "t.probability.x": 0.5}
+        | {"t.probability.y": 0.1, "t.truth.x": 1.0, "t.truth.y": 0.0},
+        {"d.probability.a": 0.5, "d.probability.b": 0.5, "t.probability.x": 0.5, "t.probability.y": 0.1},
+    ]
+    text = [{column: str(cell) for column, cell in row.items()} for row in rows]
+    text[1] |= {"d.truth.class": "", "t.truth.x": ""}
+    for found in (read_probabilities(rows, heads), read_probabilities(text, heads)):
+        assert list(found) == ["d", "t"]
+        assert found["d"].indices.tolist() == [0]
+        assert found["d"].truth.tolist() == [[False, True]]
+        assert found["t"].truth.tolist() == [[True, False]]
+        assert found["d"].exclusive
+        assert not found["t"].exclusive

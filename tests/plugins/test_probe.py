@@ -1,0 +1,61 @@
+"""Plugins that hang or end the process are listed as such, and the core goes on."""
+
+import json
+import time
+
+import pytest
+
+from dermtl.plugins.probe import try_plugins
+
+HEADS = ("dermtl.heads", "dermtl.plugins.discovery:list_heads")
+BUILT_IN = {"classification", "tags", "circle", "number", "segmentation"}
+
+
+@pytest.fixture
+def two_deadly(install, spec_text):
+    """Between two that work, one that hangs and one that ends the process."""
+    install("a-heads", {"a_good": "prb_a:spec"}, {"prb_a": spec_text("a_good")})
+    install("b-heads", {"b_hangs": "prb_b:spec"}, {"prb_b": "import time; print('working'); time.sleep(600)"})
+    install("c-heads", {"c_dies": "prb_c:spec"}, {"prb_c": "import os; os._exit(7)"})
+    install("d-heads", {"d_good": "prb_d:spec"}, {"prb_d": "print('hello')\n" + spec_text("d_good")})
+
+
+def test_what_hangs_or_dies_is_named_and_the_rest_is_tried(two_deadly):
+    begun = time.monotonic()
+    listed = {listing.name: listing for listing in try_plugins(*HEADS, limit_s=1.5)}
+    assert time.monotonic() - begun < 60
+    assert {name: listed[name].state for name in ("a_good", "b_hangs", "c_dies", "d_good")} == {
+        "a_good": "ok",
+        "b_hangs": "broken",
+        "c_dies": "broken",
+        "d_good": "ok",
+    }
+    assert listed["b_hangs"].reason == "does not import within 1.5 s"
+    assert listed["c_dies"].reason == "ends the process that imports it (exit code 7)"
+    assert {listed[name].state for name in BUILT_IN} == {"ok"}
+
+
+@pytest.mark.slow
+def test_the_core_works_beside_them(two_deadly, five_broken, dermtl_process):
+    done = dermtl_process("plugins", "list", "--json")
+    assert done.returncode == 0
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert "does not import within 5 s" in rows["b_hangs"]["reason"]
+    assert {row["group"] for row in rows.values()} >= {"dermtl.heads", "dermtl.importers", "dermtl.trackers"}
+    for arguments in (["--help"], ["config", "schema"]):
+        done = dermtl_process(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_a_conflict_is_one_though_a_rival_hangs(install, spec_text):
+    install("one-heads", {"depth": "prb_one:spec"}, {"prb_one": spec_text("depth")})
+    install("two-heads", {"depth": "prb_two:spec"}, {"prb_two": "import time; time.sleep(600)"})
+    listed = {listing.distribution: listing for listing in try_plugins(*HEADS, limit_s=1.5)}
+    assert listed["one-heads"].state == "conflict"
+    assert "two-heads; write one-heads:depth" in listed["one-heads"].reason
+    assert listed["two-heads"].state == "broken"
+
+
+def test_nothing_installed_lists_nothing():
+    assert not list(try_plugins("dermtl.no_such_group", HEADS[1]))

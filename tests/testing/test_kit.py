@@ -1,0 +1,115 @@
+"""The kit on heads that are right: the built-in ones and fresh ones from the template, with and without pytest."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dermtl.testing import HeadConformance
+from dermtl.testing.run import check_head, check_names
+
+ROOT = Path(__file__).parents[2]
+BUILT_IN = ("classification", "tags", "circle", "number", "segmentation")
+KINDS = ("category", "tags", "circle", "mask", "number", "own")
+CHEAP = tuple(name for name in check_names() if not any(word in name for word in (
+    "graph", "file", "without_torch_and_plugin", "decoding", "missing_is", "trains", "workers", "resume", "overfits",
+    "spec_imports", "need_no_torch")))  # fmt: skip
+
+
+def fails(findings):
+    return {finding.check: finding.reason for finding in findings if finding.state != "ok"}
+
+
+@pytest.mark.parametrize("head", ["classification", "circle"])
+def test_built_in_heads_pass_what_needs_no_run(head, drawn_once):
+    assert not fails(check_head(head, only=CHEAP))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", BUILT_IN)
+def test_built_in_heads_pass_everything(head, drawn_once):
+    assert not fails(check_head(head))
+
+
+@pytest.mark.parametrize("kind", ["own"])
+def test_a_fresh_head_passes_what_needs_no_run(kind, make_head, drawn_once):
+    assert not fails(check_head(make_head("zq", kind), only=CHEAP))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fresh_head_passes_everything(kind, make_head, drawn_once):
+    assert not fails(check_head(make_head("zq", kind)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "config"),
+    [("circle", {"xy": "soft_argmax", "loss": "quadratic+circle_giou"}), ("segmentation", {"decoder": "fpn"}),
+     ("classification", {"loss": "focal", "class_weights": "auto"}), ("tags", {"pos_weight": "auto"}),
+     ("number", {"loss": "smooth_l1"})],
+)  # fmt: skip
+def test_other_modes_of_the_built_in_heads_pass(head, config, drawn_once):
+    assert not fails(check_head(head, config=config))
+
+
+def test_every_check_is_a_test_and_says_what_it_wants():
+    names = check_names()
+    assert len(names) >= 40
+    for name in names:
+        assert getattr(HeadConformance, f"test_{name}").__doc__.strip().endswith(".")
+
+
+def test_a_check_that_is_left_out_counts_and_fails_strict(monkeypatch):
+    from unittest import SkipTest
+
+    from click.testing import CliRunner
+
+    from dermtl.cli import dermtl
+
+    def left_out(self):
+        raise SkipTest("no scanner here")
+
+    monkeypatch.setattr("dermtl.testing.run.check_names", lambda: ["spec_is_complete", "config_has_a_schema"])
+    monkeypatch.setattr(HeadConformance, "test_config_has_a_schema", left_out)
+    done = CliRunner().invoke(dermtl, ["plugins", "check", "circle"])
+    assert (done.exit_code, "circle: 1 of 2 checks ran, 0 failed" in done.output) == (0, True), done.output
+    assert "no scanner here" in done.output
+    done = CliRunner().invoke(dermtl, ["plugins", "check", "circle", "--strict", "--json"])
+    assert done.exit_code == 1
+    told = json.loads(done.output)
+    assert (told["ran"], told["checks"], told["failed"]) == (1, 2, 0)
+
+
+def test_a_head_that_fails_ends_with_1(make_head, drawn_once, monkeypatch):
+    from click.testing import CliRunner
+
+    from dermtl.cli import dermtl
+
+    make_head("zq", "circle", {"config": ("    cx: str", '    model_config = {"extra": "ignore"}\n    cx: str')})
+    monkeypatch.setattr("dermtl.testing.run.check_names", lambda: ["spec_is_complete", "config_refuses_unknown_keys"])
+    done = CliRunner().invoke(dermtl, ["plugins", "check", "zq"])
+    assert done.exit_code == 1
+    assert "failed   config refuses unknown keys: the config takes a key that it does not know" in done.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_rendered_is_clean(kind, tmp_path):
+    from dermtl.plugins.scaffold import render
+
+    folder = tmp_path / "freckle"
+    render("freckle", kind, folder)
+    environment = os.environ | {"MYPYPATH": str(ROOT)}
+    for command in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", "--follow-imports=silent", "dermtl_freckle"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,99 @@
+"""Cross-validation: every record is tested once; the folds are one figure and one file."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dermtl.errors import ConfigError, InputError, TrainingError
+from dermtl.model.folds import evaluate_folds, fold_runs, load_ensemble
+from dermtl.model.run import RunFolder, load_run
+from dermtl.training.folds import train_folds
+
+pytestmark = pytest.mark.slow
+ONE = ("training.stages.0.epochs=1",)
+
+
+@pytest.fixture(scope="module")
+def folds(tiny_experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_folds(tiny_experiment, ONE, num=3, run=tmp_path_factory.mktemp("folds") / "run")
+
+
+def test_every_record_is_tested_once(folds: Path) -> None:
+    tested: list[str] = []
+    for run in fold_runs(folds):
+        with (run / "splits.csv").open(newline="") as file:
+            tested += [row["image"] for row in csv.DictReader(file) if row["split"] == "test"]
+    assert len(tested) == len(set(tested)) == 24
+    found = evaluate_folds(folds, resamples=20)
+    assert sorted(row["image"] for row in found.rows) == sorted(tested)
+    assert found.data["records"] == 24
+    assert found.heads["extent"]["circle_iou"]["n"] == 24
+
+
+def test_a_row_is_that_of_the_fold_which_tested(folds: Path, tmp_path: Path) -> None:
+    from dermtl.evaluation.predicted import predict_rows
+    from dermtl.model.subject import run_subject
+
+    rows = {row["image"]: row for row in evaluate_folds(folds, resamples=20).rows}
+    subject = run_subject(fold_runs(folds)[1])
+    for row in predict_rows(subject.predictor, subject.side("test"), subject.plans, subject.decisions).rows:
+        assert rows[row["image"]] == row
+
+
+def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) -> None:
+    from dermtl.evaluation.predictor import ModelPredictor
+    from dermtl.export.export import export_run
+    from dermtl.runtime.predictor import load
+
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+
+    def answer(path: Path) -> Mapping[str, np.ndarray]:
+        return ModelPredictor(load(path)).predict_values([pixels])[0]
+
+    members = []
+    for number, run in enumerate(fold_runs(folds)):
+        export_run(run, tmp_path / f"{number}.onnx")
+        members.append(answer(tmp_path / f"{number}.onnx"))
+    export_run(folds, tmp_path / "all.onnx")
+    for name, value in answer(tmp_path / "all.onnx").items():
+        mean = np.mean([member[name] for member in members], axis=0)
+        np.testing.assert_allclose(value, mean, rtol=1e-4, atol=1e-4)
+
+
+def test_folds_go_on_where_they_were_left(
+    folds: Path, tiny_experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dermtl.training import folds as module
+
+    real: Callable[..., RunFolder] = module.train
+
+    def train(*arguments: object, **named: object) -> RunFolder:
+        if str(named["run"]).endswith("fold-1"):
+            raise KeyboardInterrupt
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(module, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(tiny_experiment, ONE, num=3, run=tmp_path / "run")
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="exists already"):
+        train_folds(tiny_experiment, ONE, num=3, run=tmp_path / "run")
+    train_folds(tiny_experiment, ONE, num=3, run=tmp_path / "run", resume=True)
+    for one, other in zip(fold_runs(folds), fold_runs(tmp_path / "run"), strict=True):
+        assert (one / "best.safetensors").read_bytes() == (other / "best.safetensors").read_bytes()
+
+
+def test_folds_are_no_run(folds: Path, tmp_path: Path) -> None:
+    from dermtl.model.subject import run_subject
+
+    with pytest.raises(InputError, match="cross-validation"):
+        run_subject(folds)
+    assert fold_runs(fold_runs(folds)[0]) == []
+    assert load_ensemble(fold_runs(folds)[0]).kinds == load_run(fold_runs(folds)[0]).kinds
+    (tmp_path / "folds.json").write_text(json.dumps({"runs": ["fold-0"]}))
+    with pytest.raises(TrainingError, match="not trained"):
+        fold_runs(tmp_path)
