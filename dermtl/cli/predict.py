@@ -28,6 +28,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted, if there is one.")
 @click.option("--batch-size", default=4, show_default=True, type=click.IntRange(min=1), help="Pictures in one run.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads in all; default: one a core.")
+@click.option("--reduced", is_flag=True, help="Decode large JPEGs in part: faster, but answers move a little.")
 @click.option("--provider", "providers", multiple=True, help="ONNX Runtime's, such as cuda; default: cpu. Repeatable.")
 @click.option(
     "--shard",
@@ -46,6 +47,7 @@ def predict(
     resume: bool,
     batch_size: int,
     threads: int | None,
+    reduced: bool,
     providers: tuple[str, ...],
     shard: tuple[int, int],
 ) -> None:
@@ -72,7 +74,7 @@ def predict(
     files = find_images(paths)[index - 1 :: count]
     threads = threads or count_cores()
     workers = max(1, min(threads, len(files) // batch_size))  # few pictures: the cores go to the network instead
-    loaded = load(model, providers=providers or None, threads=threads // workers)
+    loaded = load(model, providers=providers or None, threads=threads // workers, reduced=reduced)
     again = overwrite or resume
     overlays = plan_overlays(files, paths, overlay, overwrite=again) if overlay else {}
     outlines = plan_masks(files, paths, masks, loaded.kinds, overwrite=again) if masks else {}
@@ -80,7 +82,14 @@ def predict(
         opened = (
             open_stream(sys.stdout, loaded.kinds)
             if out is None
-            else open_output(out, loaded.kinds, model=loaded.digest, overwrite=overwrite, resume=resume)
+            else open_output(
+                out,
+                loaded.kinds,
+                loaded.bundle.decisions,
+                model=loaded.digest,
+                overwrite=overwrite,
+                resume=resume,
+            )
         )
         output = stack.enter_context(opened)
 

@@ -8,7 +8,7 @@ from typing import Any
 from dermtl.evaluation.predictor import Predictor
 from dermtl.evaluation.scoring import Scores
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image_for
+from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.decision import Decisions
@@ -75,11 +75,11 @@ def _predict(
     """Records with their values in order; the next batch is decoded while this one is predicted."""
     with ThreadPoolExecutor(2) as threads:
         batches = [records[start : start + batch_size] for start in range(0, len(records), batch_size)]
-        waiting = [threads.submit(read_image_for, record.path, predictor.size) for record in batches[0]]
+        waiting = [threads.submit(read_image, record.path) for record in batches[0]]
         for position, batch in enumerate(batches):
             images = [future.result() for future in waiting]
             following = batches[position + 1] if position + 1 < len(batches) else ()
-            waiting = [threads.submit(read_image_for, record.path, predictor.size) for record in following]
+            waiting = [threads.submit(read_image, record.path) for record in following]
             yield from zip(batch, predictor.predict_values(images), strict=True)
 
 

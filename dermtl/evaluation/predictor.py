@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import Reduced
 from dermtl.runtime.predictor import Model
 
 
@@ -15,7 +14,7 @@ class Predictor(Protocol):
     def size(self) -> int:
         """Side of the network's input in pixels: files need not be decoded any finer."""
 
-    def predict_values(self, images: Sequence[Array | Reduced]) -> Sequence[Mapping[str, Array]]:
+    def predict_values(self, images: Sequence[Array]) -> Sequence[Mapping[str, Array]]:
         """Predict pictures.
 
         Args:
@@ -37,6 +36,6 @@ class ModelPredictor:
         """See :class:`Predictor`."""
         return self._model.bundle.size
 
-    def predict_values(self, images: Sequence[Array | Reduced]) -> Sequence[Mapping[str, Array]]:
+    def predict_values(self, images: Sequence[Array]) -> Sequence[Mapping[str, Array]]:
         """See :class:`Predictor`."""
         return [prediction.values for prediction in self._model.predict_batch(images)]

@@ -8,7 +8,7 @@ import torch
 
 from dermtl.explain.score import answer
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image_for
+from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Record
 from dermtl.model.predictor import temper
@@ -98,7 +98,7 @@ def scan(run: TrainedRun, plan: HeadPlan, records: Sequence[Record]) -> Scan:
 
 def boxed_picture(record: Record, size: int) -> tuple[Array, Letterbox]:
     """A record's picture in the network frame, uint8 [S, S, 3], and the way there."""
-    source = read_image_for(record.path, size)
+    source = read_image(record.path)
     letterbox = Letterbox.of(source, size)
     return letterbox.apply(source), letterbox
 

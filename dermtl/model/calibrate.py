@@ -14,7 +14,7 @@ from dermtl.errors import BundleError, ConfigError, DermtlError, PluginContract
 from dermtl.evaluation.predicted import predict_rows
 from dermtl.evaluation.probabilities import ranked_output, read_probabilities
 from dermtl.evaluation.settle import aims, settle
-from dermtl.imaging.decode import read_image_for
+from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.model.predictor import NetworkPredictor
 from dermtl.model.run import RunFolder, TrainedRun, load_bare_run
@@ -101,7 +101,7 @@ def calibrate_trained(path: Path) -> None:
 def _check_heads(run: TrainedRun, records: list[Record], found: Decisions) -> None:
     """That each head's layers do with a temperature what was fitted: a plugin may not give plain logits."""
     size = run.experiment.backbone.image_size
-    images = [read_image_for(record.path, size) for record in records]
+    images = [read_image(record.path) for record in records]
     plain = NetworkPredictor(run.network, run.kinds, size).predict_values(images)
     tempered = NetworkPredictor(run.network, run.kinds, size, found.temperatures).predict_values(images)
     for head, temperature in found.temperatures.items():

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import Reduced
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind
 from dermtl.model.head import Head
@@ -73,8 +72,8 @@ class NetworkPredictor:
         """Side of the network's input in pixels."""
         return self._size
 
-    def predict_values(self, images: Sequence[Array | Reduced]) -> list[dict[str, Array]]:
-        """Predict pictures, uint8 [H, W, 3] of any sizes, or decoded at a part of theirs."""
+    def predict_values(self, images: Sequence[Array]) -> list[dict[str, Array]]:
+        """Predict pictures, uint8 [H, W, 3] of any sizes."""
         letterboxes = [Letterbox.of(image, self._size) for image in images]
         sizes = [letterbox.source_hw for letterbox in letterboxes]
         boxed = np.stack([letterbox.apply(image) for letterbox, image in zip(letterboxes, images, strict=True)])

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TextIO
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import DataError, InputError
 from dermtl.kinds.kind import Kind
+from dermtl.runtime.decision import Decisions
 from dermtl.runtime.parquet import need_pyarrow, read_parquet, to_parquet
 from dermtl.runtime.rows import Csv, JsonLines, Lines, Written
 
@@ -42,7 +43,13 @@ class Output:
 
 @contextmanager
 def open_output(
-    path: Path, kinds: Mapping[str, Kind], *, model: str, overwrite: bool = False, resume: bool = False
+    path: Path,
+    kinds: Mapping[str, Kind],
+    decisions: Decisions | None = None,
+    *,
+    model: str,
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> Iterator[Output]:
     """A new ``.jsonl``, ``.csv`` or ``.parquet`` file, or one to go on with; missing folders are made.
 
@@ -51,6 +58,7 @@ def open_output(
     Args:
         path: The file.
         kinds: Output name to kind.
+        decisions: What was settled; tables have a column for each decision.
         model: Digest of the model; rows of two models do not mix.
         overwrite: Replace a file that exists.
         resume: Go on with the file, if there is one; a last line that was cut is dropped. A finished one takes no more.
@@ -66,7 +74,7 @@ def open_output(
     is_parquet = suffix == ".parquet"
     if is_parquet:
         need_pyarrow()
-    lines: Lines = JsonLines(kinds) if suffix == ".jsonl" else Csv(kinds, guarded=not is_parquet)
+    lines: Lines = JsonLines(kinds) if suffix == ".jsonl" else Csv(kinds, decisions, guarded=not is_parquet)
     journal = path.with_name(f"{path.name}.rows.csv") if is_parquet else path
     mark = path.with_name(f"{path.name}.unfinished")
     try:

@@ -15,6 +15,7 @@ from dermtl.data.table import guard
 from dermtl.errors import InputError
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import blank
+from dermtl.runtime.decision import Decisions
 from dermtl.runtime.folder import Row
 
 COLUMNS = ("image", "width", "height", "error")
@@ -99,12 +100,15 @@ class Csv:
 
     Args:
         kinds: Output name to kind.
+        decisions: What was settled; each decision is one more column.
         guarded: Write text so that no spreadsheet runs it.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind], *, guarded: bool = True) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], decisions: Decisions | None = None, *, guarded: bool = True) -> None:
         self._guarded = guarded
         self._numbers = [f"{name}.{column}" for name, kind in kinds.items() for column in kind.columns(blank(kind))]
+        if decisions is not None:
+            self._numbers += [decision.column for decision in decisions.questions if decision.output in kinds]
         self.header = _joined([*COLUMNS, *map(self._text, self._numbers)])
 
     def line(self, row: Row) -> str:

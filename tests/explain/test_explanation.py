@@ -28,12 +28,12 @@ def records(loaded):
 
 
 def test_a_scan_says_what_the_predictor_says(loaded, records):
-    from dermtl.imaging.decode import read_image_for
+    from dermtl.imaging.decode import read_image
     from dermtl.model.predictor import NetworkPredictor
 
     found = scan(loaded, choose_head(loaded.plans), records[:5])
     predictor = NetworkPredictor(loaded.network, loaded.kinds, 64)
-    values = predictor.predict_values([read_image_for(record.path, 64) for record in records[:5]])
+    values = predictor.predict_values([read_image(record.path) for record in records[:5]])
     expected = np.stack([value["diagnosis.probability"] for value in values])
     np.testing.assert_allclose(found.probability, expected, atol=1e-5)
     assert found.pooled.shape == (5, loaded.network.backbone.features.num_pooled)

@@ -127,7 +127,8 @@ def test_real_weights_give_the_features_of_timm(shared: Path) -> None:
     weights = shared / "weights" / "mobilenetv2_100.in1k.safetensors"
     if not weights.is_file():
         pytest.skip("needs the real weights in ../shared/weights")
-    backbone = Backbone(config("mobilenetv2_100", pretrained=weights, image_size=224)).eval()
+    half = (0.5, 0.5, 0.5)
+    backbone = Backbone(config("mobilenetv2_100", pretrained=weights, image_size=224, mean=half, std=half)).eval()
     reference = timm.create_model("mobilenetv2_100", num_classes=0)
     reference.load_state_dict({k: v for k, v in load_file(weights).items() if not k.startswith("classifier")})
     photo = next((shared / "data" / "natural_photos" / "images").iterdir())

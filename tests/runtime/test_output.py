@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dermtl.errors import DataError, InputError
 from dermtl.kinds import Category, Circle
+from dermtl.runtime.decision import Decision, Decisions
 from dermtl.runtime.folder import Row
 from dermtl.runtime.output import open_output
 from dermtl.runtime.prediction import Prediction
@@ -112,3 +113,12 @@ def test_other_suffixes_are_refused(tmp_path, name):
 def test_a_head_that_is_called_like_a_key_is_refused():
     with pytest.raises(InputError, match="'width'"):
         JsonLines({"width.circle": Circle()})
+
+
+def test_a_decision_is_a_column(tmp_path):
+    asked = Decision("diagnosis", "diagnosis.probability", "mel", ("mel",), 0.5)
+    decisions = Decisions(questions=(asked,))
+    lines = Csv(KINDS, decisions)
+    prediction = Prediction(GOOD.image_hw, GOOD.values, KINDS, decisions)
+    (row,) = csv.DictReader(io.StringIO(lines.header + lines.line(Row(Path("a.jpg"), prediction))))
+    assert row["diagnosis.decision.mel"] == "0.0"

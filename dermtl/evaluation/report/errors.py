@@ -10,7 +10,7 @@ from PIL import Image
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import GREY, Figure, colour, photograph, plot
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import read_image, read_image_for
+from dermtl.imaging.decode import read_image
 from dermtl.kinds import Kind
 
 _CASES = 3  # of the best, of the median, of the worst
@@ -109,7 +109,7 @@ def _cases(context: Context, head: str, values: Array, order: Array) -> list[Cas
 
 def _case(context: Context, head: str, row: int, index: int, place: str, values: Array) -> Case:
     record, plan, predictor = context.records[index], context.subject.plans[head], context.subject.predictor
-    (found,) = predictor.predict_values([read_image_for(record.path, predictor.size)])
+    (found,) = predictor.predict_values([read_image(record.path)])
     picture = Image.fromarray(read_image(record.path))
     annotation = plan.target.read(record)
     left, right = picture, picture

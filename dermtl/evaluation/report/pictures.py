@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import photograph
-from dermtl.imaging.decode import read_image, read_image_for
+from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.runtime.prediction import Prediction
 
@@ -31,7 +31,7 @@ def view(context: Context) -> list[Shown]:
     subject, records = context.subject, context.records
     kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
     chosen = records[:: max(1, len(records) // _PICTURES)][:_PICTURES]
-    seen = [read_image_for(record.path, subject.predictor.size) for record in chosen]
+    seen = [read_image(record.path) for record in chosen]
     shown = []
     for record, values in zip(chosen, subject.predictor.predict_values(seen), strict=True):
         image = read_image(record.path)
