@@ -48,6 +48,8 @@ class Snapshot:
         except (KeyError, TypeError, RuntimeError) as error:
             message = f"is no state of this run: {str(error).splitlines()[0]}"
             raise CheckpointError(message, where=str(self._folder.state)) from error
+        if self._processes.rank:
+            position.sums, position.counts = {}, {}  # they are those of the process that wrote
         return position
 
     def take_up(self, optimizer: Any, average: WeightMean | None) -> None:
