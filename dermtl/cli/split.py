@@ -41,6 +41,10 @@ def _fractions(ctx: click.Context, param: click.Parameter, value: str) -> dict[s
 @click.option("--preset", type=click.Choice(list(_PRESETS)), help="Folds as published: esteva2017 has nine.")
 @click.option("--stratify", metavar="COLUMN", help="Balance this column's values; default: label, where it exists.")
 @click.option("--copies/--no-copies", default=True, show_default=True, help="Find copies of one picture first.")
+@click.option(
+    "--features", metavar="NAME", help="Also list pairs that are near in a timm model's features; for review."
+)
+@click.option("--weights", type=click.Path(path_type=Path), help="Its safetensors file; default: timm's weights.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same split.")
 def split(
     csv: Path,
@@ -51,6 +55,8 @@ def split(
     preset: str | None,
     stratify: str | None,
     copies: bool,
+    features: str | None,
+    weights: Path | None,
     seed: int,
 ) -> None:
     """Deal the pictures of CSV (or of a folder of class folders) out to train, val and test by whole groups.
@@ -63,9 +69,10 @@ def split(
     Example:
       dermtl data split data/demo/manifest.csv --out splits/demo --by patient_id
     """
+    from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
     from dermtl.config.experiment import Data, Split
-    from dermtl.data.copies import find_copies, write_copies
+    from dermtl.data.copies import add_neighbours, find_copies, write_copies
     from dermtl.data.manifest import read_manifest
     from dermtl.data.review import write_review
     from dermtl.data.split import BALANCE, balance, fold_records, split_records, write_folds, write_splits
@@ -76,6 +83,10 @@ def split(
     if stratify is None and "label" in records[0].cells:
         stratify = "label"
     found = find_copies(records) if copies else []
+    if features is not None:
+        with needs("train"):
+            from dermtl.model.features import pooled_features
+        found = add_neighbours(found, pooled_features(records, features, weights))
     num = _PRESETS[preset] if preset else folds
     if num is None:
         placed = split_records(records, settings, stratify, copies=found)
@@ -83,7 +94,7 @@ def split(
     else:
         placed = fold_records(records, settings, num, stratify, copies=found)
         write_folds(out, placed, stratify)
-    if copies:
+    if copies or features:
         write_copies(out, placed, found)
         write_review(out / "leakage.html", placed, found)
         sure = sum(copy.is_sure for copy in found)

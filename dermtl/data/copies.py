@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dermtl.data.check import located
+from dermtl.data.neighbours import near_pairs
 from dermtl.data.similarity import COPY, fingerprint, like_pairs, pairs_between
 from dermtl.data.table import write_table
 from dermtl.errors import DataError
@@ -27,7 +28,8 @@ class Copy:
         one: Position of a record.
         other: Position of a later one.
         likeness: 1 for equal files.
-        reason: ``equal file``, ``copy``, or ``review``: too alike to pass over, not alike enough to join.
+        reason: ``equal file``, ``copy``, ``review``: too alike to pass over, not alike enough to join; or
+            ``features``: near to one another for a network, which is for a person to judge, too.
     """
 
     one: int
@@ -38,7 +40,7 @@ class Copy:
     @property
     def is_sure(self) -> bool:
         """Whether the two must stay together."""
-        return self.reason != "review"
+        return self.reason not in ("review", "features")
 
 
 def find_copies(records: Sequence[Record]) -> list[Copy]:
@@ -59,6 +61,13 @@ def find_copies(records: Sequence[Record]) -> list[Copy]:
         for i, j, alike in like_pairs(np.stack([looks[index][1] for index in distinct])):
             found.append(Copy(int(distinct[i]), int(distinct[j]), alike, _reason(alike)))
     return found
+
+
+def add_neighbours(copies: Sequence[Copy], features: Array) -> list[Copy]:
+    """The copies, and the pairs that are near in features and not among them; float [N, D], a row a record."""
+    known = {(copy.one, copy.other) for copy in copies}
+    near = [Copy(i, j, cosine, "features") for i, j, cosine in near_pairs(features) if (i, j) not in known]
+    return [*copies, *near]
 
 
 def find_shared(records: Sequence[Record], others: Sequence[Record]) -> tuple[list[Copy], list[Record]]:

@@ -34,7 +34,7 @@ def write_review(path: Path, records: Sequence[Record], copies: Sequence[Copy]) 
     ordered = sorted(copies, key=lambda copy: (copy.is_sure, -copy.likeness))
     parts = [
         _HEAD,
-        f"<p>{len(ordered)} pairs, {min(len(ordered), _MOST)} shown. Pairs called review were not joined.</p>",
+        f"<p>{len(ordered)} pairs, {min(len(ordered), _MOST)} shown; review and features were not joined.</p>",
     ]
     for copy in ordered[:_MOST]:
         figures = "".join(_figure(records[index]) for index in (copy.one, copy.other))
