@@ -1,5 +1,6 @@
 """``dermtl evaluate``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 @click.option(
     "--facts", type=click.Path(path_type=Path), help="Texts of the report. [default: card.yaml beside the model]"
 )
+@click.option(
+    "--flips", is_flag=True, help="Average each answer over the picture's mirror images: four times the cost."
+)
 @click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
 @click.option("--allow-leakage", is_flag=True, help="Go on where the table holds what was trained on; recorded.")
 def evaluate(
@@ -43,6 +47,7 @@ def evaluate(
     unit: str | None,
     prevalences: tuple[float, ...],
     facts: Path | None,
+    flips: bool,
     resamples: int,
     allow_leakage: bool,
 ) -> None:
@@ -66,6 +71,7 @@ def evaluate(
     from dermtl.data.atomic import write_atomic
     from dermtl.evaluation.card_facts import read_facts
     from dermtl.evaluation.evaluate import evaluate as evaluate_
+    from dermtl.evaluation.flips import FlippedPredictor
     from dermtl.evaluation.leakage import find_leaks
     from dermtl.evaluation.subgroups import parse_by
     from dermtl.evaluation.subject import exported_subject
@@ -73,6 +79,8 @@ def evaluate(
     divisions = parse_by(by) if by else []
     stated = read_facts(facts, model if model.is_dir() else model.parent)
     if (model / "folds.json").is_file():
+        if flips or manifest:
+            raise click.UsageError("the folds of a cross-validation take neither --flips nor --manifest")
         with needs("train"):
             from dermtl.model.folds import evaluate_folds
         pooled = evaluate_folds(model, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
@@ -87,6 +95,9 @@ def evaluate(
         subject = run_subject(model, manifest)
     else:
         subject = exported_subject(model, manifest)
+    if flips:
+        kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
+        subject = replace(subject, predictor=FlippedPredictor(subject.predictor, kinds))
     records = subject.side(split)
     audit = find_leaks(subject.trained, records) if subject.trained else None
     if audit and not allow_leakage:
@@ -96,7 +107,7 @@ def evaluate(
         records,
         subject.plans,
         split=split,
-        model=subject.facts,
+        model={**subject.facts, "flips": True} if flips else subject.facts,
         leakage=audit.to_json() if audit else None,
         decisions=subject.decisions,
         by=divisions,
@@ -104,7 +115,7 @@ def evaluate(
         prevalences=prevalences,
         resamples=resamples,
     )
-    folder = out or subject.folder / split
+    folder = out or subject.folder / (f"{split}-flips" if flips else split)
     evaluation.write(folder)
     if audit:
         audit.write(folder)

@@ -12,13 +12,13 @@ class Predictor(Protocol):
 
     @property
     def size(self) -> int:
-        """Side of the network's input in pixels: files need not be decoded any finer."""
+        """Side of the network's input in pixels."""
 
     def predict_values(self, images: Sequence[Array]) -> Sequence[Mapping[str, Array]]:
         """Predict pictures.
 
         Args:
-            images: uint8 [H, W, 3] of any sizes, or pictures decoded at a part of theirs.
+            images: uint8 [H, W, 3] of any sizes.
 
         Returns:
             For each picture, full output name to value, source frame.
