@@ -136,7 +136,6 @@ def fit(bench: Bench, epochs: int, budget: int) -> float:
     """CPU seconds of head epochs, whole runs from their first step on."""
     stages = f"training.stages=[{{train: head, epochs: {epochs}, lr: 1e-3}}]"
     trainer = bench.trainer("resnet18", stages, "training.augmentation=none", f"training.feature_cache_mb={budget}")
-    trainer._feeds._examples[0].cache  # noqa: B018  pictures are decoded in either case
     with Trackers({}, bench.folder, "speed", {}) as trackers:
         began = time.process_time()
         trainer.fit(trackers)
@@ -154,12 +153,25 @@ def main() -> None:
     torch.set_num_threads(1)
     rounds = 1 if arguments.quick else arguments.rounds
     with tempfile.TemporaryDirectory() as name:
-        results = {}
+        results: dict[str, dict[str, float]] = {}
+
+        def tell(title: str, figures: dict[str, float]) -> None:
+            results[title] = figures
+            for task, value in figures.items():
+                unit = "s" if title == "head epochs" else "ms a step"
+                print(f"{title:24} {task:34} {value:9.3f} {unit}", flush=True)
+
         small = Bench(Path(name) / "small", 48, 32, 4)
         tiny = {"bare": small.bare("test_resnet"), "dermtl": small.loop("test_resnet", cached=True)}
-        results["tiny"] = interleaved(tiny, 4 * rounds)
+        tell("tiny", interleaved(tiny, 4 * rounds))
         large = Bench(Path(name) / "large", arguments.num, 64 if arguments.quick else 224, 16)
         folders = sorted_by_class(large.folder / "data", large.folder / "classes")
+        kept = {
+            f"{epochs} epochs, {what}": statistics.median(fit(large, epochs, budget) for _ in range(min(rounds, 3)))
+            for epochs in (1, 10)
+            for what, budget in (("kept", 2000), ("recomputed", 0))
+        }
+        tell("head epochs", kept)
         for model in ("resnet18", "mobilenetv3_large_100"):
             tasks = {
                 "bare fp32": large.bare(model),
@@ -171,15 +183,7 @@ def main() -> None:
                 "dermtl, bf16": large.loop(model, "training.precision=bf16-mixed", cached=True),
                 "dermtl, last:1": large.loop(model, cached=True, train="last:1"),
             }
-            results[model] = interleaved(tasks, rounds)
-        results["head epochs"] = {
-            f"{epochs} epochs, {what}": statistics.median(fit(large, epochs, budget) for _ in range(min(rounds, 3)))
-            for epochs in (1, 10)
-            for what, budget in (("kept", 2000), ("recomputed", 0))
-        }
-    for title, figures in results.items():
-        for task, value in figures.items():
-            print(f"{title:24} {task:34} {value:9.3f} {'s' if title == 'head epochs' else 'ms a step'}")
+            tell(model, interleaved(tasks, rounds))
     print(json.dumps(results))
 
 
