@@ -82,7 +82,7 @@ def model_card(document: Mapping[str, Any], facts: CardFacts) -> ModelCard:
     environment.filters.update(plain=_plain, figure=figure_text, interval=interval_text)
     missing = list(facts.open)
     if not any(document["decisions"].values()) and any(
-        _kind(plan) == "category" for plan in document["plans"].values()
+        plan.get("target") == "category" for plan in document["plans"].values()
     ):
         missing.append("positive classes and a frozen threshold")
     text = environment.get_template("model_card.md.jinja").render(
@@ -98,11 +98,11 @@ def model_card(document: Mapping[str, Any], facts: CardFacts) -> ModelCard:
 
 
 def _header(document: Mapping[str, Any], facts: CardFacts) -> dict[str, Any]:
-    tasks = [task for plan in document["plans"].values() if (task := _TASKS.get(_kind(plan)))]
+    tasks = [task for plan in document["plans"].values() if (task := _TASKS.get(plan.get("target", "")))]
     dataset = {"name": document["model"].get("name", "unnamed"), "type": "private", "split": document["data"]["split"]}
     results = [
         {
-            "task": {"type": _TASKS.get(_kind(document["plans"][head]), "other"), "name": head},
+            "task": {"type": _TASKS.get(document["plans"][head].get("target", ""), "other"), "name": head},
             "dataset": dict(dataset),
             "metrics": [{"type": name, "name": name, "value": figures[name]["value"]}],
         }
@@ -116,16 +116,6 @@ def _header(document: Mapping[str, Any], facts: CardFacts) -> dict[str, Any]:
         **({"pipeline_tag": tasks[0]} if tasks else {}),
         "model-index": [{"name": document["model"].get("name", "unnamed"), "results": results}],
     }
-
-
-def _kind(plan: Mapping[str, Any]) -> str:
-    """A guess by the keys of a head's config: a card is written without its plugin."""
-    config = plan.get("config", {})
-    if "labels" in config:
-        return "tags"
-    if plan.get("type") == "segmentation" or config.get("column") == "mask":
-        return "mask"
-    return "category" if config.get("classes") else "other"
 
 
 def _plain(value: Any) -> str:

@@ -40,22 +40,13 @@ def describe(trained: TrainedRun) -> Bundle:
     """The metadata of a run's model; no path of this machine, no name of a picture."""
     facts = trained.folder.facts
     experiment = trained.experiment
-    heads = {}
-    for name, plan in trained.plans.items():
-        config = plan.config.model_dump(mode="json")
-        heads[name] = {
-            "type": plan.spec.name,
-            "origin": dict(plan.origin),
-            "loss_weight": plan.loss_weight,
-            "config": config,
-        }
     return Bundle(
         name=experiment.name,
         size=experiment.backbone.image_size,
         mean=tuple(trained.network.backbone.mean),
         std=tuple(trained.network.backbone.std),
         outputs=trained.kinds,
-        heads=heads,
+        heads={name: plan.metadata() for name, plan in trained.plans.items()},
         data={"image": experiment.data.image, "group": experiment.data.group},
         provenance={key: facts[key] for key in _PROVENANCE if key in facts},
         decisions=trained.decisions,

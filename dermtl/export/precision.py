@@ -22,7 +22,6 @@ from dermtl.runtime.golden import golden_path, make_samples, write_golden
 from dermtl.runtime.modelfile import write_model
 from dermtl.runtime.predictor import Model, load
 
-PRECISIONS = ("fp32", "fp16", "int8", "auto")
 NUM_CALIBRATION = 64
 SPARE = 1
 
@@ -58,7 +57,7 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
         run: The run's folder.
         out: The ``model.onnx`` to write, with golden samples and digest beside it. Of ``fp16`` and ``int8`` that do not
             pass, nothing is written.
-        precision: One of ``PRECISIONS``.
+        precision: ``fp32``, ``fp16``, ``int8`` or ``auto``.
 
     Returns:
         What was tried; the last one is what was written, if it passed.

@@ -11,10 +11,8 @@ from dermtl.evaluation.predicted import join, predict_rows
 from dermtl.evaluation.subgroups import By
 from dermtl.kinds import Record
 from dermtl.model.ensemble import Ensemble
-from dermtl.model.run import TrainedRun, load_run
+from dermtl.model.run import RunFolder, TrainedRun, load_run
 from dermtl.model.subject import run_subject
-
-FILE = "folds.json"
 
 
 def fold_runs(path: Path) -> list[Path]:
@@ -23,12 +21,13 @@ def fold_runs(path: Path) -> list[Path]:
     Raises:
         TrainingError: The list is damaged, or a fold is not trained yet.
     """
-    if not (path / FILE).is_file():
+    listed = RunFolder(path).folds
+    if not listed.is_file():
         return []
     try:
-        runs = [path / str(name) for name in json.loads((path / FILE).read_text(encoding="utf-8"))["runs"]]
+        runs = [path / str(name) for name in json.loads(listed.read_text(encoding="utf-8"))["runs"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"cannot be read: {error}", where=str(path / FILE)) from error
+        raise TrainingError(f"cannot be read: {error}", where=str(listed)) from error
     for run in runs:
         if not (run / "run.json").is_file() or json.loads((run / "run.json").read_text())["state"] != "finished":
             raise TrainingError("is not trained to its end", where=str(run), hint="dermtl train ... --folds --resume")

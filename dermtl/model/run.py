@@ -63,6 +63,11 @@ class RunFolder:
         return self.path / "resume" / "state.pt"
 
     @property
+    def folds(self) -> Path:
+        """The list of a cross-validation's runs; a plain run has none."""
+        return self.path / "folds.json"
+
+    @property
     def rival(self) -> Path:
         """Weights that the best ones will be compared with."""
         return self.path / "resume" / "rival.safetensors"

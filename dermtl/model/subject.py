@@ -8,7 +8,7 @@ from dermtl.errors import InputError
 from dermtl.evaluation.leakage import trained_on
 from dermtl.evaluation.subject import Subject, read_other
 from dermtl.model.predictor import NetworkPredictor
-from dermtl.model.run import load_run
+from dermtl.model.run import RunFolder, load_run
 
 
 def run_subject(path: Path, manifest: Path | None = None) -> Subject:
@@ -18,7 +18,7 @@ def run_subject(path: Path, manifest: Path | None = None) -> Subject:
         ConfigError: This is not a run, or it has no weights yet.
         DataError: The table or the split cannot be read.
     """
-    if (path / "folds.json").is_file():
+    if RunFolder(path).folds.is_file():
         hint = "dermtl evaluate takes all folds together; or name one, such as fold-0"
         raise InputError("holds the folds of a cross-validation", where=str(path), hint=hint)
     run = load_run(path)

@@ -49,12 +49,13 @@ class HeadPlan:
         return built
 
     def metadata(self) -> dict[str, Any]:
-        """What :func:`replan_heads` needs, in plain JSON types."""
+        """What :func:`replan_heads` needs, and the kind of the truth, in plain JSON types."""
         config = self.config.model_dump(mode="json")
         return {
             "type": self.spec.name,
             "origin": dict(self.origin),
             "loss_weight": self.loss_weight,
+            "target": self.target.kind,
             "config": config,
         }
 

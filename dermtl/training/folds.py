@@ -8,7 +8,7 @@ from pathlib import Path
 from dermtl.config.load import load_experiment
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import ConfigError
-from dermtl.model.folds import FILE
+from dermtl.model.run import RunFolder
 from dermtl.training.train import train
 
 _log = logging.getLogger(__name__)
@@ -45,5 +45,5 @@ def train_folds(
         _log.info("fold %d of %d", fold + 1, num)
         chosen = (f"data.split.folds={num}", f"data.split.fold={fold}")
         train(path, [*overrides, *chosen], run=folder / name, resume=resume)  # another number of folds is refused here
-    write_atomic(folder / FILE, json.dumps({"runs": names}, indent=2) + "\n")
+    write_atomic(RunFolder(folder).folds, json.dumps({"runs": names}, indent=2) + "\n")
     return folder

@@ -211,12 +211,7 @@ class Trainer:
         """Close the epoch at hand: its row, and the weights as they are now, if they are the best also as these."""
         position, stopping = self.position, self._training.early_stopping
         position.close_epoch(phase.number, found)
-        loss = found.get("val.loss")
-        is_best = loss is None or loss < position.best
-        if loss is not None:
-            position.best = min(position.best, loss)
-            fell = loss < position.mark - (stopping.min_delta if stopping else 0.0)
-            position.mark, position.stale = (loss, 0) if fell else (position.mark, position.stale + 1)
+        is_best = position.judge(found.get("val.loss"), stopping.min_delta if stopping else 0.0)
         if self._processes.rank == 0:
             weights = self._network.state_dict()
             if is_best:
@@ -228,13 +223,12 @@ class Trainer:
         """Choose between the weights that the phase before this one gave and those of this one."""
         position = self.position
         if not any(choice["stage"] == phase.number for choice in position.choices):
-            losses: list[dict[int, float]] = []
-            for path in (self._folder.rival, self._folder.best):
-                load_weights(path, self._network)
-                device, gather = self._processes.device, self._processes.gather
-                batches = self._feeds.unshuffled()
-                losses.append(record_losses(self._network, batches, self._objective, device, gather))
-            found = {"stage": phase.number, **choose(losses[0], losses[1], self._feeds.val_records)}
+            device, gather, feeds = self._processes.device, self._processes.gather, self._feeds
+            losses = [
+                record_losses(self._network, path, feeds.unshuffled(), self._objective, device, gather)
+                for path in (self._folder.rival, self._folder.best)
+            ]
+            found = {"stage": phase.number, **choose(losses[0], losses[1], feeds.val_records)}
             position.choices.append(found)
             _log.info("stage %d: %s", phase.number, found)
             self._snapshot.save(position)

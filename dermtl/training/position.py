@@ -46,6 +46,20 @@ class Position:
         self.epoch += 1
         self.batch, self.sums, self.counts = 0, {}, {}
 
+    def judge(self, loss: float | None, least: float) -> bool:
+        """Whether the weights of the epoch that was closed are the best so far; counts towards patience.
+
+        Args:
+            loss: Their validation loss; None where there is nothing to validate on, then the last are the best.
+            least: By how much a loss must fall to start patience anew.
+        """
+        if loss is None:
+            return True
+        is_best, fell = loss < self.best, loss < self.mark - least
+        self.best = min(self.best, loss)
+        self.mark, self.stale = (loss, 0) if fell else (self.mark, self.stale + 1)
+        return is_best
+
     def next_stage(self) -> None:
         """Move to the start of the next phase."""
         self.stage, self.epoch, self.stale = self.stage + 1, 0, 0

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from dermtl.kinds import Record
+from dermtl.model.checkpoint import load_weights
 from dermtl.model.network import Network
 from dermtl.training.dataset import Batch
 from dermtl.training.objective import Objective
@@ -15,12 +17,14 @@ from dermtl.training.objective import Objective
 
 def record_losses(
     network: Network,
+    weights: Path,
     batches: Iterable[Batch],
     objective: Objective,
     device: torch.device,
     gather: Callable[[Any], list[Any]],
 ) -> dict[int, float]:
-    """The loss of every record with a target, by its position; of all processes' records."""
+    """The loss of every record with a target, by its position, under stored weights; of all processes' records."""
+    load_weights(weights, network)
     found: dict[int, float] = {}
     network.eval()
     objective.eval()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -58,8 +58,3 @@ class WeightMean:
         self._num = num
         for name, tensor in mean.items():
             self._mean[name].copy_(tensor)
-
-
-def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights and buffers on the CPU."""
-    return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}

@@ -162,10 +162,21 @@ def test_views_are_repeated(train_tiny: Train, tmp_path: Path, monkeypatch: pyte
     assert {epoch for epoch, _ in seen} == {0, 1}
 
 
-def test_a_small_budget_is_kept_to(train_tiny: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("each", "fits"), [(10_000, True), (100_000, False)])
+def test_a_budget_is_kept_to(
+    train_tiny: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    each: int,
+    fits: bool,
+) -> None:
+    """Of 21 pictures at 10 kB or 100 kB each, 1 MB holds the former."""
+    monkeypatch.setattr(FrozenLayers, "num_bytes", property(lambda self: each))
     with caplog.at_level(logging.INFO, "dermtl"):
         train_tiny(tmp_path / "run", *LAST, "training.feature_cache_mb=1", "training.stages.0.epochs=1")
-    assert "kept what" in caplog.text or "exceed training.feature_cache_mb" in caplog.text
+    assert ("kept what" in caplog.text) == fits
+    assert ("exceed training.feature_cache_mb" in caplog.text) != fits
 
 
 def test_a_stop_while_the_head_trains_on_kept_outputs(
