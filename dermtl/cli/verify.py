@@ -14,9 +14,9 @@ import click
 def verify(model: Path, images: Path | None, run: Path | None, as_json: bool) -> None:
     """Replay a model's golden samples and compare with what the network answered. Needs no torch.
 
-    Three ways in are checked: pictures of the network's own size, raw pictures of other sizes, and pictures that the
-    host letterboxed first. With --images, encoded files of your own go through the graph and through the host's way,
-    with --run through the network as well, which needs torch. Exit code 1 on a difference above its limit.
+    Two ways in are checked: raw pictures through the graph, and pictures that the host letterboxed first. With
+    --images, encoded files of your own go both ways, with --run through the network as well, which needs torch. Exit
+    code 1 on a difference above its limit.
 
     \b
     Example:
@@ -62,7 +62,7 @@ def report(model: Path, *, images: Path | None = None, run: Path | None = None, 
                 f"{difference.mean:.2g}",
                 f"{difference.limit:.2g}",
                 f"{difference.agreed:.0%}",
-                f"{dice:.4f}" if (dice := getattr(difference, "dice", None)) is not None else "-",
+                "-" if difference.dice is None else f"{difference.dice:.4f}",
                 "ok" if difference.ok else "DIFFERS",
             )
             for difference in found

@@ -22,7 +22,7 @@ from dermtl.kinds.record import Record
 
 _log = logging.getLogger(__name__)
 _ENTRY = struct.Struct("<III")  # CRC-32 of the pixels, height and width of the source in pixels
-_LAYOUT = 2  # raised with every change of the letterbox or of this file's form
+_LAYOUT = 3  # raised with every change of the letterbox or of this file's form
 _SHARE = 0.5  # of the free memory that a cache in memory may take
 
 

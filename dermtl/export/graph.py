@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dermtl.export.resize_op import resized
 from dermtl.imaging.affine import Array
 from dermtl.kinds import Kind
 from dermtl.model.network import Network
@@ -41,12 +42,12 @@ class TensorFrame:
         return (self.side - length) // 2
 
     def apply(self, image: Tensor) -> Tensor:
-        """Letterbox pictures, float [N, 3, H, W] to [N, 3, S, S]."""
+        """Letterbox pictures, uint8 [N, H, W, 3] to float [N, 3, S, S]."""
         left, top = self._offset(self.width), self._offset(self.height)
         right, bottom = self.side - self.width - left, self.side - self.height - top
-        square = F.pad(image, (left, right, top, bottom))
-        narrow = _whole(self._resize(square, self.side, self.size))
-        return _whole(self._resize(narrow, self.size, self.size))
+        square = F.pad(image, (0, 0, left, right, top, bottom))
+        boxed: Tensor = resized(square, self.size)
+        return boxed.permute(0, 3, 1, 2).float()
 
     def points(self, xy: Tensor) -> Tensor:
         """See :class:`~dermtl.imaging.letterbox.Frame`."""
@@ -74,11 +75,6 @@ class TensorFrame:
     @staticmethod
     def _resize(values: Tensor, height: Any, width: Any) -> Tensor:
         return F.interpolate(values, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
-
-
-def _whole(values: Tensor) -> Tensor:
-    """Round half up, as Pillow does; the little more keeps exact halves from hanging on a sum's last bit."""
-    return torch.floor(values + (0.5 + 2**-10))
 
 
 class Graph(nn.Module):
@@ -116,7 +112,7 @@ class Graph(nn.Module):
             image: uint8 [N, H, W, 3], RGB, of any size.
         """
         frame = TensorFrame(image.shape[1], image.shape[2], self._size)
-        boxed = frame.apply(image.permute(0, 3, 1, 2).float())
+        boxed = frame.apply(image)
         outputs = self.network.activate(temper(self.network, self.network(boxed), self._temperatures))
         return tuple(kind.restore(outputs[name], frame) for name, kind in self._kinds.items())
 

@@ -10,6 +10,7 @@ import torch
 
 from dermtl.errors import ExportError
 from dermtl.export.graph import Graph
+from dermtl.export.resize_op import TRANSLATION
 from dermtl.runtime.bundle import INPUT, KEY, Bundle
 
 OPSET = 20
@@ -44,6 +45,7 @@ def to_onnx(graph: Graph, bundle: Bundle, *, size: int) -> bytes:
                 input_names=[INPUT],
                 output_names=graph.names,
                 dynamic_shapes=(dims,),
+                custom_translation_table=TRANSLATION,
                 verbose=False,
             )
     except Exception as error:

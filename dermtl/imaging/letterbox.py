@@ -2,8 +2,8 @@
 
 The picture is padded to a square of side max(height, width) with black, then resized to S x S with an antialiased
 bilinear filter (a triangle whose support grows with the shrink factor), first along the width, then along the height,
-rounding to whole levels each time. The exported graph does the same with standard operators. Pictures decoded at a part
-of their size lie in the square where the whole ones would. :class:`Frame` is what a kind needs for the way back.
+rounding to whole levels each time, by the operator that the exported graph holds. Pictures decoded at a part of their
+size lie in the square where the whole ones would. :class:`Frame` is what a kind needs for the way back.
 """
 
 import math
@@ -15,6 +15,7 @@ from PIL import Image
 
 from dermtl.imaging.affine import Affine, Array
 from dermtl.imaging.decode import Reduced
+from dermtl.imaging.resize import resize
 from dermtl.imaging.view import View
 
 
@@ -90,15 +91,12 @@ class Letterbox:
                 return self._apply_reduced(image.pixels, image.scale)
             image = image.pixels
         height, width = self.source_hw
-        if height == width == self.size:
-            return image
         left, top = self.offset_xy
         square = image
         if height != width:
             square = np.zeros((self.side, self.side, 3), np.uint8)
             square[top : top + height, left : left + width] = image
-        resized = Image.fromarray(square).resize((self.size, self.size), Image.Resampling.BILINEAR)
-        return np.asarray(resized)
+        return np.asarray(resize(square[None], self.size)[0])
 
     def _apply_reduced(self, pixels: Array, scale: int) -> Array:
         """The same from a part of the pixels; the square begins and ends between two, and Pillow's box says where."""

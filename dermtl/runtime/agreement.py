@@ -1,7 +1,8 @@
-"""Whether the ways into a model agree on files: the network, the graph fed raw pictures, and the host's way.
+"""Whether the ways into a model agree: the network, the graph fed raw pictures, and the host's way.
 
 The host's way is what ``predict_batch`` does of encoded files; the graph's is what any other runtime does of decoded
-ones. Knows no torch: the network comes as a function, where there is one.
+ones. All letterbox alike, bit by bit, so what is left is floating-point noise, and one limit holds for all. Knows no
+torch: the network comes as a function, where there is one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,26 +20,25 @@ from dermtl.runtime.predictor import BATCH_SIZE, Model
 
 Answer = Mapping[str, Array]
 DICE = 0.995
-# (network against graph, graph against host); see docs/decisions/0003 for why the ways differ.
-_LIMITS = {"network-graph": 1e-3, "graph-host": 5e-3}
-_CIRCLE_PX = {"network-graph": 0.05, "graph-host": 0.3}
+LIMIT = 1e-4
+LIMIT_PX = 0.05
 
 
 @dataclass
 class Agreement:
-    """How far one output of two ways is apart, over all files.
+    """How far one output of two ways is apart, over all pictures.
 
     Attributes:
-        path: ``network-graph`` or ``graph-host``.
+        path: The two ways; ``golden`` is what the network answered when the file was exported.
         output: Its name.
-        worst: Largest absolute difference; of circles in pixels of the picture.
+        worst: Largest absolute difference; of positions in pixels of the picture.
         mean: Mean absolute difference.
-        limit: Largest difference allowed, of ``worst`` between network and graph, and of ``mean`` for the host and for
-            masks. For circles it is in pixels of the network's square.
-        judged: What the limit is held against.
-        agreed: Share of files whose decision is the same: class, labels, or masks at a Dice of 0.995.
-        dice: Mean Dice of masks, None of other kinds; at least 0.995 is asked for.
-        ok: Within the limit.
+        limit: Largest difference allowed: 1e-4, of numbers relative to the largest; of positions 0.05 pixels of the
+            network's square.
+        judged: What the limit is held against: ``worst``, of positions in pixels of the network's square.
+        agreed: Share of pictures whose decision is the same: class, labels, or masks at a Dice of 0.995.
+        dice: Mean Dice of masks, None of other kinds.
+        ok: Within the limit, and every decision the same.
     """
 
     path: str
@@ -53,15 +53,51 @@ class Agreement:
 
 
 @dataclass
-class _Gaps:
-    """Differences of one output, one entry a file."""
+class Gaps:
+    """Differences of one output, one entry a picture.
 
-    worst: list[float] = field(default_factory=list)
-    mean: list[float] = field(default_factory=list)
-    square: list[float] = field(default_factory=list)
-    dice: list[float] = field(default_factory=list)
-    agreed: list[bool] = field(default_factory=list)
-    size: float = 1.0
+    Attributes:
+        kind: The output's.
+        size: Side of the network's square in pixels.
+    """
+
+    kind: Kind
+    size: int
+    _worst: list[float] = field(default_factory=list)
+    _mean: list[float] = field(default_factory=list)
+    _judged: list[float] = field(default_factory=list)
+    _dice: list[float] = field(default_factory=list)
+    _agreed: list[bool] = field(default_factory=list)
+    _largest: float = 1.0
+
+    def add(self, one: Array, other: Array, image_hw: tuple[int, int]) -> None:
+        """Note what two ways give for a picture, both in the source frame."""
+        gap = np.abs(one.astype(np.float64) - other)
+        self._worst.append(float(gap.max()))
+        self._mean.append(float(gap.mean()))
+        self._judged.append(self._worst[-1] * (self.size / max(image_hw) if self._positions else 1.0))
+        if isinstance(self.kind, Mask):
+            a, b = self.kind.decide(one), self.kind.decide(other)
+            total = np.count_nonzero(a) + np.count_nonzero(b)
+            self._dice.append(2 * np.count_nonzero((a == b) & (a > 0)) / total if total else 1.0)
+            self._agreed.append(self._dice[-1] >= DICE)
+            return
+        if isinstance(self.kind, Number):
+            self._largest = max(self._largest, float(np.abs(one).max()))
+        first, second = self.kind.to_json(one), self.kind.to_json(other)
+        self._agreed.append(all(first.get(key) == second.get(key) for key in ("label", "labels")))
+
+    def judge(self, path: str, output: str) -> Agreement:
+        """What they come to."""
+        limit = LIMIT_PX if self._positions else LIMIT * self._largest
+        judged, agreed = max(self._judged), float(np.mean(self._agreed))
+        dice = float(np.mean(self._dice)) if self._dice else None
+        ok = judged <= limit and agreed == 1.0
+        return Agreement(path, output, max(self._worst), float(np.mean(self._mean)), limit, judged, agreed, dice, ok)
+
+    @property
+    def _positions(self) -> bool:
+        return isinstance(self.kind, Circle | Points)
 
 
 def compare_files(
@@ -79,7 +115,8 @@ def compare_files(
         BundleError: The model fails.
     """
     ways = ["network-graph", "graph-host"] if network else ["graph-host"]
-    gaps = {(way, name): _Gaps() for way in ways for name in model.kinds}
+    size = model.bundle.size
+    gaps = {(way, name): Gaps(kind, size) for way in ways for name, kind in model.kinds.items()}
     for batch in batched(files, BATCH_SIZE):
         for file, prediction in zip(batch, model.predict_batch(batch), strict=True):
             image = read_image(file)
@@ -88,41 +125,12 @@ def compare_files(
             if network:
                 pairs["network-graph"] = (network(image), raw)
             for way, (one, other) in pairs.items():
-                for name, kind in model.kinds.items():
-                    scale = model.bundle.size / max(prediction.image_hw) if isinstance(kind, Circle | Points) else 1.0
-                    _note(gaps[way, name], kind, one[name], other[name], scale)
-    return [_judge(way, name, model.kinds[name], found) for (way, name), found in gaps.items()]
+                for name in model.kinds:
+                    gaps[way, name].add(one[name], other[name], prediction.image_hw)
+    return [found.judge(way, name) for (way, name), found in gaps.items()]
 
 
 def answer(model: Model, image: Array) -> dict[str, Array]:
     """The graph's answer to one raw picture, as any other runtime would get it: output name to value."""
     names = list(model.kinds)
     return {name: value[0] for name, value in zip(names, model.session.run(names, {INPUT: image[None]}), strict=True)}
-
-
-def _note(gaps: _Gaps, kind: Kind, one: Array, other: Array, scale: float) -> None:
-    gap = np.abs(one - other)
-    worst = float(gap.max())
-    gaps.worst.append(worst)
-    gaps.square.append(worst * scale)
-    gaps.mean.append(float(gap.mean()))
-    if isinstance(kind, Mask):
-        a, b = kind.decide(one), kind.decide(other)
-        total = np.count_nonzero(a) + np.count_nonzero(b)
-        gaps.dice.append(2 * np.count_nonzero((a == b) & (a > 0)) / total if total else 1.0)
-        gaps.agreed.append(gaps.dice[-1] >= DICE)
-        return
-    if isinstance(kind, Number):
-        gaps.size = max(gaps.size, float(np.abs(one).max()))
-    first, second = kind.to_json(one), kind.to_json(other)
-    gaps.agreed.append(all(first.get(key) == second.get(key) for key in ("label", "labels")))
-
-
-def _judge(way: str, name: str, kind: Kind, gaps: _Gaps) -> Agreement:
-    limit = _CIRCLE_PX[way] if isinstance(kind, Circle | Points) else _LIMITS[way] * gaps.size
-    each = gaps.mean if isinstance(kind, Mask) else gaps.square
-    judged = float(np.mean(each)) if way == "graph-host" or isinstance(kind, Mask) else max(each)
-    dice = float(np.mean(gaps.dice)) if gaps.dice else None
-    agreed = float(np.mean(gaps.agreed))
-    ok = judged <= limit and (dice is None or dice >= DICE) and (way == "graph-host" or agreed == 1.0)
-    return Agreement(way, name, max(gaps.worst), float(np.mean(gaps.mean)), limit, judged, agreed, dice, ok)

@@ -23,8 +23,8 @@ from dermtl.errors import BundleError
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
-from dermtl.kinds import Circle, Kind, Mask, Number, Points
-from dermtl.runtime.bundle import INPUT, fits
+from dermtl.runtime.agreement import Agreement, Gaps, answer
+from dermtl.runtime.bundle import fits
 from dermtl.runtime.predictor import Model
 
 # What zipfile, zlib and NumPy raise on damaged bytes: flags may claim encryption, or an unknown version or method.
@@ -50,30 +50,6 @@ class Sample:
     def pixels(self) -> Array:
         """uint8 [H, W, 3], decoded as everywhere."""
         return read_image(self.encoded)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far one output of one path is from the network's answer, over all samples.
-
-    Attributes:
-        path: ``square`` for pictures of the network's own size, ``graph`` for raw pictures, both through the graph;
-            ``host`` for pictures that the host letterboxed first.
-        output: Its name.
-        worst: Largest absolute difference.
-        mean: Mean absolute difference.
-        limit: Largest difference allowed: of ``mean`` for masks and for the host's way, of ``worst`` for all else.
-        agreed: Share of samples whose decision is the same: class, labels, or mask at Dice 0.995.
-        ok: Within the limit.
-    """
-
-    path: str
-    output: str
-    worst: float
-    mean: float
-    limit: float
-    agreed: float
-    ok: bool
 
 
 def golden_path(model: Path) -> Path:
@@ -144,73 +120,34 @@ def read_golden(path: Path) -> list[tuple[Sample, dict[str, Array]]]:
         raise BundleError(f"the golden samples are damaged: {error}", where=str(path), hint="export again") from error
 
 
-def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -> list[Difference]:
-    """Compare the file with the network on every sample, through every way in.
+def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -> list[Agreement]:
+    """Compare the file with the network on every sample, through the graph and through the host.
 
     Raises:
         BundleError: The samples belong to another model.
     """
     names = list(model.kinds)
-    for sample, answer in golden:
-        if set(answer) != set(names) or not all(fits(model.kinds[name], answer[name].shape) for name in names):
-            given = ", ".join(f"{name} {list(value.shape)}" for name, value in answer.items())
+    for sample, expected in golden:
+        if set(expected) != set(names) or not all(fits(model.kinds[name], expected[name].shape) for name in names):
+            given = ", ".join(f"{name} {list(value.shape)}" for name, value in expected.items())
             wanted = ", ".join(f"{name} {list(kind.shape)}" for name, kind in model.kinds.items())
             raise BundleError(f"the golden samples are another model's: {sample.name} has {given}, expected {wanted}")
-    square = (model.bundle.size, model.bundle.size)
-    pictures = [(sample.pixels, answer) for sample, answer in golden]
-    boxed = [picture for picture in pictures if picture[0].shape[:2] == square]
-    free = [picture for picture in pictures if picture[0].shape[:2] != square]
-    ways = {
-        "square": ([_raw(model, image) for image, _ in boxed], boxed),
-        "graph": ([_raw(model, image) for image, _ in free], free),
-        "host": ([prediction.values for prediction in model.predict_batch([image for image, _ in free])], free),
-    }
-    return [
-        _compare(
-            way, name, model.kinds[name], [value[name] for value in values], [answer[name] for _, answer in chosen]
-        )
-        for way, (values, chosen) in ways.items()
-        for name in names
-        if chosen
-    ]
-
-
-def _raw(model: Model, image: Array) -> Mapping[str, Array]:
-    names = list(model.kinds)
-    return {name: value[0] for name, value in zip(names, model.session.run(names, {INPUT: image[None]}), strict=True)}
+    pictures = [(sample.pixels, expected) for sample, expected in golden]
+    hosts = model.predict_batch([image for image, _ in pictures])
+    size = model.bundle.size
+    found: dict[tuple[str, str], Gaps] = {}
+    for (image, expected), host in zip(pictures, hosts, strict=True):
+        ways = {"golden-graph": answer(model, image), "golden-host": host.values}
+        for way, values in ways.items():
+            for name in names:
+                gaps = found.setdefault((way, name), Gaps(model.kinds[name], size))
+                gaps.add(expected[name], values[name], host.image_hw)
+    return [gaps.judge(way, name) for (way, name), gaps in found.items()]
 
 
 def _boxed(picture: Array, size: int) -> Array:
     height, width = picture.shape[:2]
     return Letterbox((height, width), size).apply(np.ascontiguousarray(picture))
-
-
-def _compare(way: str, name: str, kind: Kind, got: Sequence[Array], expected: Sequence[Array]) -> Difference:
-    gaps = [np.abs(a.astype(np.float64) - b) for a, b in zip(got, expected, strict=True)]
-    worst, mean = max(float(gap.max()) for gap in gaps), float(np.mean([gap.mean() for gap in gaps]))
-    agreed = float(np.mean([_agree(kind, a, b) for a, b in zip(got, expected, strict=True)]))
-    limit, judged = _limit(way, kind, expected), worst
-    if isinstance(kind, Mask) or way == "host":
-        judged = mean  # one letterboxed level rounded the other way moves single pixels along an outline
-    return Difference(way, name, worst, mean, limit, agreed, judged <= limit and (way == "host" or agreed == 1.0))
-
-
-def _limit(way: str, kind: Kind, expected: Sequence[Array]) -> float:
-    """Allowed difference; see docs/decisions/0003 for why the ways differ."""
-    if isinstance(kind, Circle | Points):
-        return {"square": 0.05, "graph": 0.05, "host": 0.3}[way]
-    limit = {"square": 1e-4, "graph": 1e-3, "host": 5e-3}[way]
-    if isinstance(kind, Number):
-        return limit * max(1.0, max(float(np.abs(value).max()) for value in expected))
-    return limit
-
-
-def _agree(kind: Kind, got: Array, expected: Array) -> bool:
-    if isinstance(kind, Mask):
-        a, b = kind.decide(got) > 0, kind.decide(expected) > 0
-        return bool(2 * (a & b).sum() >= 0.995 * (a.sum() + b.sum()))
-    one, other = kind.to_json(got), kind.to_json(expected)
-    return all(one.get(key) == other.get(key) for key in ("label", "labels"))
 
 
 def _encode(pixels: Array, form: str, exif: Image.Exif | None = None) -> bytes:

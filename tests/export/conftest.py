@@ -87,7 +87,7 @@ def liven(network, size: int) -> None:
         pooled = network.backbone(planes).pooled
     spread = float((pooled - pooled.mean(dim=0)).norm(dim=1).mean())
     # With logits that spread by 1, torch's float32 alone is 1.4e-4 from float64 on an untrained inception_v3.
-    for head, answers in (("diagnosis", 0.3), ("extent", 0.1)):
+    for head, answers in (("diagnosis", 1.0), ("extent", 0.1)):
         for module in network.heads[head].modules():
             if isinstance(module, torch.nn.Linear):
                 torch.nn.init.normal_(module.weight, std=answers / spread)
