@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -91,9 +92,7 @@ def plan_mixing(mix: Mix | None, network: Network, plans: Mapping[str, HeadPlan]
 def _beta(alpha: float, random: torch.Generator) -> float:
     """A draw of Beta(alpha, alpha) from a seed of its own."""
     seed = int(torch.randint(2**31, (), generator=random))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return float(torch.distributions.Beta(alpha, alpha).sample())
+    return float(np.random.default_rng(seed).beta(alpha, alpha))
 
 
 def _box(height: int, width: int, share: float, random: torch.Generator) -> tuple[int, int, int, int]:

@@ -81,7 +81,7 @@ class Step:
         if not any(counts):
             return stops > 0  # no record of this batch has any target
         rank = self._processes.rank
-        torch.manual_seed(keyed_seed(training.seed, 1, number, *([rank] if rank else [])))  # dropout
+        _seed(keyed_seed(training.seed, 1, number, *([rank] if rank else [])), device)  # dropout
         optimizer.zero_grad(set_to_none=True)
         parts = list(_parts(len(images), training.accumulate))
         summed = 0.0
@@ -117,6 +117,13 @@ class Step:
             f"{what} is not finite at step {number} (terms: {', '.join(names)}; batch: {images})",
             hint="lower lr, or check these records; the last good checkpoint is kept",
         )
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """As ``torch.manual_seed``, which notes a traceback for every device never used, at every call."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed_all(seed)
 
 
 def _parts(num: int, wanted: int) -> Iterator[tuple[int, int]]:
