@@ -85,7 +85,7 @@ def open_cache(mode: str, records: Sequence[Record], size: int, folder: Path | N
     told = f"{len(records)} pictures of {size} px take {needed / 1e6:,.0f} MB"
     try:
         if mode == "disk":
-            path = (folder or _cache_folder()) / f"{_key(records, size)}.pictures"
+            path = (folder or cache_folder()) / f"{pictures_key(records, size)}.pictures"
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             told += f" in {path}"
@@ -112,7 +112,8 @@ def open_cache(mode: str, records: Sequence[Record], size: int, folder: Path | N
     return PictureCache(descriptor, len(records), size)
 
 
-def _key(records: Sequence[Record], size: int) -> str:
+def pictures_key(records: Sequence[Record], size: int) -> str:
+    """Names some pictures, by path, size and time of change, at a side of the letterbox in pixels."""
     digest = hashlib.blake2b(f"{_LAYOUT},{size}".encode(), digest_size=20)
     for record in records:
         status = record.path.stat()
@@ -120,7 +121,8 @@ def _key(records: Sequence[Record], size: int) -> str:
     return digest.hexdigest()
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """``dermtl`` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dermtl"
 
 

@@ -13,10 +13,14 @@ from dermtl.data.atomic import write_atomic
 from dermtl.errors import CheckpointError
 
 
+def pack_weights(state: Mapping[str, Tensor]) -> bytes:
+    """A state dict as the bytes of a safetensors file."""
+    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+
+
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a state dict as safetensors; the file is either the old one or the whole new one."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_atomic(path, safetensors.torch.save(tensors))
+    write_atomic(path, pack_weights(state))
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

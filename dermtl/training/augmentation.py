@@ -91,6 +91,9 @@ class Augmentation:
         config: A preset's name, or a list of one-key mappings, albumentation or InscribedRotation to its arguments.
         where: Place of the config in the experiment file, for messages.
 
+    Attributes:
+        text: What pictures become follows from this and the seed.
+
     Raises:
         ConfigError: An unknown preset or albumentation, or arguments that it does not take.
     """
@@ -101,6 +104,7 @@ class Augmentation:
                 known = ", ".join(PRESETS)
                 raise ConfigError(f"training.augmentation: unknown preset {config!r}; known: {known}", where=where)
             config = PRESETS[config]
+        self.text = f"albumentations {albumentations.__version__}, OpenCV {cv2.__version__}: {config}"
         self._pipeline = albumentations.Compose([_build(step, where) for step in config]) if config else None
 
     @property

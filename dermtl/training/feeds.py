@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from dermtl.config.training import Stage, Training
+from dermtl.data.cache import cache_folder
 from dermtl.kinds import Record
 from dermtl.model.network import Network
 from dermtl.training.dataset import Batch, Examples, collate, load_batches
@@ -87,6 +88,7 @@ class Feeds:
             _log.info(told, needed / 1e6)
             return
         shared = {"batch_size": self._training.batch_size, "workers": self._training.workers, "device": device}
+        shared["folder"] = cache_folder() if self._training.cache == "disk" else None
         kept = KeptOutputs(frozen, train, views=self.order.views, after_batch=after_batch, **shared)  # type: ignore[arg-type]
         checked = KeptOutputs(frozen, val, annotated=True, after_batch=after_batch, **shared) if len(val) else None  # type: ignore[arg-type]
         self._kept, self.frozen = (kept, checked), frozen

@@ -49,6 +49,12 @@ class FrozenLayers:
         """Memory for the outputs of one picture."""
         return sum(self._samples[module][part][0].nbytes for module, part in self._needed)
 
+    def identity(self) -> Iterator[Tensor]:
+        """All that :meth:`compute` depends on: the layers' weights, and what they gave for the batch tried."""
+        for module, parts in zip(self._modules, self._samples, strict=True):
+            yield from module.state_dict().values()
+            yield from parts
+
     def compute(self, images: Tensor) -> list[Tensor]:
         """The needed outputs, [N, ...] each, in the run's precision."""
         # What comes after the frozen layers runs along; awake, its norms would note these pictures.

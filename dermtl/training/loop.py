@@ -14,7 +14,7 @@ from typing import Any
 from dermtl.config.training import Training
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import ConfigError, NonFiniteLoss
-from dermtl.model.checkpoint import load_weights, save_weights
+from dermtl.model.checkpoint import load_weights, pack_weights
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
@@ -213,10 +213,10 @@ class Trainer:
         position.close_epoch(phase.number, found)
         is_best = position.judge(found.get("val.loss"), stopping.min_delta if stopping else 0.0)
         if self._processes.rank == 0:
-            weights = self._network.state_dict()
+            weights = pack_weights(self._network.state_dict())
             if is_best:
-                save_weights(self._folder.best, weights)
-            save_weights(self._folder.last, weights)
+                write_atomic(self._folder.best, weights)
+            write_atomic(self._folder.last, weights)
             self._folder.write_metrics(position.history)
 
     def _settle(self, phase: Phase) -> None:

@@ -201,3 +201,59 @@ def test_a_stop_while_the_head_trains_on_kept_outputs(
     run = train_tiny(tmp_path / "run", *HEAD_ONLY, resume=True)
     assert run.last.read_bytes() == reference.last.read_bytes()
     assert run.best.read_bytes() == reference.best.read_bytes()
+
+
+def test_a_later_run_finds_them_on_disk(
+    train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    views = "training.stages=[{train: 'last:1', epochs: 2, views: 2, lr: 1e-2}]"
+
+    def run(name: str, *overrides: str) -> RunFolder:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "dermtl"):
+            return train_tiny(tmp_path / name, views, "training.cache=disk", *overrides)
+
+    first = run("first")
+    assert "found what" not in caplog.text
+    second = run("second")
+    assert caplog.text.count("found what frozen layers give") == 2  # of training and of validation records
+    assert second.last.read_bytes() == first.last.read_bytes()
+    for key, value in (("seed", "1"), ("augmentation", "default")):
+        num = run(key, f"training.{key}={value}").facts["data"]["train"]
+        assert f"kept what frozen layers give for {2 * num} pictures" in caplog.text, key
+    for file in (tmp_path / "cache" / "dermtl").glob("*.frozen.safetensors"):
+        file.write_bytes(file.read_bytes()[:-100])
+    assert run("damaged").last.read_bytes() == first.last.read_bytes()
+    assert "found what" not in caplog.text
+
+
+def test_the_name_on_disk_follows_pictures_and_truths(train_tiny: Train, tmp_path: Path, drawn: Path) -> None:
+    import shutil
+    from dataclasses import replace
+
+    from dermtl.config.experiment import Data
+    from dermtl.data.manifest import read_manifest
+    from dermtl.kinds import Category
+    from dermtl.training.dataset import Examples
+    from dermtl.training.kept_file import kept_file
+
+    network = make("test_resnet")
+    frozen(network, "head")
+    layers = FrozenLayers(network, pictures(2))
+    shutil.copytree(drawn, tmp_path / "data")
+    records = read_manifest(Data(root=tmp_path / "data"))[:4]
+    classes = tuple(sorted({record.cells["label"] for record in records} | {"another"}))
+    kinds = {"diagnosis": Category(classes, "label")}
+
+    def name(chosen: list, size: int = 64) -> str:
+        return kept_file(tmp_path, layers, Examples(chosen, kinds, size), 1).name
+
+    plain = name(records)
+    assert name(records) == plain
+    assert name(records[:3]) != plain
+    assert name(records, size=48) != plain
+    relabelled = replace(records[0], cells={**records[0].cells, "label": "another"})
+    assert name([relabelled, *records[1:]]) != plain
+    records[1].path.write_bytes(records[2].path.read_bytes())
+    assert name(records) != plain
