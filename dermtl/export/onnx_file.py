@@ -49,10 +49,13 @@ def to_onnx(graph: Graph, bundle: Bundle, *, size: int) -> bytes:
                 verbose=False,
             )
     except Exception as error:
-        first = str(error).strip().splitlines()
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # torch wraps what went wrong in advice to its own developers
+            cause = cause.__cause__
+        first = str(cause).strip().splitlines()
         raise ExportError(
-            f"torch cannot export this network: {type(error).__name__}: {first[0] if first else ''}",
-            hint="another backbone may; run with --debug for the whole story",
+            f"torch cannot export this network: {type(cause).__name__}: {first[0] if first else ''}",
+            hint="docs/export_matrix.md lists backbones that export; run with --debug for the whole story",
         ) from error
     finally:
         quiet.setLevel(level)
