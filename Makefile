@@ -47,8 +47,9 @@ fast: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict dermtl plugins
+	$(BIN)/mypy --strict dermtl plugins examples
 	$(BIN)/lint-imports
+	PYTHONPATH=$$(printf '%s:' examples/*/) $(BIN)/lint-imports --config examples/importlinter.toml
 
 format: setup
 	$(BIN)/ruff check --fix .

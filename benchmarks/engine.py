@@ -164,14 +164,16 @@ def main() -> None:
         small = Bench(Path(name) / "small", 48, 32, 4)
         tiny = {"bare": small.bare("test_resnet"), "dermtl": small.loop("test_resnet", cached=True)}
         tell("tiny", interleaved(tiny, 4 * rounds))
-        large = Bench(Path(name) / "large", arguments.num, 64 if arguments.quick else 224, 16)
-        folders = sorted_by_class(large.folder / "data", large.folder / "classes")
+        side = 64 if arguments.quick else 224
+        many = Bench(Path(name) / "many", 4 * arguments.num, side, 16)
         kept = {
-            f"{epochs} epochs, {what}": statistics.median(fit(large, epochs, budget) for _ in range(min(rounds, 3)))
+            f"{epochs} epochs, {what}": fit(many, epochs, budget)
             for epochs in (1, 10)
             for what, budget in (("kept", 2000), ("recomputed", 0))
         }
         tell("head epochs", kept)
+        large = Bench(Path(name) / "large", arguments.num, side, 16)
+        folders = sorted_by_class(large.folder / "data", large.folder / "classes")
         for model in ("resnet18", "mobilenetv3_large_100"):
             tasks = {
                 "bare fp32": large.bare(model),

@@ -3,7 +3,7 @@
 In turns, each in a process of its own; wall-clock and CPU seconds, import and loading included. ``serial`` decodes and
 runs the same exported file one picture at a time on one thread. ``timm`` is its own data set, transform and loader, and
 a torch model in batches of 32, on one thread, without writing anything. ``whole`` is ``serial`` with JPEGs decoded
-whole.
+whole; ``other`` is ``dermtl predict`` with another file.
 """
 
 import argparse
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="exported by dermtl")
     parser.add_argument("folder", type=Path, help="of pictures, nothing else")
     parser.add_argument("--timm", metavar="NAME", help="the same backbone in torch")
+    parser.add_argument("--other", type=Path, help="another file of the same network, such as one in int8")
     parser.add_argument("--whole", action="store_true", help="decode large JPEGs whole, for comparison")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round")
@@ -68,6 +69,9 @@ def main() -> None:
             "serial": [python, "-c", SERIAL, model, folder],
             "dermtl predict": [python, "-m", "dermtl", "predict", model, folder, "--out", out, "--overwrite"],
         }
+        if options.other:
+            other = [str(options.other) if part == model else part for part in commands["dermtl predict"]]
+            commands["other"] = other
         if options.whole:
             commands["whole"] = [python, "-c", WHOLE, model, folder]
         if options.timm:

@@ -23,6 +23,7 @@ from dermtl.config.source import Source
 from dermtl.errors import DermtlError
 from dermtl.export.graph import Graph
 from dermtl.export.onnx_file import to_onnx
+from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Circle, Mask, Number, Tags
 from dermtl.model.network import build_network
 from dermtl.plugins.plan import plan_heads
@@ -71,7 +72,9 @@ def compare(backbone: str, size: int, heads: dict[str, dict[str, object]], quick
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None
         network.train()
-        network(torch.from_numpy(pictures(size, size, 16)).permute(0, 3, 1, 2))
+        seen = [picture for height, width in SHAPES for picture in pictures(height, width, 8)]
+        boxed = np.stack([Letterbox.of(picture, size).apply(picture) for picture in seen])
+        network(torch.from_numpy(boxed).permute(0, 3, 1, 2))
     network.eval()
     kinds = {name: kind for plan in plans.values() for name, kind in plan.outputs.items()}
     graph = Graph(network, kinds, size)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from dermtl.evaluation.score_files import MainScore
     from dermtl.runtime.benchmark import Timing
+
+_TABLES = ("manifest.csv", "labels.csv")
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of pictures; default: the golden samples.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of pictures, or a table of them with truths.")
 @click.option("--against", metavar="timm|FILE.onnx", help="What to compare with: its backbone in torch, or a file.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of every contender; default: one a core.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="How often each is measured.")
@@ -29,15 +32,19 @@ def benchmark(
 ) -> None:
     """Time an exported model: cold start, latency, throughput, memory; alone or beside another.
 
-    What stands side by side was measured in turns, on the same pictures and with as many threads.
+    What stands side by side was measured in turns, on the same pictures and with as many threads; without --data on the
+    golden samples. Where --data is a table, or a folder with a manifest.csv or labels.csv, each head's main metric
+    joins in, with its 95% interval. Pictures that a model was trained on are left out, as far as its run is there to
+    tell.
 
     \b
     Example:
       dermtl benchmark model.onnx --data images --against timm
+      dermtl benchmark runs/demo/model.onnx --data data/demo --against runs/small/model.onnx
     """
     import json
     import tempfile
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from dermtl.cli.extras import needs
     from dermtl.errors import BundleError
@@ -50,7 +57,7 @@ def benchmark(
 
     threads = threads or count_cores()
     loaded = load(model, threads=threads)
-    contenders = [dermtl_contender(loaded, model)]
+    contenders, exported = [dermtl_contender(loaded, model)], [model]
     if against == "timm":
         with needs("train"):
             from dermtl.export.timm_contender import timm_contender
@@ -59,28 +66,52 @@ def benchmark(
         other = Path(against)
         try:
             contenders.append(dermtl_contender(load(other, threads=threads), other))
+            exported.append(other)
         except BundleError:
             contenders.append(onnx_contender(other, loaded.bundle.size, threads))
+    if len({contender.name for contender in contenders}) < len(contenders):
+        contenders = [replace(contender, name=str(contender.file)) for contender in contenders]
+    table = _table(data) if data else None
+    scored = None
+    if table:
+        from dermtl.evaluation.score_files import score_files
+
+        scored = score_files(exported, table)
+        click.echo(f"scored on {len(scored.records)} pictures, {scored.left_out} left out", err=True)
     with tempfile.TemporaryDirectory() as folder:
-        if data is None:
+        if scored:
+            files = [record.path for record in scored.records]
+        elif data:
+            files = find_images([data])
+        else:
             files = []
             for sample, _ in read_golden(golden_path(model)):
                 files.append(Path(folder, sample.name))
                 files[-1].write_bytes(sample.encoded)
-        else:
-            files = find_images([data])
         timings = measure(contenders, files, rounds=rounds)
+    own = scored.files if scored else ()
+    scores = [*own, *([[]] * (len(timings) - len(own)))]
     if plot:
         with needs("train"):
             from dermtl.export.benchmark_plot import plot_timings
-        plot_timings(timings, plot)
+        plot_timings(timings, plot, scores)
     if as_json:
-        click.echo(json.dumps({"threads": threads, "contenders": [asdict(timing) for timing in timings]}, indent=2))
+        pairs = zip(timings, scores, strict=True)
+        found = [asdict(timing) | {"scores": [asdict(score) for score in of]} for timing, of in pairs]
+        pictures = {"scored": len(scored.records), "left_out": scored.left_out} if scored else {}
+        click.echo(json.dumps({"threads": threads, **pictures, "contenders": found}, indent=2))
     else:
-        _show(timings)
+        _show(timings, scores)
 
 
-def _show(timings: "Sequence[Timing]") -> None:
+def _table(data: Path) -> Path | None:
+    """The table itself, or the one in a folder."""
+    if data.suffix.lower() == ".csv":
+        return data
+    return next((data / name for name in _TABLES if (data / name).is_file()), None)
+
+
+def _show(timings: "Sequence[Timing]", scores: "Sequence[Sequence[MainScore]]") -> None:
     from dermtl.cli.table import show_table
 
     def figures(timing: "Timing") -> dict[str, float | None]:
@@ -96,8 +127,17 @@ def _show(timings: "Sequence[Timing]") -> None:
             **{f"pictures/s, batch {batch}": rate for batch, rate in timing.images_s.items()},
         }
 
-    columns = [figures(timing) for timing in timings]
-    rows = [
-        (name, *("-" if column[name] is None else f"{column[name]:.4g}" for column in columns)) for name in columns[0]
-    ]
+    columns = [{name: _number(value) for name, value in figures(timing).items()} for timing in timings]
+    for column, own in zip(columns, scores, strict=True):
+        column |= {f"{score.head}.{score.metric}": _interval(score) for score in own}
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [(name, *(column.get(name, "-") for column in columns)) for name in names]
     show_table(("", *(timing.name for timing in timings)), rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _interval(score: "MainScore") -> str:
+    return f"{_number(score.value)} ({_number(score.low)} to {_number(score.high)}, n={score.n})"

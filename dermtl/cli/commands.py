@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-    from dermtl.plugins.discovery import Listing
 
 COMMANDS = "dermtl.commands"
 
@@ -38,11 +36,13 @@ def load_command(name: str) -> click.Command:
     return _load(pick(COMMANDS, name, "command"))
 
 
-def list_commands() -> Iterator[Listing]:
-    """Every installed command with its state; never raises."""
-    from dermtl.plugins.discovery import list_plugins
+def tell_command(point: EntryPoint) -> tuple[str, str, str]:
+    """API (none), state and summary of a command, for lists.
 
-    return list_plugins(COMMANDS, lambda point: ("", _load(point).get_short_help_str(limit=100)))
+    Raises:
+        PluginContract: It is broken.
+    """
+    return "", "ok", _load(point).get_short_help_str(limit=100)
 
 
 def _load(point: EntryPoint) -> click.Command:

@@ -22,7 +22,7 @@ def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool
 
     A and B are folders that `dermtl evaluate` wrote, or runs. Differences are B minus A, with 95% intervals from
     resampling whole groups for both at once. McNemar's and DeLong's tests are made only where every group has one
-    record.
+    record. Heads with other classes of one taxonomy are compared at the nodes that both know.
 
     \b
     Example:
@@ -50,7 +50,9 @@ def _show(found: Comparison) -> None:
         for metric, figure in parts["metrics"].items()
     ]
     show_table(("head", "metric", "A", "B", "B - A", "low", "high"), rows)
-    for parts in document["heads"].values():
+    for head, parts in document["heads"].items():
+        if parts["nodes"]:
+            click.echo(f"\n{head}: other classes in A than in B, so compared at {', '.join(parts['nodes'])}")
         for output, test in parts["mcnemar"].items():
             click.echo(
                 f"\n{output}: only A right {test['only_first']}, only B right {test['only_second']}; "

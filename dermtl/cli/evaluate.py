@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 @click.option(
     "--flips", is_flag=True, help="Average each answer over the picture's mirror images: four times the cost."
 )
+@click.option("--readers", type=click.Path(path_type=Path), help="Clinicians' decisions, as of dermtl readers.")
+@click.option(
+    "--positive",
+    multiple=True,
+    help="What the readers called positive; may be repeated. [default: the only frozen question]",
+)
+@click.option(
+    "--explain", metavar="NUM", type=click.IntRange(min=1), help="Explain so many pictures of a run, worst first."
+)
 @click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
 @click.option("--allow-leakage", is_flag=True, help="Go on where the table holds what was trained on; recorded.")
 def evaluate(
@@ -48,6 +57,9 @@ def evaluate(
     prevalences: tuple[float, ...],
     facts: Path | None,
     flips: bool,
+    readers: Path | None,
+    positive: tuple[str, ...],
+    explain: int | None,
     resamples: int,
     allow_leakage: bool,
 ) -> None:
@@ -58,13 +70,15 @@ def evaluate(
     nothing is tuned here.
 
     A run and its exported model score the same. Of folds, each record is predicted by the one that tested on it, and
-    all are summed up together, as figures, predictions and measures.
+    all are summed up together; they have no card.
+
+    --readers draws clinicians onto the sensitivity-specificity plot; --explain shows what a run's answers depend on.
 
     Another table is refused where it holds copies of pictures that the model was trained on, or ids that they have.
 
     \b
     Example:
-      dermtl evaluate runs/demo --by sex,age:20
+      dermtl evaluate runs/demo --by sex,age:20 --explain 6
       dermtl evaluate model.onnx --manifest clinic/labels.csv --split all --out clinic/evaluation
     """
     from dermtl.cli.extras import needs
@@ -73,21 +87,32 @@ def evaluate(
     from dermtl.evaluation.evaluate import evaluate as evaluate_
     from dermtl.evaluation.flips import FlippedPredictor
     from dermtl.evaluation.leakage import find_leaks
+    from dermtl.evaluation.readings import read_readings, readers_question
     from dermtl.evaluation.subgroups import parse_by
     from dermtl.evaluation.subject import exported_subject
 
+    if positive and not readers:
+        raise click.UsageError("--positive says what --readers decided on")
+    if explain and (flips or model.is_file()):
+        raise click.UsageError("--explain takes a run, without --flips: it needs the network's own gradients")
     divisions = parse_by(by) if by else []
-    stated = read_facts(facts, model if model.is_dir() else model.parent)
+    stated = read_facts(facts, model)
     if (model / "folds.json").is_file():
-        if flips or manifest:
-            raise click.UsageError("the folds of a cross-validation take neither --flips nor --manifest")
+        if flips or manifest or readers or explain:
+            raise click.UsageError(
+                "the folds of a cross-validation take none of --flips, --manifest, --readers and --explain"
+            )
         with needs("train"):
+            from dermtl.evaluation.report.page import write_report
+            from dermtl.model.fold_subject import fold_subject
             from dermtl.model.folds import evaluate_folds
-        pooled = evaluate_folds(model, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
+        evaluation = evaluate_folds(model, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
         folder = out or model / "evaluation" / "out-of-fold"
-        pooled.write(folder)
-        _show(pooled)
-        click.echo(f"out of fold: {folder / 'metrics.json'}")
+        evaluation.write(folder)
+        _show(evaluation)
+        subject = fold_subject(model)
+        write_report(folder / "report.html", evaluation, subject, subject.records, stated)
+        click.echo(f"out of fold: {folder / 'report.html'}")
         return
     if model.is_dir():
         with needs("train"):
@@ -99,6 +124,12 @@ def evaluate(
         kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
         subject = replace(subject, predictor=FlippedPredictor(subject.predictor, kinds))
     records = subject.side(split)
+    beside = None
+    if readers:
+        question = readers_question(subject.plans, subject.decisions, positive)
+        beside = read_readings(
+            readers, question, {record.image for record in records}, listed=f"split {split} of the table"
+        )
     audit = find_leaks(subject.trained, records) if subject.trained else None
     if audit and not allow_leakage:
         audit.refuse()
@@ -106,12 +137,14 @@ def evaluate(
         subject.predictor,
         records,
         subject.plans,
+        table=subject.records,
         split=split,
         model={**subject.facts, "flips": True} if flips else subject.facts,
         leakage=audit.to_json() if audit else None,
         decisions=subject.decisions,
         by=divisions,
         unit=unit,
+        readers=beside,
         prevalences=prevalences,
         resamples=resamples,
     )
@@ -122,15 +155,23 @@ def evaluate(
     _show(evaluation)
     with needs("train"):
         from dermtl.evaluation.model_card import model_card
+        from dermtl.evaluation.report.explained import Explained, write_names
         from dermtl.evaluation.report.page import write_report
-    write_report(folder / "report.html", evaluation, subject, records, stated)
+    explained: dict[str, Explained] = {}
+    if explain:
+        from dermtl.explain.worst import explain_worst
+        from dermtl.model.run import load_run
+
+        explained = explain_worst(load_run(model), evaluation, records, num=explain)
+        write_names(folder / "explained.csv", explained)
+    write_report(folder / "report.html", evaluation, subject, records, stated, explained=explained)
     write_atomic(folder / "model_card.md", model_card(evaluation.to_json(), stated).text)
     click.echo(f"report: {folder / 'report.html'}")
 
 
 def _show(evaluation: "Evaluation") -> None:
     from dermtl.cli.table import show_table
-    from dermtl.evaluation.wording import interval_text
+    from dermtl.evaluation.wording import below_text, interval_text
 
     rows = [
         (head, metric, *(_figure(figure[key]) for key in ("value", "low", "high")), str(figure["n"]))
@@ -148,6 +189,8 @@ def _show(evaluation: "Evaluation") -> None:
     if decided:
         click.echo()
         show_table(("head", "positive", "threshold", "at it", "value", "95% interval"), decided)
+    if evaluation.readers:
+        click.echo(f"\n{below_text(evaluation.readers.summary['below'])}")
 
 
 def _figure(value: float | None) -> str:

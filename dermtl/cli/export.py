@@ -63,7 +63,7 @@ def _show(attempts: "Sequence[Attempt]") -> None:
             (
                 attempt.precision,
                 attempt.how,
-                loss.what,
+                f"{loss.what} ({attempt.side})",
                 f"{loss.before:.4f}",
                 f"{loss.after:.4f}",
                 f"-{loss.limit:g}",

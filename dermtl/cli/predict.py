@@ -4,8 +4,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from dermtl.runtime.masks import Plan
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -24,6 +28,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
 )
 @click.option("--overlay", type=click.Path(path_type=Path), help="Folder for pictures with everything drawn.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder for masks as PNG files.")
+@click.option("--dicom-seg", type=click.Path(path_type=Path), help="Folder for masks of DICOM files as DICOM SEG.")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted, if there is one.")
 @click.option("--batch-size", default=4, show_default=True, type=click.IntRange(min=1), help="Pictures in one run.")
@@ -43,6 +48,7 @@ def predict(
     out: Path | None,
     overlay: Path | None,
     masks: Path | None,
+    dicom_seg: Path | None,
     overwrite: bool,
     resume: bool,
     batch_size: int,
@@ -78,6 +84,11 @@ def predict(
     again = overwrite or resume
     overlays = plan_overlays(files, paths, overlay, overwrite=again) if overlay else {}
     outlines = plan_masks(files, paths, masks, loaded.kinds, overwrite=again) if masks else {}
+    objects: Plan = {}
+    if dicom_seg:
+        from dermtl.runtime.dicom_seg import plan_segmentations, write_segmentations
+
+        objects = plan_segmentations(files, paths, dicom_seg, loaded.kinds, overwrite=again)
     with ExitStack() as stack:
         opened = (
             open_stream(sys.stdout, loaded.kinds)
@@ -100,6 +111,9 @@ def predict(
                         write_overlay(row.path, row.prediction, overlays[row.path])
                     if outlines:
                         write_masks(row.prediction, outlines[row.path])
+                    if objects:
+                        names = {"model": loaded.bundle.name, "digest": loaded.digest}
+                        write_segmentations(row.path, row.prediction, objects[row.path], **names)
                 except (ImageReadError, InputError) as error:  # it changed while it was predicted
                     row = Row(row.path, error=str(error))
             return output.lines.line(row), bool(row.error)

@@ -30,7 +30,8 @@ def readers(
     from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
     from dermtl.data.atomic import write_atomic
-    from dermtl.evaluation.readers import read_study
+    from dermtl.evaluation.readings import read_study
+    from dermtl.evaluation.wording import below_text
 
     study = read_study(predictions, decisions, positive=positive, head=head)
     summary = {"positive": list(positive), **study.summarise(resamples=resamples)}
@@ -46,10 +47,7 @@ def readers(
         for name, reader in [*summary["readers"].items(), ("mean", {"n": "", **summary["mean"]})]
     ]
     show_table(("reader", "pictures", "sensitivity", "specificity", "model's gain in sensitivity"), rows)
-    below = summary["below"]
-    low, high = (below[end] for end in ("low", "high"))
-    interval = "" if low is None else f" (95% interval {low:g} to {high:g})"
-    click.echo(f"\n{below['value']:g} of {below['of']} readers lie below the curve{interval}")
+    click.echo(f"\n{below_text(summary['below'])}")
     click.echo(f"plot: {folder / 'readers.svg'}")
 
 

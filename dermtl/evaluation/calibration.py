@@ -1,95 +1,110 @@
 """Whether a head's probabilities mean what they say, before and after its temperature, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from math import nan
 from typing import Any
 
 import numpy as np
 
-from dermtl.evaluation.probabilities import Probabilities
+from dermtl.evaluation.class_sets import set_figures
+from dermtl.evaluation.probabilities import Events, Probabilities
 from dermtl.evaluation.stated import known, state
-from dermtl.evaluation.statistics.calibration import calibration_line
+from dermtl.evaluation.statistics.calibration_line import CalibrationLine, weighted_line
 from dermtl.evaluation.statistics.means import weighted_means
-from dermtl.evaluation.statistics.reliability import brier_rows, ece_if_calibrated, nll_rows, reliability
+from dermtl.evaluation.statistics.reliability import (
+    brier_rows,
+    ece_if_calibrated,
+    nll_rows,
+    reliability,
+    weighted_ece,
+)
 from dermtl.imaging.affine import Array
-from dermtl.runtime.decision import Decision
+from dermtl.runtime.decision import Decisions
 
-_RESAMPLES = 400  # at most, of what sorts or takes a regression each
+MIN_EITHER = 10  # events, and others, of which a line is estimable
+_UNKNOWN = CalibrationLine(nan, nan, nan)
+Figures = Callable[[Array], Mapping[str, float]]
 
 
 def calibration_figures(
-    found: Probabilities,
-    temperature: float | None,
-    decisions: Sequence[Decision],
-    groups: Sequence[str],
-    *,
-    resamples: int = 2000,
+    found: Probabilities, settled: Decisions, groups: Sequence[str], *, resamples: int = 2000
 ) -> dict[str, Any]:
     """The figures of one head.
 
     Args:
         found: As the model gives them, the temperature applied.
-        temperature: None where the head has none.
-        decisions: Its questions; each gets a calibration of its own.
+        settled: The model's temperatures, questions and sets.
         groups: The group of every record, [m].
-        resamples: Of the clustered bootstrap; at most 400 for ECE, slope and intercept.
+        resamples: Of the clustered bootstrap.
 
     Returns:
-        ``temperature``; ``figures`` of the likeliest class (or of every label): ece, brier, nll, slope, intercept,
+        ``temperature``; ``figures`` of the likeliest class (or of every label): brier, nll, ece, slope, intercept,
         in_the_large, each with interval; ``before``: the same without the temperature, values alone; ``ece_by_chance``;
-        ``bins`` of the reliability diagram; ``questions``: name to figures and bins. None is not estimable.
+        ``bins`` of the reliability diagram; ``questions``: name to figures and bins; ``set``:
+        :func:`~dermtl.evaluation.class_sets.set_figures` where the head has sets. None is not estimable.
     """
+    temperature, events = settled.temperatures.get(found.head), found.events()
+    kept = settled.set_of(found.head)
     return {
         "temperature": temperature,
-        "figures": _with_intervals(found, groups, resamples),
+        "figures": state(_all(found), groups, resamples=resamples),
         "before": None if temperature is None else _values(found.tempered(1.0 / temperature)),
-        "ece_by_chance": ece_if_calibrated(found.events()[0]),
-        "bins": _bins(*found.events()),
-        "questions": {decision.name: _question(found, decision, groups, resamples) for decision in decisions},
+        "ece_by_chance": ece_if_calibrated(events.probability),
+        "bins": _bins(events),
+        "questions": {
+            decision.name: _question(found.asked(decision.positive), groups, resamples)
+            for decision in settled.of(found.head)
+        },
+        "set": None if kept is None else set_figures(kept, found, groups, resamples=resamples),
     }
 
 
-def _with_intervals(found: Probabilities, groups: Sequence[str], resamples: int) -> dict[str, Any]:
-    predicted, happened = found.events()
-    per_row = len(predicted) // len(found)
-    scores = weighted_means(_rows(found))
-
-    def costly(weights: Array) -> dict[str, float]:
-        return _fit(predicted, happened, np.repeat(weights, per_row))
-
-    return state(scores, groups, resamples=resamples) | state(costly, groups, resamples=min(resamples, _RESAMPLES))
-
-
-def _question(found: Probabilities, decision: Decision, groups: Sequence[str], resamples: int) -> dict[str, Any]:
-    scores, truth = np.clip(found.score(decision.positive), 0.0, 1.0), found.holds(decision.positive)
-    figures = state(lambda weights: _fit(scores, truth, weights), groups, resamples=min(resamples, _RESAMPLES))
-    return {"figures": figures, "ece_by_chance": ece_if_calibrated(scores), "bins": _bins(scores, truth)}
+def _question(events: Events, groups: Sequence[str], resamples: int) -> dict[str, Any]:
+    figures = state(_fit(events), groups, resamples=resamples)
+    return {"figures": figures, "ece_by_chance": ece_if_calibrated(events.probability), "bins": _bins(events)}
 
 
 def _values(found: Probabilities) -> dict[str, float | None]:
-    predicted, happened = found.events()
-    means = {name: float(values.mean()) for name, values in _rows(found).items()}
-    values = {**means, **_fit(predicted, happened, np.ones(len(predicted), np.int64))}
+    values = _all(found)(np.ones(len(found), np.int64))
     return {name: known(value) for name, value in values.items()}
+
+
+def _all(found: Probabilities) -> Figures:
+    """Scores, calibration error and line, under weights of the records."""
+    events = found.events()
+    means, fit, per_record = weighted_means(_rows(found)), _fit(events), len(events.happened) // len(found)
+
+    def figures(weights: Array) -> Mapping[str, float]:
+        return {**means(weights), **fit(np.repeat(weights, per_record) if per_record > 1 else weights)}
+
+    return figures
 
 
 def _rows(found: Probabilities) -> dict[str, Array]:
     if found.exclusive:
         truth = found.truth.argmax(axis=1)
         return {"brier": brier_rows(found.values, truth), "nll": nll_rows(found.values, truth)}
-    predicted, happened = found.events()
-    rows = {"brier": brier_rows(predicted, happened), "nll": nll_rows(predicted, happened)}
+    events = found.events()
+    rows = {"brier": brier_rows(events.probability, events.happened)}
+    rows["nll"] = nll_rows(events.probability, events.happened)
     return {name: values.reshape(len(found), -1).mean(axis=1) for name, values in rows.items()}
 
 
-def _fit(predicted: Array, happened: Array, weights: Array) -> dict[str, float]:
-    """Calibration error and line where every row counts as often as its weight says."""
-    chosen = np.repeat(np.arange(len(weights)), weights)
-    line = calibration_line(predicted[chosen], happened[chosen])
-    ece = reliability(predicted[chosen], happened[chosen]).ece
-    return {"ece": ece, "slope": line.slope, "intercept": line.intercept, "in_the_large": line.in_the_large}
+def _fit(events: Events) -> Figures:
+    """Calibration error and line under weights of the events; of fewer than ten of either no line is estimable."""
+    num = int(events.happened.sum())
+    few = min(num, len(events.happened) - num) < MIN_EITHER
+    ece, line = weighted_ece(events.probability, events.happened), weighted_line(events.odds, events.happened)
+
+    def figures(weights: Array) -> Mapping[str, float]:
+        fitted = _UNKNOWN if few else line(weights)
+        return {"ece": ece(weights), **asdict(fitted)}
+
+    return figures
 
 
-def _bins(predicted: Array, happened: Array) -> list[dict[str, float]]:
-    found = reliability(predicted, happened)
+def _bins(events: Events) -> list[dict[str, float]]:
+    found = reliability(events.probability, events.happened)
     columns = zip(found.predicted.tolist(), found.observed.tolist(), found.num.tolist(), strict=True)
     return [{"predicted": p, "observed": o, "n": n} for p, o, n in columns]

@@ -8,6 +8,7 @@ from dermtl.config.load import validate
 from dermtl.config.section import Section
 from dermtl.config.source import read_source
 from dermtl.errors import ConfigError
+from dermtl.runtime.bundle import read_bundle
 
 FILE = "card.yaml"
 
@@ -26,21 +27,34 @@ class CardFacts(Section):
     contact: str = Field("", description="Who answers for it.")
 
     @property
+    def told(self) -> dict[str, str]:
+        """Those that are not empty."""
+        return {name: text for name in type(self).model_fields if (text := getattr(self, name).strip())}
+
+    @property
     def open(self) -> list[str]:
         """Names of the texts that are missing."""
-        return [name for name in type(self).model_fields if not getattr(self, name).strip()]
+        return [name for name in type(self).model_fields if name not in self.told]
 
 
 def read_facts(path: Path | None, *beside: Path) -> CardFacts:
     """The facts of a file, else of the first ``card.yaml`` in one of some folders, else none.
 
+    Args:
+        path: The file.
+        beside: Folders; a model file stands for its folder, and then for what it says of itself.
+
     Raises:
         ConfigError: The file is missing, or a key is not one of the above.
+        BundleError: A model file cannot be read.
     """
     if path is not None and not path.is_file():
         raise ConfigError("no such file", where=str(path), hint=f"keys: {', '.join(CardFacts.model_fields)}")
-    found = path or next((folder / FILE for folder in beside if (folder / FILE).is_file()), None)
-    if found is None:
-        return CardFacts()
-    source = read_source(found)
-    return validate(CardFacts, source.data, source)
+    folders = (place if place.is_dir() else place.parent for place in beside)
+    found = path or next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    if found is not None:
+        source = read_source(found)
+        return validate(CardFacts, source.data, source)
+    model = next((place for place in beside if place.suffix == ".onnx" and place.is_file()), None)
+    card = read_bundle(model).card if model is not None else {}
+    return CardFacts(**{name: text for name, text in card.items() if name in CardFacts.model_fields})

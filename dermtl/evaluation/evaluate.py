@@ -12,15 +12,14 @@ from dermtl.data.atomic import write_atomic
 from dermtl.data.table import write_table
 from dermtl.errors import DataError
 from dermtl.evaluation.calibration import calibration_figures
+from dermtl.evaluation.figures import head_figures
+from dermtl.evaluation.flow import flow
 from dermtl.evaluation.measures import Measured, write_measures
 from dermtl.evaluation.operating import PREVALENCES, operating_figures
 from dermtl.evaluation.predicted import Predicted, predict_rows
 from dermtl.evaluation.predictor import Predictor
-from dermtl.evaluation.probabilities import Probabilities, read_probabilities
-from dermtl.evaluation.scoring import Scores
-from dermtl.evaluation.shares import shares
-from dermtl.evaluation.stated import known
-from dermtl.evaluation.statistics.bootstrap import bootstrap
+from dermtl.evaluation.probabilities import read_probabilities
+from dermtl.evaluation.readings import Readings, Studied
 from dermtl.evaluation.subgroups import By, subgroup_figures
 from dermtl.evaluation.units import unit_report
 from dermtl.kinds import Record
@@ -33,10 +32,9 @@ class Evaluation:
     """What was found.
 
     Attributes:
-        heads: Head to metric to value, low, high, n, redrawn; ``wilson``, the ends of Wilson's interval, where the
-            metric is a share; and ``baselines``, trivial predictor to value, if any.
+        heads: Head to :func:`dermtl.evaluation.figures.head_figures`.
         primary: Head to the metric that stands for it.
-        data: How many records and groups, and which split.
+        data: How many records and groups, which split, and ``flow``: who was left out; :mod:`dermtl.evaluation.flow`.
         model: What was evaluated.
         rows: One a record: image, group, then one number a column; ``<head>.decision.<question>``, 1 positive,
             0 not; ``<head>.truth.<column>`` where there is a truth.
@@ -47,6 +45,7 @@ class Evaluation:
         subgroups: Column to :func:`dermtl.evaluation.subgroups.subgroup_figures`.
         units: What :func:`dermtl.evaluation.units.unit_report` gives.
         settled: What was settled on validation.
+        readers: Clinicians beside the model, where a table of their decisions was given.
     """
 
     heads: Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -61,6 +60,7 @@ class Evaluation:
     subgroups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     units: Mapping[str, Any] = field(default_factory=dict)
     settled: Decisions = field(default_factory=Decisions)
+    readers: Studied | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The content of metrics.json."""
@@ -72,6 +72,7 @@ class Evaluation:
             "subgroups": self.subgroups,
             "units": self.units,
             "settled": self.settled.to_json(),
+            "readers": self.readers.to_json() if self.readers else {},
             "data": self.data,
             "model": self.model,
             "plans": self.plans,
@@ -91,12 +92,14 @@ def evaluate(
     records: Sequence[Record],
     plans: Mapping[str, HeadPlan],
     *,
+    table: Sequence[Record] | None = None,
     split: str = "",
     model: Mapping[str, Any] | None = None,
     leakage: Mapping[str, Any] | None = None,
     decisions: Decisions | None = None,
     by: Sequence[By] = (),
     unit: str | None = None,
+    readers: Readings | None = None,
     prevalences: Sequence[float] = PREVALENCES,
     batch_size: int = 8,
     resamples: int = 2000,
@@ -107,12 +110,14 @@ def evaluate(
         predictor: A run or an exported model, its temperatures applied.
         records: With groups; annotations may be missing.
         plans: The heads to score.
+        table: All records that there are, to account for those left out; None: these.
         split: Name of the split, for the report.
         model: What is evaluated, for the report.
         leakage: What the comparison with the training pictures gave, for the report; None where there was none.
         decisions: What was settled on validation; nothing is settled here.
         by: Columns to divide the records by.
         unit: Column of lesions or patients whose pictures are also taken together; None: ``lesion_id``, else groups.
+        readers: What clinicians decided on some of these pictures.
         prevalences: At which predictive values are stated.
         batch_size: Pictures at a time.
         resamples: Of the bootstrap.
@@ -131,12 +136,14 @@ def evaluate(
         predict_rows(predictor, records, plans, settled, batch_size=batch_size),
         records,
         plans,
+        table=table,
         split=split,
         model=model,
         leakage=leakage,
         decisions=settled,
         by=by,
         unit=unit,
+        readers=readers,
         prevalences=prevalences,
         resamples=resamples,
     )
@@ -147,12 +154,14 @@ def sum_up(
     records: Sequence[Record],
     plans: Mapping[str, HeadPlan],
     *,
+    table: Sequence[Record] | None = None,
     split: str = "",
     model: Mapping[str, Any] | None = None,
     leakage: Mapping[str, Any] | None = None,
     decisions: Decisions | None = None,
     by: Sequence[By] = (),
     unit: str | None = None,
+    readers: Readings | None = None,
     prevalences: Sequence[float] = PREVALENCES,
     resamples: int = 2000,
 ) -> Evaluation:
@@ -168,11 +177,17 @@ def sum_up(
     own = {name: [groups[index] for index in ranked.indices] for name, ranked in found.items()}
     return Evaluation(
         heads={
-            name: _figures(name, scores, groups, resamples, predicted.baselines(name), found.get(name))
+            name: head_figures(
+                name, scores, groups, found.get(name), trivial=predicted.baselines(name), resamples=resamples
+            )
             for name in plans
         },
         primary={name: scores.primary(name) for name in plans},
-        data=data | {"annotated": {name: len(scores.indices(name)) for name in plans}},
+        data={
+            **data,
+            "annotated": {name: len(scores.indices(name)) for name in plans},
+            "flow": flow(records if table is None else table, records, plans, measures),
+        },
         model=dict(model or {}),
         rows=rows,
         plans={name: plan.metadata() for name, plan in plans.items()},
@@ -187,10 +202,7 @@ def sum_up(
             for name, ranked in found.items()
         },
         calibration={
-            name: calibration_figures(
-                ranked, settled.temperatures.get(name), settled.of(name), own[name], resamples=resamples
-            )
-            for name, ranked in found.items()
+            name: calibration_figures(ranked, settled, own[name], resamples=resamples) for name, ranked in found.items()
         },
         subgroups={
             division.name: subgroup_figures(
@@ -200,33 +212,5 @@ def sum_up(
         },
         units=unit_report(records, metrics, found, settled.questions, column=unit, resamples=resamples),
         settled=settled,
+        readers=readers.studied(rows, resamples=resamples) if readers else None,
     )
-
-
-def _figures(
-    head: str,
-    scores: Scores,
-    groups: Sequence[str],
-    resamples: int,
-    trivial: Mapping[str, Mapping[str, float]],
-    found: Probabilities | None,
-) -> dict[str, dict[str, Any]]:
-    """Metric to value, intervals, number of records, resamples redrawn, baselines; None is not estimable."""
-    indices = scores.indices(head)
-    if not indices:
-        return {}
-    intervals = bootstrap(scores.weighted(head), [groups[index] for index in indices], resamples=resamples)
-    values = scores.summary(head)
-    wilson = shares(values, scores.table(head), found)
-    return {
-        metric: {
-            "value": known(value),
-            "low": known(intervals[metric].low),
-            "high": known(intervals[metric].high),
-            "n": len(indices),
-            "redrawn": intervals[metric].redrawn,
-            **({"wilson": [known(end) for end in wilson[metric].interval()]} if metric in wilson else {}),
-            **({"baselines": {name: known(found[metric]) for name, found in trivial.items()}} if trivial else {}),
-        }
-        for metric, value in values.items()
-    }

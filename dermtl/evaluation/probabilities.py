@@ -14,6 +14,21 @@ _SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
+class Events:
+    """Yes or no: what was predicted, and whether it happened.
+
+    Attributes:
+        probability: float64 [e], 0..1.
+        odds: float64 [e], its log odds, finite.
+        happened: bool [e].
+    """
+
+    probability: Array
+    odds: Array
+    happened: Array
+
+
+@dataclass(frozen=True)
 class Probabilities:
     """One head's, of the records that have a truth.
 
@@ -46,13 +61,26 @@ class Probabilities:
         """Whether any of some columns is true, bool [m]."""
         return np.asarray(self.truth[:, [self.names.index(name) for name in positive]].any(axis=1))
 
-    def events(self) -> tuple[Array, Array]:
-        """Probability and whether it happened, [e] both: that the likeliest class is right, or every single label."""
+    def events(self) -> Events:
+        """That the likeliest class is right, one a record; or every single label, K a record."""
         if not self.exclusive:
-            return self.values.ravel(), self.truth.ravel()
-        best = self.values.argmax(axis=1)
-        rows = np.arange(len(self))
-        return self.values[rows, best], self.truth[rows, best]
+            values = self.values.ravel()
+            return Events(values, _log_odds(values, 1.0 - values), self.truth.ravel())
+        likeliest = self.values.argmax(axis=1)[:, None] == np.arange(len(self.names))
+        return self._either(likeliest, self.truth[likeliest])
+
+    def asked(self, positive: Sequence[str]) -> Events:
+        """That any of some columns is true, one a record."""
+        chosen = np.isin(np.array(self.names), list(positive))
+        if not self.exclusive:
+            scores = np.clip(self.score(positive), 0.0, 1.0)
+            return Events(scores, _log_odds(scores, 1.0 - scores), self.holds(positive))
+        return self._either(np.broadcast_to(chosen, self.values.shape), self.holds(positive))
+
+    def _either(self, chosen: Array, happened: Array) -> Events:
+        """Some columns, bool [m, K], against all others: near 1, float32 knows their sum much better than 1 - p."""
+        inside, outside = (np.where(columns, self.values, 0.0).sum(axis=1) for columns in (chosen, ~chosen))
+        return Events(np.clip(inside, 0.0, 1.0), _log_odds(inside, outside), happened)
 
     def logits(self) -> Array:
         """What softmax, or a sigmoid, turns into the probabilities; float64 [m, K]."""
@@ -70,6 +98,11 @@ class Probabilities:
     def take(self, chosen: Array) -> "Probabilities":
         """Some records; bool or int, as NumPy's indexing takes it."""
         return replace(self, values=self.values[chosen], truth=self.truth[chosen], indices=self.indices[chosen])
+
+
+def _log_odds(inside: Array, outside: Array) -> Array:
+    """Of two probabilities that make up the whole."""
+    return np.asarray(np.log(np.maximum(inside, _SMALLEST)) - np.log(np.maximum(outside, _SMALLEST)))
 
 
 def read_probabilities(rows: Sequence[Mapping[str, Any]], plans: Mapping[str, HeadPlan]) -> dict[str, Probabilities]:

@@ -1,25 +1,20 @@
 """Clinicians beside a model: what each decided on the same pictures, and who lies below the model's curve.
 
-A decision is yes or no ("treat" or "reassure"), so a reader is one point of sensitivity and specificity. Knows tables
-and scores, nothing of drawing.
+A decision is yes or no ("treat" or "reassure"), so a reader is one point of sensitivity and specificity. Knows scores
+and decisions, nothing of tables and of drawing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dermtl.data.table import read_table
-from dermtl.errors import ManifestError
-from dermtl.evaluation.question import Question
 from dermtl.evaluation.statistics.bootstrap import Interval, bootstrap
 from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
 from dermtl.imaging.affine import Array
 
-_COLUMNS = ("reader", "image", "decision")
 _SAME = 1e-9  # a reader that lies on the curve is not below it
 
 
@@ -101,7 +96,7 @@ class ReaderStudy:
             name: {
                 "n": int(np.isfinite(decisions).sum()),
                 **{part: shown[f"{part}.{name}"] for part in ("sensitivity", "specificity", "gain")},
-                "is_below": bool(values[f"gain.{name}"] > _SAME),
+                "is_below": bool(gain > _SAME) if isfinite(gain := values[f"gain.{name}"]) else None,
             }
             for name, decisions in self.readers.items()
         }
@@ -127,53 +122,6 @@ def sensitivity_at(curve: RocCurve, specificity: float) -> float:
     true = np.concatenate([[0], curve.true_positives]) / curve.num_positive
     # Where the curve steps up, interp takes the upper end; the little more keeps rounding from missing the step.
     return float(np.interp(1 - specificity + _SAME, false, true))
-
-
-def read_study(predictions: Path, readers: Path, *, positive: Sequence[str], head: str | None = None) -> ReaderStudy:
-    """Bring a model's predictions and readers' decisions together.
-
-    Args:
-        predictions: A predictions.csv that ``dermtl evaluate`` wrote.
-        readers: CSV with the columns reader, image and decision, 1 for positive and 0 for not; a row a reading.
-        positive: Classes, tags or nodes that together are positive.
-        head: Whose; default: the only one that knows these names.
-
-    Raises:
-        DataError: A table cannot be used; the message names file and row.
-    """
-    rows = {row["image"]: row for _, row in read_table(predictions)}
-    question = Question.find(next(iter(rows.values()), {}), positive, head, where=str(predictions))
-    decisions: dict[str, dict[str, float]] = {}
-    hint = "expected the columns reader, image and decision (1 or 0), a row a reading"
-    for where, cells in read_table(readers):
-        if missing := [column for column in _COLUMNS if column not in cells]:
-            raise ManifestError(f"no column {missing[0]!r}", where=str(readers), hint=hint)
-        reader, image, decision = (cells[column].strip() for column in _COLUMNS)
-        if not reader or decision not in ("0", "1"):
-            raise ManifestError(
-                f"expected a reader and 1 or 0, got {reader!r} and {decision!r}", where=where, hint=hint
-            )
-        if image not in rows:
-            raise ManifestError(f"image {image!r} was not predicted", where=where, hint=f"{predictions} lists those")
-        if image in decisions.setdefault(reader, {}):
-            raise ManifestError(f"reader {reader!r} decided on {image!r} twice", where=where, hint="keep one decision")
-        decisions[reader][image] = float(decision)
-    images = [image for image in rows if any(image in own for own in decisions.values())]
-    if not images:
-        raise ManifestError("holds no decisions", where=str(readers), hint=hint)
-    truth = np.array([question.is_positive(rows[image]) for image in images])
-    if truth.all() or not truth.any():
-        held = "all" if truth.all() else "none"
-        raise ManifestError(
-            f"of the {len(images)} pictures read, {held} are {' or '.join(positive)}: there is no curve to draw",
-            where=str(readers),
-        )
-    return ReaderStudy(
-        np.array([question.score(rows[image]) for image in images]),
-        truth,
-        [rows[image]["group"] for image in images],
-        {reader: np.array([own.get(image, np.nan) for image in images]) for reader, own in decisions.items()},
-    )
 
 
 def _point(decisions: Array, positive: Array, weights: Array) -> tuple[float, float]:

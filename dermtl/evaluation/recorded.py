@@ -1,14 +1,17 @@
 """An evaluation as it was written to a folder: who was predicted, what is true, what was measured."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dermtl.data.table import Cells, read_table
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.measures import Measured, read_measures
+from dermtl.imaging.affine import Array
 from dermtl.plugins.plan import HeadPlan, replan_heads
 
 _AGAIN = "it was written by an older version: run `dermtl evaluate` again"
@@ -41,6 +44,18 @@ class Recorded:
         """The truth columns of an image that hold something."""
         own = tuple(f"{head}.truth." for head in self.plans)
         return {column: cell for column, cell in self.rows[image].items() if cell and column.startswith(own)}
+
+    def numbers(self, images: Sequence[str], columns: Sequence[str]) -> Array:
+        """Cells of some images as float64 [images, columns].
+
+        Raises:
+            DataError: A column is missing, or holds no number.
+        """
+        try:
+            return np.array([[float(self.rows[image][column]) for column in columns] for image in images])
+        except (KeyError, ValueError) as error:
+            where = str(self.folder / "predictions.csv")
+            raise DataError(f"a column is missing or holds no number: {error}", where=where) from error
 
 
 def read_recorded(path: Path, split: str = "test") -> Recorded:

@@ -1,31 +1,31 @@
-"""What validation settles once and for all: a temperature for every head, a threshold for every question.
+"""What validation settles once and for all: temperatures of heads, thresholds of questions, sets of classes.
 
 Takes probabilities, never a split's name: who calls it sees to it that they are the validation's.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dermtl.errors import DataError
+from dermtl.errors import ConfigError, DataError
+from dermtl.evaluation.class_sets import settle_set
 from dermtl.evaluation.probabilities import Probabilities, column_names, ranked_output
 from dermtl.evaluation.statistics.abstain import choose_band
 from dermtl.evaluation.statistics.calibration import MAX_TEMPERATURE, fit_temperature
-from dermtl.evaluation.statistics.operating_point import DEFAULT_RULE, choose_threshold
+from dermtl.evaluation.statistics.operating_point import DEFAULT_RULE, choose_threshold, just_below
 from dermtl.evaluation.statistics.proportion import Proportion
 from dermtl.evaluation.statistics.reliability import brier_rows, nll_rows, reliability
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Category
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runtime.class_set import ClassSet
 from dermtl.runtime.decision import Decision, Decisions
 from dermtl.taxonomy.names import last_part
 
 _log = logging.getLogger(__name__)
 MIN_RECORDS = 10  # with fewer, a temperature is noise
-_SLACK = 1e-3
 _NAMED = 4
 
 
@@ -79,8 +79,26 @@ def aims(plans: Mapping[str, HeadPlan]) -> list[Aim]:
     return asked
 
 
+def coverages(plans: Mapping[str, HeadPlan], coverage: float | None = None) -> dict[str, float]:
+    """Head of classes to the coverage of its sets: the one given, else its key ``conformal``; left out without.
+
+    Raises:
+        ConfigError: A coverage is given, and no head has classes.
+    """
+    ranked = {head: plan for head, plan in plans.items() if isinstance(plan.target, Category) and ranked_output(plan)}
+    if coverage is not None and not ranked:
+        raise ConfigError("no head has classes, of which a set could be made", where="--conformal")
+    asked = {head: coverage or getattr(plan.config, "conformal", None) for head, plan in ranked.items()}
+    return {head: share for head, share in asked.items() if share is not None}
+
+
 def settle(
-    probabilities: Mapping[str, Probabilities], asked: Iterable[Aim], facts: Mapping[str, Any] | None = None
+    probabilities: Mapping[str, Probabilities],
+    asked: Iterable[Aim],
+    facts: Mapping[str, Any] | None = None,
+    *,
+    sets: Mapping[str, float] | None = None,
+    groups: Sequence[str] = (),
 ) -> Decisions:
     """Fit and choose.
 
@@ -91,6 +109,8 @@ def settle(
         probabilities: Head to probabilities on validation, without a temperature.
         asked: The questions.
         facts: To be stored along.
+        sets: Head to the coverage of its sets.
+        groups: The group of every row that the probabilities were read from; sets alone need it.
     """
     temperatures: dict[str, float] = {}
     calibration: dict[str, Any] = {}
@@ -102,19 +122,54 @@ def settle(
         if temperature is not None:
             temperatures[head] = temperature
             calibration[head] = {"before": _summary(found), "after": _summary(tempered[head])}
-    decisions = []
+    _warn(unsettled)
+    decisions, undecided = decide(tempered, asked)
+    found_sets, unset = make_sets(tempered, sets or {}, groups)
+    told = {"calibration": calibration, "unsettled": [*unsettled, *undecided, *unset]}
+    return Decisions(temperatures, decisions, {**(facts or {}), **told}, found_sets)
+
+
+def decide(probabilities: Mapping[str, Probabilities], asked: Iterable[Aim]) -> tuple[tuple[Decision, ...], list[str]]:
+    """Choose a threshold for every question on probabilities as the model will give them.
+
+    Returns:
+        The decisions; and a line for every question without one, of which is warned, too.
+    """
+    decisions, unsettled = [], []
     for question in asked:
         try:
-            if question.head not in tempered:
+            if question.head not in probabilities:
                 raise DataError("no validation record has a truth")
-            decisions.append(_decide(question, tempered[question.head]))
+            decisions.append(_decide(question, probabilities[question.head]))
         except DataError as error:
             unsettled.append(f"{question.head}, {question.name}: {error}")
+    return tuple(decisions), _warn(unsettled)
+
+
+def make_sets(
+    probabilities: Mapping[str, Probabilities], sets: Mapping[str, float], groups: Sequence[str]
+) -> tuple[tuple[ClassSet, ...], list[str]]:
+    """Choose a set for every head asked for; arguments as of :func:`settle`, the temperatures applied.
+
+    Returns:
+        The sets; and a line for every head without one, of which is warned, too.
+    """
+    made, unsettled = [], []
+    for head, coverage in sets.items():
+        try:
+            if head not in probabilities:
+                raise DataError("no validation record has a truth")
+            found = probabilities[head]
+            made.append(settle_set(found, [groups[index] for index in found.indices], coverage))
+        except DataError as error:
+            unsettled.append(f"{head}, sets: {error}")
+    return tuple(made), _warn(unsettled)
+
+
+def _warn(unsettled: list[str]) -> list[str]:
     for line in unsettled:
         _log.warning("not settled: %s", line)
-    return Decisions(
-        temperatures, tuple(decisions), {**(facts or {}), "calibration": calibration, "unsettled": unsettled}
-    )
+    return unsettled
 
 
 def _temperature(found: Probabilities, unsettled: list[str]) -> float | None:
@@ -133,10 +188,10 @@ def _temperature(found: Probabilities, unsettled: list[str]) -> float | None:
 def _decide(question: Aim, found: Probabilities) -> Decision:
     scores, truth = found.score(question.positive), found.holds(question.positive)
     point = choose_threshold(scores, truth, question.rule, lower_bound=question.lower_bound)
-    threshold = point.threshold if question.rule.startswith("fixed") else _below(scores, point.threshold)
+    threshold = point.threshold if question.rule.startswith("fixed") else just_below(scores, point.threshold)
     try:
         band = choose_band(scores, truth)
-        low, high = _below(scores, band.low), _below(scores, band.high)
+        low, high = just_below(scores, band.low), just_below(scores, band.high)
         doubtful = (low, high) if low < high else None
     except DataError:
         doubtful = None
@@ -150,20 +205,11 @@ def _decide(question: Aim, found: Probabilities) -> Decision:
     return Decision(question.head, question.output, question.name, question.positive, threshold, doubtful, plain)
 
 
-def _below(scores: Array, threshold: float) -> float:
-    """A little under the threshold, but over the next lower score.
-
-    The same calls on validation; a score that rounding moves by 1e-6 in another runtime stays on its side.
-    """
-    lower = scores[scores < threshold].max(initial=-1.0)
-    return float(threshold - min((threshold - max(lower, 0.0)) / 2, _SLACK))
-
-
 def _summary(found: Probabilities) -> dict[str, float]:
-    predicted, happened = found.events()
+    events = found.events()
     if found.exclusive:
         truth = found.truth.argmax(axis=1)
         brier, nll = brier_rows(found.values, truth).mean(), nll_rows(found.values, truth).mean()
     else:
-        brier, nll = brier_rows(predicted, happened).mean(), nll_rows(predicted, happened).mean()
-    return {"ece": reliability(predicted, happened).ece, "brier": float(brier), "nll": float(nll)}
+        brier, nll = (rows(events.probability, events.happened).mean() for rows in (brier_rows, nll_rows))
+    return {"ece": reliability(events.probability, events.happened).ece, "brier": float(brier), "nll": float(nll)}

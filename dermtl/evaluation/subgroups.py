@@ -20,7 +20,6 @@ from dermtl.runtime.decision import Decision
 
 MIN_RECORDS = 10
 UNKNOWN = "unknown"
-_RESAMPLES = 500  # at most: there may be many subgroups
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def subgroup_figures(
         rows: dict[str, Any] = {}
         for name in sorted(set(own.tolist()), key=_order):
             inside = own == name
-            rows[name] = _primary(metrics[head], measured.table, inside, clusters, min(resamples, _RESAMPLES))
+            rows[name] = _primary(metrics[head], measured.table, inside, clusters, resamples)
             if head in probabilities:
                 rows[name]["decisions"] = {
                     decision.name: _decided(decision, probabilities[head], names == name)

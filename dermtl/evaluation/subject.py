@@ -15,6 +15,8 @@ from dermtl.data.split import read_splits
 from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.leakage import Trained, trained_on
 from dermtl.evaluation.predictor import ModelPredictor, Predictor
+from dermtl.imaging.affine import Array
+from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, replan_heads
 from dermtl.runtime.decision import Decisions
@@ -35,6 +37,7 @@ class Subject:
         trained: What it was trained on, where the records are of another table; None on its own, whose split was
             checked when it was made.
         decisions: What was settled on its validation split; empty where nothing was.
+        apart: Image to who answers it, where that is not one predictor for all.
     """
 
     predictor: Predictor
@@ -45,6 +48,7 @@ class Subject:
     facts: Mapping[str, Any]
     trained: Trained | None = None
     decisions: Decisions = field(default_factory=Decisions)
+    apart: Mapping[str, Predictor] = field(default_factory=dict)
 
     def side(self, split: str) -> list[Record]:
         """The records of a split; ``all`` takes every one.
@@ -61,6 +65,16 @@ class Subject:
         if not chosen:
             raise ManifestError(f"no record is in split {split!r}", hint="--split all takes the whole table")
         return chosen
+
+    def predict(self, records: Sequence[Record]) -> list[Mapping[str, Array]]:
+        """Of each record, full output name to value, source frame.
+
+        Raises:
+            DataError: A picture cannot be read.
+        """
+        if not self.apart:
+            return list(self.predictor.predict_values([read_image(record.path) for record in records]))
+        return [self.apart[record.image].predict_values([read_image(record.path)])[0] for record in records]
 
 
 def exported_subject(path: Path, manifest: Path | None = None) -> Subject:

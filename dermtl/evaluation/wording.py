@@ -14,10 +14,20 @@ def figure_text(value: float | None) -> str:
 def interval_text(figure: Mapping[str, Any]) -> str:
     """The ends of a figure's interval.
 
-    The bootstrap's; Wilson's where that has no width, since no resample differed, and the figure is a share.
+    The bootstrap's; of a share Wilson's, marked, where its records are independent or no resample differed.
     """
     low, high = figure.get("low"), figure.get("high")
     wilson = figure.get("wilson") or (None, None)
+    if low is not None and figure.get("method") == "wilson":
+        return f"{low:.4g} to {high:.4g} (Wilson)"
     if (low is None or low == high) and wilson[0] is not None:
         return f"{wilson[0]:.4g} to {wilson[1]:.4g} (Wilson)"
     return NOT_ESTIMABLE if low is None else f"{low:.4g} to {high:.4g}"
+
+
+def below_text(below: Mapping[str, Any]) -> str:
+    """How many readers lie below a model's curve, with the interval."""
+    if below["value"] is None:
+        return f"how many of {below['of']} readers lie below the curve is {NOT_ESTIMABLE}"
+    interval = "" if below["low"] is None else f" (95% interval {below['low']:g} to {below['high']:g})"
+    return f"{below['value']:g} of {below['of']} readers lie below the curve{interval}"

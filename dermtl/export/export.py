@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dermtl.evaluation.card_facts import read_facts
 from dermtl.export.graph import Graph
 from dermtl.export.onnx_file import to_onnx
 from dermtl.model.folds import load_ensemble
@@ -50,4 +51,5 @@ def describe(trained: TrainedRun) -> Bundle:
         data={"image": experiment.data.image, "group": experiment.data.group},
         provenance={key: facts[key] for key in _PROVENANCE if key in facts},
         decisions=trained.decisions,
+        card=read_facts(None, trained.folder.path).told,
     )

@@ -1,7 +1,7 @@
 """A run as an ONNX file of lower precision, written only where the gate lets it through."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +10,12 @@ from typing import Any
 import onnx
 
 from dermtl.errors import DataError
+from dermtl.evaluation.subject import Subject
 from dermtl.export.export import export_run
 from dermtl.export.gate import FASTER, SMALLER, Loss, losses, score, speedup
 from dermtl.export.half import halve
-from dermtl.export.quantise import METHODS, quantise
-from dermtl.imaging.affine import Array
+from dermtl.export.ladder import rungs
+from dermtl.kinds import Record
 from dermtl.model.subject import run_subject
 from dermtl.runtime.agreement import answer
 from dermtl.runtime.bundle import KEY
@@ -22,8 +23,9 @@ from dermtl.runtime.golden import golden_path, make_samples, write_golden
 from dermtl.runtime.modelfile import write_model
 from dermtl.runtime.predictor import Model, load
 
-NUM_CALIBRATION = 64
-SPARE = 1
+_NUM_SEEN = 64
+_NUM_TRIED = 64
+_NUM_FITTED = 256
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class Attempt:
 
     Attributes:
         precision: ``fp16`` or ``int8``.
-        how: Calibration, and layers left in float.
+        how: The way of choosing ranges, and layers left in float.
         faster: Than the exact model, in CPU time of one thread.
         smaller: Size of the file over the exact one's.
-        losses: Figures on the validation records, before and after.
+        side: Records that the losses are of: ``val``, or ``train`` where those were too large already; empty where it
+            gained too little to be scored.
+        losses: Figures on those records, before and after.
         passed: Whether the gate let it through.
     """
 
@@ -43,6 +47,7 @@ class Attempt:
     how: str
     faster: float
     smaller: float
+    side: str
     losses: tuple[Loss, ...]
     passed: bool
 
@@ -50,8 +55,9 @@ class Attempt:
 def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
     """Export a run at a precision; see :mod:`dermtl.export.gate` for what is let through.
 
-    Int8 is calibrated on training records and judged on validation records; the test records are never looked at.
-    ``auto`` takes int8 where it passes and is exact where not: float16 is smaller, never faster.
+    Int8 is calibrated on training records. Layers go back to float until its losses hold on training records, and from
+    there on until they hold on the validation records; the test records are never looked at. ``auto`` takes int8 where
+    it passes and is exact where not: float16 is smaller, never faster.
 
     Args:
         run: The run's folder.
@@ -71,55 +77,65 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
         export_run(run, out)
         return []
     subject = run_subject(run)
-    training = [record for record in subject.records if record.split == "train"]
-    judged = [record for record in subject.records if record.split == "val"]
-    if not training or not judged:
+    sides = {side: [record for record in subject.records if record.split == side] for side in ("train", "val")}
+    if not all(sides.values()):
         raise DataError("has no training or no validation records", where=str(run), hint="--precision fp32 needs none")
+    name = "fp16" if precision == "fp16" else "int8"
     attempts: list[Attempt] = []
     with TemporaryDirectory() as folder:
         exact_path = export_run(run, Path(folder) / "exact.onnx")
-        exact = load(exact_path, threads=1)
+        judge = _Judge(load(exact_path, threads=1), name, subject, sides)
         content = exact_path.read_bytes()
-        step = max(1, len(training) // NUM_CALIBRATION)
-        squares = [exact.prepare(record.path) for record in training[::step][:NUM_CALIBRATION]]
-        before = score(exact, subject, judged)
-        makers = _halves(content) if precision == "fp16" else _eighths(content, [square.pixels for square in squares])
-        for how, make in makers:
-            made = make()
+        for how, made in _ways(content, name, judge.exact, sides["train"]):
             path = Path(folder) / "other.onnx"
             path.write_bytes(made)
             other = load(path, threads=1)
-            lost = tuple(losses(before, score(other, subject, judged)))
-            faster, smaller = speedup(exact, other, squares[:8]), len(made) / len(content)
-            gained = smaller <= SMALLER if precision == "fp16" else faster >= FASTER
-            passed = gained and all(loss.ok for loss in lost)
-            name = "fp16" if precision == "fp16" else "int8"
-            attempts.append(Attempt(name, how, faster, smaller, lost, passed))
-            if passed:
+            attempts.append(judge.attempt(other, how, len(made) / len(content)))
+            if attempts[-1].passed:
                 _write(out, _noted(made, attempts[-1]), other)
                 return attempts
-            if not gained:
+            if not attempts[-1].side:
                 break  # what keeps more layers in float is slower still
     if precision == "auto":
         export_run(run, out)
     return attempts
 
 
-def _halves(content: bytes) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    yield "weights", lambda: halve(content)
+def _ways(content: bytes, name: str, exact: Model, training: Sequence[Record]) -> Iterator[tuple[str, bytes]]:
+    """How it was made and the model; what is fastest comes first."""
+    if name == "fp16":
+        yield "weights", halve(content)
+        return
+    squares = [exact.prepare(record.path).pixels for record in _some(training, _NUM_SEEN + _NUM_TRIED)]
+    yield from rungs(content, squares[::2], squares[1::2] or squares)
 
 
-def _eighths(content: bytes, squares: list[Array]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The fastest first, then ways that lose less."""
-    for spare in (0, SPARE):
-        for method in METHODS:
-            kept = f", {spare} layer at either end in float" if spare else ""
-            yield (
-                f"{method}{kept}",
-                lambda method=method, spare=spare: quantise(  # type: ignore[misc]
-                    content, squares, method=method, spare=spare
-                ),
-            )
+def _some(records: Sequence[Record], num: int) -> list[Record]:
+    """At most so many, from all over."""
+    return list(records[:: max(1, len(records) // num)][:num])
+
+
+class _Judge:
+    """Compares models with the exact one."""
+
+    def __init__(self, exact: Model, name: str, subject: Subject, sides: dict[str, list[Record]]) -> None:
+        self.exact = exact
+        self._name = name
+        self._subject = subject
+        self._sides = {"train": _some(sides["train"], _NUM_FITTED), "val": sides["val"]}
+        self._squares = [exact.prepare(record.path) for record in _some(sides["val"], 8)]
+        self._before = {side: score(exact, subject, records) for side, records in self._sides.items()}
+
+    def attempt(self, other: Model, how: str, smaller: float) -> Attempt:
+        """What another model gains and loses; it is scored no further than it holds."""
+        faster = speedup(self.exact, other, self._squares)
+        gained = smaller <= SMALLER if self._name == "fp16" else faster >= FASTER
+        side, lost, held = "", tuple[Loss, ...](), gained
+        for following, records in self._sides.items():
+            if held:
+                side, lost = following, tuple(losses(self._before[following], score(other, self._subject, records)))
+                held = all(loss.ok for loss in lost)
+        return Attempt(self._name, how, faster, smaller, side, lost, held)
 
 
 def _noted(content: bytes, attempt: Attempt) -> bytes:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from PIL import Image
 
 from dermtl.imaging.affine import Array
@@ -10,6 +11,7 @@ from dermtl.kinds.drawing import caption
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.taxonomy.names import last_part, lineage
+from dermtl.taxonomy.roll_up import roll_up
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,15 @@ class Nodes(Kind):
     def read(self, record: Record) -> Array | None:
         """None: what is true of a record is said by the classes below."""
         return None
+
+    def ideal(self, annotation: Array) -> Array:
+        """1 of the true class and of every node above it; the annotation is the class's index.
+
+        The classes are the nodes with nothing below them, in their order.
+        """
+        inner = {line[-2] for node in self.nodes if len(line := lineage(node)) > 1}
+        found = roll_up([node for node in self.nodes if node not in inner])
+        return np.array(found.matrix[int(annotation)])
 
     @property
     def shape(self) -> tuple[int | str, ...]:

@@ -1,5 +1,6 @@
 """The runs of a cross-validation: as one network, and as out-of-fold predictions."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,13 +35,21 @@ def fold_runs(path: Path) -> list[Path]:
     return runs
 
 
+def members_digest(runs: Sequence[TrainedRun]) -> str:
+    """SHA-256 of what the ensemble's answers depend on: every member's weights and temperatures."""
+    told = [(run.folder.weights_digest(), sorted(run.decisions.temperatures.items())) for run in runs]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
 def load_ensemble(path: Path) -> TrainedRun:
     """A run, or the folds of a cross-validation as one network, whose answer is the mean of theirs.
 
-    Thresholds of single folds do not hold for the mean, and no record is left to settle one on: the ensemble has none.
+    Its decisions are those of the folds' folder; thresholds of single folds do not hold for the mean. The members'
+    temperatures are inside the network.
 
     Raises:
         ConfigError: This is no run, or the folds differ in what they answer.
+        BundleError: Decisions are damaged, or belong to other weights.
     """
     runs = [load_run(run) for run in fold_runs(path)]
     if not runs:
@@ -51,7 +60,8 @@ def load_ensemble(path: Path) -> TrainedRun:
             hint = "give the head its classes, so that a fold without one of them knows it"
             raise ConfigError("the folds answer differently", where=str(run.folder.path), hint=hint)
     network = Ensemble([run.network for run in runs], [run.decisions.temperatures for run in runs])
-    return TrainedRun(first.folder, first.experiment, first.plans, network.eval())
+    settled = RunFolder(path).read_decisions(members_digest(runs))
+    return TrainedRun(first.folder, first.experiment, first.plans, network.eval(), settled)
 
 
 def evaluate_folds(

@@ -97,8 +97,11 @@ class RunFolder:
         with self.best.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def read_decisions(self) -> Decisions:
+    def read_decisions(self, weights: str | None = None) -> Decisions:
         """What was settled on the validation split; empty where nothing was.
+
+        Args:
+            weights: Digest of what it must have been settled for; default: of the best weights.
 
         Raises:
             BundleError: It cannot be read, or was settled for other weights.
@@ -112,8 +115,8 @@ class RunFolder:
             raise BundleError(f"cannot be read: {error}", where=where, hint=hint) from error
         except BundleError as error:
             raise BundleError(error.message, where=where, hint=hint) from error
-        if found.facts.get("weights") != self.weights_digest():
-            raise BundleError("belongs to other weights than best.safetensors", where=where, hint=hint)
+        if found.facts.get("weights") != (weights or self.weights_digest()):
+            raise BundleError("belongs to other weights than there are", where=where, hint=hint)
         return found
 
     def note(self, facts: Mapping[str, Any]) -> None:

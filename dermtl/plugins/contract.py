@@ -84,7 +84,10 @@ class Metrics(Protocol):
     primary: ClassVar[str]
 
     def measure(self, prediction: Prediction, annotation: Array) -> Measures:
-        """One record: output name to value in, a row of numbers (or small arrays of fixed shape) out."""
+        """One record: output name to value in, a row of numbers (or small arrays of fixed shape) out.
+
+        A bool says that the metric of its name is a share of the records, which has an interval of its own.
+        """
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
         """Many rows, stacked to [n, ...] a column, to one value a metric. NaN means not estimable, never zero."""

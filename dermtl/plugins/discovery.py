@@ -12,8 +12,8 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from dermtl.errors import PluginConflict, PluginContract, PluginError, PluginNotFound
-from dermtl.plugins.installed import VARIABLE, allowed, describe, distribution_of, find, in_one_line, version_of
-from dermtl.plugins.spec import API, HeadSpec
+from dermtl.plugins.installed import CORE, VARIABLE, allowed, describe, distribution_of, find, in_one_line, version_of
+from dermtl.plugins.spec import SERVED, HeadSpec
 
 __all__ = [
     "HEADS",
@@ -21,15 +21,14 @@ __all__ = [
     "describe",
     "distribution_of",
     "find",
-    "list_heads",
     "list_plugins",
     "load_head",
     "pick",
     "resolve",
+    "tell_head",
 ]
 
 HEADS = "dermtl.heads"
-_INCOMPATIBLE = "needs plugin API"
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,12 @@ def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
     Raises:
         PluginNotFound: None has this name.
         PluginConflict: Several have.
-        PluginContract: It fails to import, or breaks the contract.
+        PluginContract: It fails to import, breaks the contract, or was written for an API that is not served.
     """
     point = pick(HEADS, name, "head")
-    return _load_spec(point), point
+    spec = _read_spec(point)
+    _require_served(spec, point)
+    return spec, point
 
 
 def pick(group: str, name: str, what: str) -> EntryPoint:
@@ -110,50 +111,49 @@ def resolve(dotted: str, where: str) -> Any:
         raise PluginContract(f"cannot import {dotted}: {in_one_line(error)}", where=where) from error
 
 
-def list_heads() -> Iterator[Listing]:
-    """Every installed head with its state; never raises."""
+def tell_head(point: EntryPoint) -> tuple[str, str, str]:
+    """API, state and summary of a head, for :func:`list_plugins`.
 
-    def told(point: EntryPoint) -> tuple[str, str]:
-        spec = _load_spec(point)
-        return "{}.{}".format(*spec.api), spec.summary
+    Raises:
+        PluginContract: It is broken.
+    """
+    spec = _read_spec(point)
+    api = "{}.{}".format(*spec.api)
+    try:
+        _require_served(spec, point)
+    except PluginContract as error:
+        return api, "incompatible", f"{error.message} ({error.hint})"
+    return api, "ok", spec.summary
 
-    return list_plugins(HEADS, told)
 
-
-def list_plugins(group: str, told: Callable[[EntryPoint], tuple[str, str]]) -> Iterator[Listing]:
+def list_plugins(group: str, tell: Callable[[EntryPoint], Sequence[str]]) -> Iterator[Listing]:
     """Every installed plugin of a group with its state; never raises.
 
     Args:
         group: Its group.
-        told: Loads one, and gives its API and its summary; raises a PluginError where it is broken.
+        tell: Gives a plugin's API, its state and its summary, or why it is not ok; raises a PluginError where it is
+            broken.
     """
     for points in find(group).values():
         for point in points:
-            api, state = "", "ok"
             try:
-                api, reason = told(point)
+                api, state, reason = tell(point)
             except PluginError as error:
-                state, reason = "broken", error.message
-                if reason.startswith(_INCOMPATIBLE):
-                    state = "incompatible"
-            if state == "ok" and (rivals := rivals_of(point, points)):
+                api, state = "", "broken"
+                reason = f"{error.message} ({error.hint})" if error.hint else error.message
+            if state == "ok" and (rivals := _rivals_of(point, points)):
                 state, reason = "conflict", rivals
             yield Listing(point.name, group, distribution_of(point), version_of(point), api, state, reason)
 
 
-def rivals_of(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
-    """Which other distributions bring its name, in words; empty where none does.
-
-    Args:
-        point: One plugin.
-        points: All of its group and name.
-    """
+def _rivals_of(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
+    """Which other distributions bring its name, in words; empty where none does."""
     others = ", ".join(distribution_of(other) for other in points if other is not point)
     return f"also brought by {others}; write {distribution_of(point)}:{point.name}" if others else ""
 
 
-def _load_spec(point: EntryPoint) -> HeadSpec:
-    where = f"plugin {point.name!r} of {distribution_of(point)} {version_of(point)}"
+def _read_spec(point: EntryPoint) -> HeadSpec:
+    where = _where(point)
     try:
         spec = point.load()
     except (Exception, SystemExit) as error:
@@ -164,10 +164,22 @@ def _load_spec(point: EntryPoint) -> HeadSpec:
         raise PluginContract(f"its HeadSpec is named {spec.name!r}", where=where, hint="name both alike")
     if not (isinstance(spec.api, tuple) and [type(number) for number in spec.api] == [int, int]):
         raise PluginContract(f"expected api as (major, minor), got {spec.api!r}", where=where)
-    if spec.api[0] != API[0] or spec.api[1] > API[1]:
-        raise PluginContract(
-            f"{_INCOMPATIBLE} {spec.api[0]}.{spec.api[1]}, this dermtl has {API[0]}.{API[1]}",
-            where=where,
-            hint="install versions that match",
-        )
     return spec
+
+
+def _require_served(spec: HeadSpec, point: EntryPoint) -> None:
+    """A head's major must be served, with its minor or a newer one."""
+    if any(spec.api[0] == major and spec.api[1] <= minor for major, minor in SERVED):
+        return
+    owner = distribution_of(point)
+    late, early = (CORE, owner) if spec.api > max(SERVED) else (owner, CORE)
+    served = " and ".join(f"{major}.{minor}" for major, minor in SERVED)
+    raise PluginContract(
+        f"needs plugin API {spec.api[0]}.{spec.api[1]}, this dermtl has {served}",
+        where=_where(point),
+        hint=f"pip install --upgrade {late}, or install an older {early}",
+    )
+
+
+def _where(point: EntryPoint) -> str:
+    return f"plugin {point.name!r} of {distribution_of(point)} {version_of(point)}"

@@ -8,6 +8,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 _log = logging.getLogger(__name__)
 VARIABLE = "DERMTL_PLUGINS"
 CORE = "dermtl"
+_UNKNOWN = "unknown"
 _UNREADABLE = (OSError, TypeError, ValueError, LookupError, AttributeError)  # what importlib.metadata lets through
 
 
@@ -41,7 +42,7 @@ def describe(point: EntryPoint) -> dict[str, str]:
 
 def distribution_of(point: EntryPoint) -> str:
     """Name of the distribution that brings a plugin."""
-    return _stated(point.dist, "Name", "unknown")
+    return _stated(point.dist, "Name", _UNKNOWN)
 
 
 def version_of(point: EntryPoint) -> str:
@@ -57,18 +58,21 @@ def in_one_line(error: BaseException) -> str:
 def _installed(group: str) -> Iterator[EntryPoint]:
     """A group's entry points, of several copies of a distribution the first on the path.
 
-    ``importlib.metadata.entry_points`` fails as a whole where one distribution's list is malformed.
+    ``importlib.metadata.entry_points`` fails as a whole where one distribution's list is malformed. Distributions that
+    do not say their name are copies where they bring the same.
     """
-    seen: set[str] = set()
+    seen: set[object] = set()
     for distribution in distributions():
         try:
             points = list(distribution.entry_points.select(group=group))
         except _UNREADABLE as error:
-            owner = _stated(distribution, "Name", "unknown")
+            owner = _stated(distribution, "Name", _UNKNOWN)
             _log.warning("the entry points of distribution %s cannot be read: %s", owner, in_one_line(error))
             continue
-        if points and (name := distribution_of(points[0])) not in seen:
-            seen.add(name)
+        name = _stated(distribution, "Name", _UNKNOWN)
+        key = name if name != _UNKNOWN else frozenset((point.name, point.value) for point in points)
+        if points and key not in seen:
+            seen.add(key)
             yield from points
 
 

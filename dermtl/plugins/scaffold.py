@@ -21,6 +21,7 @@ _SUMMARIES = {
     "number": "one number",
     "own": "a place in the picture, of a kind of its own",
 }
+_KIND_ROW = "| `{package}/kind.py` | how the truth is read, moves with the picture, comes back and is shown; NumPy |\n"
 
 
 def render(name: str, kind: str, folder: Path) -> None:
@@ -46,6 +47,7 @@ def render(name: str, kind: str, folder: Path) -> None:
         "package": f"dermtl_{name}",
         "distribution": f"dermtl-{name.replace('_', '-')}",
         "summary": _SUMMARIES[kind],
+        "kind_row": _KIND_ROW.format(package=f"dermtl_{name}") if kind == "own" else "",
     }
     template = files("dermtl.plugins") / "template"
     for part in ("every", kind):

@@ -13,7 +13,7 @@ from dermtl.plugins.probe import try_plugins
 from dermtl.plugins.spec import HeadSpec
 
 _log = logging.getLogger(__name__)
-LISTER = "dermtl.plugins.discovery:list_heads"
+_QUESTION = "dermtl.plugins.discovery:tell_head"
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -22,7 +22,7 @@ def experiment_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     own = Head.model_json_schema()["properties"]
     branches = []
-    tried = {(listing.distribution, listing.name): listing for listing in try_plugins(HEADS, LISTER)}
+    tried = {(listing.distribution, listing.name): listing for listing in try_plugins(HEADS, _QUESTION)}
     for name, points in find(HEADS).items():
         for point in points:
             full = f"{distribution_of(point)}:{name}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 API = (1, 0)
+SERVED = (API,)  # the newest API of each major that heads may ask for; a major before the last stays for a year or more
 
 
 @dataclass(frozen=True)
@@ -11,11 +12,12 @@ class HeadSpec:
 
     Attributes:
         name: What an experiment writes as ``type``.
-        api: (major, minor) of the plugin API it was written for.
         summary: One line for lists.
         config: Dotted name of its :class:`~dermtl.api.HeadConfig`, ``package.module:Class``.
         head: Dotted name of its torch module, a :class:`~dermtl.api.Head`.
         metrics: Dotted name of its metrics, see :class:`~dermtl.api.Metrics`.
+        api: (major, minor) of the plugin API it was written for; served where :data:`SERVED` has its
+            major, with this minor or a newer one.
     """
 
     name: str
@@ -23,4 +25,4 @@ class HeadSpec:
     config: str
     head: str
     metrics: str
-    api: tuple[int, int] = API
+    api: tuple[int, int]

@@ -14,6 +14,7 @@ import numpy as np
 
 from dermtl.errors import BundleError
 from dermtl.imaging.affine import Array
+from dermtl.kinds.category import Category
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.registry import kind_from_metadata
 from dermtl.runtime.decision import Decisions
@@ -40,6 +41,7 @@ class Bundle:
         data: Columns of the image and the group in the manifest.
         provenance: Versions, backbone, digests; free form.
         decisions: What was settled on validation; the temperatures are in the graph already.
+        card: What a person wrote of it in ``card.yaml``: intended use, limits and the like, key to text.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Bundle:
     data: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     decisions: Decisions = field(default_factory=Decisions)
+    card: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The text for ``metadata_props["dermtl"]``."""
@@ -67,6 +70,7 @@ class Bundle:
             "data": dict(self.data),
             "provenance": dict(self.provenance),
             "decisions": self.decisions.to_json(),
+            "card": dict(self.card),
         }
         return json.dumps(document, allow_nan=False)
 
@@ -101,6 +105,7 @@ class Bundle:
             data=_value(document, "data", dict),
             provenance=_value(document, "provenance", dict),
             decisions=_decisions(document, outputs),
+            card=_card(document),
         )
 
 
@@ -129,7 +134,7 @@ def read_bundle(source: Any, *, where: str = "model") -> Bundle:
         bundle = Bundle.from_json(texts[KEY])
         _check_graph(bundle, inputs, outputs)
     except BundleError as error:
-        raise BundleError(error.message, where=where, hint=error.hint) from error
+        raise BundleError(error.message, where=where, hint=error.hint or _EXPORT) from error
     return bundle
 
 
@@ -177,6 +182,14 @@ def _outputs(entries: list[Any], heads: Mapping[str, Any]) -> dict[str, Kind]:
     return outputs
 
 
+def _card(document: Mapping[str, Any]) -> dict[str, str]:
+    """The texts; files of older versions have none."""
+    card = _value(document, "card", dict) if "card" in document else {}
+    if not all(isinstance(text, str) for text in card.values()):
+        raise BundleError("its metadata's card holds something that is no text", hint=_EXPORT)
+    return card
+
+
 def _decisions(document: Mapping[str, Any], outputs: Mapping[str, Kind]) -> Decisions:
     """None in files of older versions."""
     if "decisions" not in document:
@@ -188,6 +201,9 @@ def _decisions(document: Mapping[str, Any], outputs: Mapping[str, Kind]) -> Deci
             raise BundleError(
                 f"its metadata decide on {unknown[0]!r}, which output {decision.output} has not", hint=_EXPORT
             )
+    for kept in found.sets:
+        if not isinstance(outputs.get(kept.output), Category):
+            raise BundleError(f"its metadata make sets of {kept.output!r}, which has no classes", hint=_EXPORT)
     return found
 
 

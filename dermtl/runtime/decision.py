@@ -1,4 +1,4 @@
-"""What was settled on validation and then frozen: a temperature a head, a threshold a question.
+"""What was settled on validation and then frozen: a temperature a head, a threshold a question, sets of classes.
 
 Owns the form of ``decisions.json`` in a run, which is also the key ``decisions`` of a bundle, and how a decision is
 applied. Knows nothing of how it was chosen.
@@ -13,6 +13,7 @@ import numpy as np
 
 from dermtl.errors import BundleError
 from dermtl.imaging.affine import Array
+from dermtl.runtime.class_set import ClassSet
 
 SCHEMA = 1
 
@@ -73,27 +74,55 @@ class Decisions:
         temperatures: Head to the T its logits are divided by; heads without one are left as they are.
         questions: Every decision, in the order of the heads.
         facts: On what they were settled: split, records, digests, figures before and after; plain JSON types.
+        sets: At most one a head.
     """
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     questions: tuple[Decision, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    sets: tuple[ClassSet, ...] = ()
 
     def of(self, head: str) -> list[Decision]:
         """The decisions of one head."""
         return [decision for decision in self.questions if decision.head == head]
 
+    def outputs_of(self, head: str) -> set[str]:
+        """Names of the outputs that one head's decisions and set look at."""
+        found = self.set_of(head)
+        return {decision.output for decision in self.of(head)} | ({found.output} if found is not None else set())
+
+    def set_of(self, head: str) -> ClassSet | None:
+        """The set of one head, where it has one."""
+        return next((found for found in self.sets if found.head == head), None)
+
     def columns(self, values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-        """Every decision as one number a column.
+        """Every decision as one number a column, every set as one number a class.
 
         Args:
-            values: Output name to its columns of one picture; decisions on other outputs are left out.
+            values: Output name to its columns of one picture; what needs other outputs is left out.
         """
-        return {
+        decided = {
             decision.column: float(decision.score(values[decision.output]) >= decision.threshold)
             for decision in self.questions
             if decision.output in values
         }
+        held = [found.columns(values[found.output]) for found in self.sets if found.output in values]
+        return decided | {column: number for columns in held for column, number in columns.items()}
+
+    def answer(self, head: str, values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+        """A head's answers of one picture, in plain JSON types.
+
+        Args:
+            head: Whose.
+            values: As of :meth:`columns`.
+
+        Returns:
+            ``decision``, question to answer, and ``set``; neither where the head has none.
+        """
+        decided = {asked.name: asked.answer(values[asked.output]) for asked in self.of(head) if asked.output in values}
+        found = self.set_of(head)
+        held = {"set": found.answer(values[found.output])} if found is not None and found.output in values else {}
+        return ({"decision": decided} if decided else {}) | held
 
     def to_json(self) -> dict[str, Any]:
         """Everything, in plain JSON types."""
@@ -105,6 +134,7 @@ class Decisions:
             "schema": SCHEMA,
             "temperatures": dict(self.temperatures),
             "questions": questions,
+            "sets": [found.to_json() for found in self.sets],
             "facts": dict(self.facts),
         }
 
@@ -124,11 +154,12 @@ class Decisions:
             temperatures = {str(head): _number(value) for head, value in document["temperatures"].items()}
             questions = tuple(_decision(entry) for entry in document["questions"])
             facts = dict(document["facts"])
+            sets = tuple(ClassSet.from_json(entry) for entry in document.get("sets", ()))  # older files have none
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"the decisions cannot be read: {type(error).__name__}: {error}", hint=hint) from error
         if any(value <= 0 for value in temperatures.values()):
             raise BundleError(f"a temperature is not above 0: {temperatures}", hint=hint)
-        return cls(temperatures, questions, facts)
+        return cls(temperatures, questions, facts, sets)
 
 
 def _decision(entry: Mapping[str, Any]) -> Decision:

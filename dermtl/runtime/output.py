@@ -1,21 +1,23 @@
 """Files of predictions that a run can be killed in the middle of, and go on with.
 
 Lines are only ever added, each whole and in one write. While a file is unfinished, ``<name>.unfinished`` lies beside it
-and says which model wrote it. Parquet files cannot grow: their lines gather in a CSV beside them first.
+and says which model wrote it; who writes holds a lock on it, so that two never do. Parquet files cannot grow: their
+lines gather in a CSV beside them first.
 """
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from dermtl.data.atomic import write_atomic
 from dermtl.errors import DataError, InputError
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.decision import Decisions
+from dermtl.runtime.lock import locked
 from dermtl.runtime.parquet import need_pyarrow, read_parquet, to_parquet
 from dermtl.runtime.rows import Csv, JsonLines, Lines, Written
 
@@ -64,7 +66,8 @@ def open_output(
         resume: Go on with the file, if there is one; a last line that was cut is dropped. A finished one takes no more.
 
     Raises:
-        InputError: The suffix is unknown, the file exists, or it was begun with another model.
+        InputError: The suffix is unknown, the file exists, was begun with another model, or is being written by another
+            process.
         DataError: The file cannot be read or written.
         MissingExtra: Parquet needs pyarrow.
     """
@@ -82,22 +85,29 @@ def open_output(
             finished = read_parquet(path) if is_parquet else _read(path, lines)[0]
             yield Output(lines, dict(finished), lambda line: _refuse(path))
             return
-        earlier = _begun(path, journal, mark, lines, model, overwrite, resume)
-        with journal.open("wb" if earlier is None else "ab", buffering=0) as file:
+        if not (resume or overwrite) and path.exists() and not mark.exists():
+            _refuse_existing(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(mark) as remove_mark:
+            earlier = _begun(path, journal, mark, lines, model, overwrite, resume)
+            with journal.open("wb" if earlier is None else "ab", buffering=0) as file:
 
-            def write(line: str) -> None:
-                # A file name that is not UTF-8 is written with escapes, which are valid inside JSON, too.
-                content = line.encode("utf-8", "backslashreplace")
-                while content := content[file.write(content) :]:
-                    pass
+                def write(line: str) -> None:
+                    # A file name that is not UTF-8 is written with escapes, which are valid inside JSON, too.
+                    content = line.encode("utf-8", "backslashreplace")
+                    while content := content[file.write(content) :]:
+                        pass
 
-            if earlier is None:
-                write(lines.header)
-            yield Output(lines, dict(earlier or ()), write)
-        if is_parquet:
-            to_parquet(journal, path)
-            journal.unlink()
-        mark.unlink()
+                if earlier is None:
+                    write(lines.header)
+                yield Output(lines, dict(earlier or ()), write)
+            if is_parquet:
+                to_parquet(journal, path)
+                journal.unlink()
+            remove_mark()
+    except BlockingIOError as error:
+        hint = "wait for it, or give this one another name"
+        raise InputError("is being written by another process", where=str(path), hint=hint) from error
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
 
@@ -120,11 +130,16 @@ def _refuse(path: Path) -> NoReturn:
     raise InputError("is finished, and does not hold all of these pictures", where=str(path), hint=hint)
 
 
+def _refuse_existing(path: Path) -> NoReturn:
+    raise InputError("exists already", where=str(path), hint="choose another name, or pass --overwrite")
+
+
 def _begun(
     path: Path, journal: Path, mark: Path, lines: Lines, model: str, overwrite: bool, resume: bool
 ) -> list[Written] | None:
     """The rows of an unfinished file, cut after its last whole line; None where one is to be begun."""
-    if resume and mark.exists():
+    begun = mark.stat().st_size > 0  # the lock itself makes an empty one
+    if begun and resume:
         if _marked(mark) != model:
             hint = "choose another name, or pass --overwrite"
             raise InputError("was begun with another model", where=str(path), hint=hint)
@@ -134,12 +149,16 @@ def _begun(
         with journal.open("r+b") as file:
             file.truncate(whole)
         return rows if whole else None
-    if not overwrite and mark.exists():
+    if begun and not overwrite:
         hint = "--resume goes on with it, --overwrite begins anew"
         raise InputError("was begun and not finished", where=str(path), hint=hint)
-    if not overwrite and path.exists():
-        raise InputError("exists already", where=str(path), hint="choose another name, or pass --overwrite")
-    write_atomic(mark, json.dumps({"model": model}))
+    if path.exists() and not overwrite:
+        mark.unlink()
+        _refuse_existing(path)
+    with mark.open("wb") as file:  # in place: another file would not be the one that is locked
+        file.write(json.dumps({"model": model}).encode())
+        file.flush()
+        os.fsync(file.fileno())
     return None
 
 

@@ -55,20 +55,17 @@ class Prediction:
         return {**merged, **self._decided(name)}
 
     def _decided(self, head: str) -> dict[str, Any]:
-        """``decision``: question to answer, score and threshold, where the head has any."""
-        answers = {
-            decision.name: decision.answer(self.kinds[decision.output].columns(self.values[decision.output]))
-            for decision in self.decisions.of(head)
-            if decision.output in self.values
-        }
-        return {"decision": answers} if answers else {}
+        """``decision``, question to answer, score and threshold, and ``set``, classes; where the head has them."""
+        wanted = self.decisions.outputs_of(head)
+        own = {name: self.kinds[name].columns(value) for name, value in self.values.items() if name in wanted}
+        return self.decisions.answer(head, own)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Head to its block, in plain JSON types."""
         return {head: self[head] for head in dict.fromkeys(name.partition(".")[0] for name in self.values)}
 
     def columns(self) -> dict[str, float]:
-        """One number a column, ``diagnosis.probability.mel``, ``extent.circle.cx`` or ``diagnosis.decision.mel``."""
+        """One number a column, ``diagnosis.probability.mel``, ``extent.circle.cx``, ``diagnosis.decision.mel``."""
         columns = {name: self.kinds[name].columns(value) for name, value in self.values.items()}
         numbers = {f"{name}.{column}": number for name, own in columns.items() for column, number in own.items()}
         return numbers | self.decisions.columns(columns)

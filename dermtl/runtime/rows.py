@@ -100,15 +100,16 @@ class Csv:
 
     Args:
         kinds: Output name to kind.
-        decisions: What was settled; each decision is one more column.
+        decisions: What was settled; each decision is one more column, and each class of a set.
         guarded: Write text so that no spreadsheet runs it.
     """
 
     def __init__(self, kinds: Mapping[str, Kind], decisions: Decisions | None = None, *, guarded: bool = True) -> None:
         self._guarded = guarded
-        self._numbers = [f"{name}.{column}" for name, kind in kinds.items() for column in kind.columns(blank(kind))]
+        blanks = {name: kind.columns(blank(kind)) for name, kind in kinds.items()}
+        self._numbers = [f"{name}.{column}" for name, columns in blanks.items() for column in columns]
         if decisions is not None:
-            self._numbers += [decision.column for decision in decisions.questions if decision.output in kinds]
+            self._numbers += decisions.columns(blanks)
         self.header = _joined([*COLUMNS, *map(self._text, self._numbers)])
 
     def line(self, row: Row) -> str:

@@ -13,7 +13,7 @@ from dermtl.runtime.golden import golden_path, read_golden, replay
 from dermtl.testing.requirement import require, same
 from dermtl.testing.subject import SIZE, Subject
 
-_LIMIT = 2e-4  # share of an output's largest value
+_LIMIT = 1e-4  # share of an output's largest value
 _PREDICT = """
 import json, sys
 for name in ["torch", "timm", "albumentations", *{plugin!r}]: sys.modules[name] = None
@@ -80,5 +80,5 @@ class DeploymentChecks:
             prediction = self.subject.deployed.predict(example.image)
             for name, kind in kinds.items():
                 own = np.asarray(kind.restore(outputs[name][0].numpy(), box), np.float32)
-                limit = 10 * _LIMIT * max(1.0, float(np.abs(own).max()))
+                limit = _LIMIT * max(1.0, float(np.abs(own).max()))
                 require(same(prediction.values[name], own, limit=limit), f"{name}: the file restores it otherwise")

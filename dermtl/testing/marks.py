@@ -1,20 +1,21 @@
 """Geometry seen from outside: where a kind draws its truth, and whether that is where the pixels went."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from dermtl.imaging.affine import Affine, Array
 from dermtl.imaging.view import View
 from dermtl.kinds import Kind
-from dermtl.testing.requirement import require
+from dermtl.testing.requirement import require, same
 
-SIDE = 256  # of the network frame here: close to the pictures' own size, so that strokes keep their width
+SIDE = 256  # of the network frame here, in pixels
 LIMIT_PX = 1.0
-_PEN = 0.03
-_ROUNDING_PX = 0.5  # pens round to whole pixels, in both drawings
-_FEW = 16  # marks of which nothing is said
+_FINE = 2  # pixels of a drawing to one of the network frame: pens round to whole ones
+_CANVAS = _FINE * SIDE * 5 // 4  # of every drawing, as strokes are as wide as the picture asks for
+_FEW = 16 * _FINE**2  # marks of which nothing is said
 _GREY = (128, 128, 128)
 
 
@@ -39,57 +40,86 @@ def views(plain: View) -> dict[str, View]:
     }
 
 
-def marks(kind: Kind, truth: Array, hw: tuple[int, ...]) -> Array:
-    """Where the kind draws this truth, uint8 [H, W]."""
-    value = kind.ideal(truth)
-    require(np.ndim(value) == len(kind.shape), f"ideal gives {list(np.shape(value))}, the shape is {list(kind.shape)}")
-    blank = Image.new("RGB", (hw[1], hw[0]), _GREY)
-    drawn = np.asarray(kind.draw(blank, value), np.int16)
-    return np.asarray(np.abs(drawn - np.asarray(blank, np.int16)).sum(axis=2) > 0, np.uint8)
+def marks(kind: Kind, truth: Array, scale: float = 1.0) -> Array:
+    """Where the kind draws this truth.
 
-
-def is_cut(marks: Array) -> bool:
-    """Whether a drawing reaches the picture's border: what lies beyond is not in it, but may be in the target's."""
-    return bool(marks[0].any() or marks[-1].any() or marks[:, 0].any() or marks[:, -1].any())
-
-
-def compare(name: str, view: View, source: Array, target: Array) -> bool:
-    """The target's drawing against the source's, every pixel of which moves with the view: middle and spread.
+    Args:
+        kind: Of the truth.
+        truth: An annotation in source pixels, or a target in network pixels.
+        scale: Network pixels to one of the truth's; all drawings are then equally fine, and their strokes equally wide.
 
     Returns:
-        Whether there was enough to compare.
+        float64 [n, 2], x and y of every pixel drawn, in the truth's pixels.
     """
-    limit = LIMIT_PX + _ROUNDING_PX
-    misfits = [_misfit(view, source, target, offset) for offset in (0.5, 0.0)]
-    off, stretch = min(misfits)  # Pillow's pens count pixels, masks fill them: half a pixel that both have
-    require(off <= limit, f"{name}: the target lies {off:.1f} px from where the pixels moved")
-    require(stretch <= limit, f"{name}: the target's extent differs by {stretch:.1f} px from that of the pixels")
-    return min(int(source.sum()), int(target.sum())) >= _FEW
+    value = kind.ideal(truth)
+    require(np.ndim(value) == len(kind.shape), f"ideal gives {list(np.shape(value))}, the shape is {list(kind.shape)}")
+    enlarged = np.asarray(kind.restore(value, _Enlarged(_FINE * scale)))
+    require(not same(enlarged, value), "restore leaves a place where it is, whatever the frame")
+    blank = Image.new("RGB", (_CANVAS, _CANVAS), _GREY)
+    drawn = ImageChops.difference(kind.draw(blank, enlarged), blank)
+    left, top, *_ = box = drawn.getbbox() or (0, 0, 0, 0)
+    red, green, blue = (np.asarray(band) for band in drawn.crop(box).split())
+    rows, columns = np.nonzero(red | green | blue)
+    return np.stack([columns + left + 0.5, rows + top + 0.5], axis=1) / (_FINE * scale)
 
 
-def _misfit(view: View, source: Array, target: Array, offset: float) -> tuple[float, float]:
-    """Distance of the middles and difference of the spreads in network pixels, over what both frames show.
+def is_seen(marks: Array, width: float, height: float) -> Array:
+    """Which marks, [n, 2], lie in a picture of this size; bool [n]."""
+    return np.asarray(((marks >= 0) & (marks <= (width, height))).all(axis=1))
 
-    A pen's width does not move with the view, so spreads may differ by a little more than places.
+
+def compare(name: str, view: View, kind: Kind, annotation: Array, target: Array) -> bool:
+    """The target's drawing against the annotation's, every pixel of which moves with the view.
+
+    Middle and spread, in network pixels, over what both frames show, are to agree to a pixel.
+
+    Returns:
+        Whether there was enough to compare. A drawing that reaches the picture's border says nothing: what lies beyond
+        is not in the picture, but may be in the target's.
     """
-    moved, found = view.affine.points(_places(source) + offset), _places(target) + offset
-    back, (height, width) = view.affine.inverse().points(found), source.shape
-    moved = moved[((moved >= 0) & (moved <= SIDE)).all(axis=1)]
-    found = found[((back >= 0) & (back <= (width, height))).all(axis=1)]
+    height, width = view.source_hw
+    scale = float(view.affine.lengths(np.array([1.0]))[0])
+    source, found = marks(kind, annotation, scale), marks(kind, target)
+    if not is_seen(source - 1, width - 2, height - 2).all():
+        return False
+    moved = view.affine.points(source)
+    moved = moved[is_seen(moved, SIDE, SIDE)]
+    found = found[is_seen(found, SIDE, SIDE) & is_seen(view.affine.inverse().points(found), width, height)]
     if min(len(moved), len(found)) < _FEW:
-        return 0.0, 0.0
-    (middle, spread), (other, extent) = _moments(moved), _moments(found)
-    pen_px = _PEN * spread[:2].max() + 2 * abs(float(view.affine.lengths(np.array([1.0]))[0]) - 1)
-    return float(np.hypot(*(other - middle))), float(np.abs(extent - spread).max() - pen_px)
+        return False
+    (middle, extent), (other, others) = _moments(moved), _moments(found)
+    off, stretch = float(np.hypot(*(other - middle))), float(np.abs(others - extent).max())
+    require(off <= LIMIT_PX, f"{name}: the target lies {off:.1f} px from where the pixels moved")
+    require(stretch <= LIMIT_PX, f"{name}: the target's extent differs by {stretch:.1f} px from that of the pixels")
+    return True
 
 
-def _places(marks: Array) -> Array:
-    rows, columns = np.nonzero(marks)
-    return np.stack([columns, rows], axis=1).astype(np.float64)
+@dataclass(frozen=True)
+class _Enlarged:
+    """A :class:`~dermtl.imaging.letterbox.Frame` that enlarges, onto the canvas."""
+
+    factor: float
+
+    def points(self, xy: Array) -> Array:
+        return np.asarray(xy) * self.factor
+
+    def lengths(self, values: Array) -> Array:
+        return np.asarray(values) * self.factor
+
+    def raster(self, values: Array) -> Array:
+        """To the nearest; 0 where the canvas is larger."""
+        nearest = ((np.arange(_CANVAS) + 0.5) / self.factor).astype(np.intp)
+        rows, columns = (nearest[nearest < extent] for extent in values.shape[-2:])
+        enlarged = np.zeros((*values.shape[:-2], _CANVAS, _CANVAS), values.dtype)
+        enlarged[..., : len(rows), : len(columns)] = values[..., rows[:, None], columns]
+        return enlarged
+
+    def concat(self, parts: list[Array]) -> Array:
+        return np.concatenate(parts, axis=-1)
 
 
 def _moments(xy: Array) -> tuple[Array, Array]:
-    """Middle [2], and the spread along x and along y and how the two hang together, [3], in pixels."""
+    """Middle [2]; and half the extent along x and along y, as of a disc, and how the two hang together, [3]; pixels."""
     covariance = np.cov(xy.T)
     x, y = math.sqrt(covariance[0, 0]), math.sqrt(covariance[1, 1])
-    return xy.mean(axis=0), np.array([x, y, covariance[0, 1] / max(x, y, 1.0)])
+    return xy.mean(axis=0), 2 * np.array([x, y, covariance[0, 1] / max(x, y, 1.0)])

@@ -62,7 +62,7 @@ def _run(check: Any) -> tuple[str, str]:
     try:
         check()
     except SkipTest as skip:
-        return "skipped", str(skip) or "no reason given"
+        return ("skipped", str(skip)) if str(skip) else ("failed", "is skipped without a reason")
     except AssertionError as error:
         return "failed", " ".join(str(error).split())
     except (Exception, SystemExit) as error:  # noqa: BLE001  a head may fail in any way

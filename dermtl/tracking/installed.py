@@ -7,7 +7,7 @@ from typing import Any
 
 from dermtl.config.source import Source
 from dermtl.errors import ConfigError, PluginContract, PluginError
-from dermtl.plugins.discovery import Listing, distribution_of, list_plugins, pick
+from dermtl.plugins.discovery import distribution_of, pick
 from dermtl.tracking.tracker import GROUP, Tracker
 
 
@@ -32,9 +32,13 @@ def make_trackers(names: Sequence[str], source: Source) -> dict[str, Tracker]:
     return made
 
 
-def list_trackers() -> Iterator[Listing]:
-    """Every installed tracker with its state; never raises. None is made: what it needs may be slow to import."""
-    return list_plugins(GROUP, lambda point: ("", (_load(point).__doc__ or "").partition("\n")[0]))
+def tell_tracker(point: EntryPoint) -> tuple[str, str, str]:
+    """API (none), state and summary of a tracker, for lists. It is not made: what it needs may be slow to import.
+
+    Raises:
+        PluginContract: It is broken.
+    """
+    return "", "ok", (_load(point).__doc__ or "").partition("\n")[0]
 
 
 def make_tracker(point: EntryPoint) -> Tracker:

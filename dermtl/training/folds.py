@@ -8,7 +8,9 @@ from pathlib import Path
 from dermtl.config.load import load_experiment
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import ConfigError
+from dermtl.model.calibrate_folds import calibrate_trained_folds
 from dermtl.model.run import RunFolder
+from dermtl.training.processes import Processes
 from dermtl.training.train import train
 
 _log = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ def train_folds(
     """Train an experiment once a fold, in ``fold-0`` and so on below one folder.
 
     Fold k tests run k and validates run k - 1; groups stay whole, so each record is tested once, by a network that saw
-    nothing of its group.
+    nothing of its group. At the end the ensemble's thresholds are settled.
 
     Args:
         path: The experiment file.
@@ -45,5 +47,7 @@ def train_folds(
         _log.info("fold %d of %d", fold + 1, num)
         chosen = (f"data.split.folds={num}", f"data.split.fold={fold}")
         train(path, [*overrides, *chosen], run=folder / name, resume=resume)  # another number of folds is refused here
-    write_atomic(RunFolder(folder).folds, json.dumps({"runs": names}, indent=2) + "\n")
+    if Processes(experiment.training).rank == 0:
+        write_atomic(RunFolder(folder).folds, json.dumps({"runs": names}, indent=2) + "\n")
+        calibrate_trained_folds(folder)
     return folder

@@ -2,9 +2,14 @@
 
 import csv
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from dermtl.plugins.plan import HeadPlan
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
@@ -44,3 +49,20 @@ def exported(scored_run: Path) -> Path:
     from dermtl.export.export import export_run
 
     return export_run(scored_run, scored_run / "model.onnx")
+
+
+@pytest.fixture(scope="session")
+def planned() -> "Callable[[Mapping[str, Any]], dict[str, HeadPlan]]":
+    """Heads as an experiment writes them, to their plans."""
+    from dermtl.config.experiment import Backbone, Experiment
+    from dermtl.config.source import Source
+    from dermtl.config.training import Stage, Training
+    from dermtl.plugins.plan import plan_heads
+
+    def plan(heads: Mapping[str, Any]) -> "dict[str, HeadPlan]":
+        experiment = Experiment(
+            name="x", backbone=Backbone(name="none"), heads=dict(heads), training=Training(stages=[Stage(epochs=1)])
+        )
+        return plan_heads(experiment, Source({"heads": heads}))
+
+    return plan

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from dermtl.cli.calibrate import calibrate
 from dermtl.errors import BundleError, ConfigError, PluginContract
+from dermtl.runtime.class_set import ClassSet
 from dermtl.runtime.decision import Decision, Decisions
 
 
@@ -60,6 +61,47 @@ def test_it_settles_once(copied: Path, temperature: float) -> None:
     assert again.questions[0].chosen["rule"] == "specificity>=0.5"
     assert again.facts["after_test"]
     assert again.temperatures == found.temperatures
+
+
+def test_sets_are_added_and_nothing_else_moves(copied: Path, temperature: float) -> None:
+    run(copied)
+    before = Decisions.from_json(json.loads((copied / "decisions.json").read_text()))
+    assert before.sets == ()
+    (copied / "evaluation" / "test").mkdir(parents=True)
+    result = run(copied, "--conformal", 0.8)
+    assert result.exit_code == 0, result.output
+    assert "had been evaluated" in result.output
+    after = Decisions.from_json(json.loads((copied / "decisions.json").read_text()))
+    (held,) = after.sets
+    assert (held.head, held.output, held.coverage) == ("diagnosis", "diagnosis.probability", 0.8)
+    assert held.chosen["coverage"] >= 0.8
+    assert after == Decisions(
+        before.temperatures, before.questions, {**before.facts, "sets_after_test": True}, after.sets
+    )
+    for again in (("--conformal", 0.9), ("--conformal", 0.9, "--rule", "youden")):
+        with pytest.raises(ConfigError, match="--replace"):
+            run(copied, *again)
+    run(copied, "--conformal", 0.7, "--replace")
+    replaced = Decisions.from_json(json.loads((copied / "decisions.json").read_text()))
+    assert replaced.sets[0].coverage == 0.7
+    assert replaced.questions == before.questions
+
+
+def test_a_promise_that_cannot_be_kept_is_a_finding(copied: Path) -> None:
+    result = run(copied, "--conformal", 0.99)
+    assert result.exit_code == 1
+    found = json.loads((copied / "decisions.json").read_text())
+    assert found["sets"] == []
+    assert "need 99 groups" in found["facts"]["unsettled"][-1]
+    assert run(copied, "--conformal", 1).exit_code == 2
+
+
+def test_the_key_of_the_head_holds(copied: Path) -> None:
+    config = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(config.replace("conformal: null", "conformal: 0.75"))
+    run(copied)
+    (held,) = Decisions.from_json(json.loads((copied / "decisions.json").read_text())).sets
+    assert held.coverage == 0.75
 
 
 def test_a_rule_that_cannot_be_met_is_a_finding(copied: Path) -> None:
@@ -125,7 +167,8 @@ def test_run_and_file_apply_the_same(copied: Path, drawn: Path) -> None:
 
     plain = run_subject(copied)
     asked = Decision("diagnosis", "diagnosis.probability", "nevus", ("nevus",), 0.4, None, {})
-    settled = Decisions({"diagnosis": 0.25}, (asked,), {"weights": RunFolder(copied).weights_digest()})
+    held = ClassSet("diagnosis", "diagnosis.probability", 0.9, 0.3)
+    settled = Decisions({"diagnosis": 0.25}, (asked,), {"weights": RunFolder(copied).weights_digest()}, (held,))
     (copied / "decisions.json").write_text(json.dumps(settled.to_json()))
     subject, exported = run_subject(copied), exported_subject(export_run(copied, copied / "model.onnx"))
     assert subject.decisions == exported.decisions == settled

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dermtl.cli.compare import compare
 from dermtl.config.experiment import Backbone, Data, Experiment
@@ -17,6 +19,7 @@ from dermtl.config.source import Source
 from dermtl.config.training import Stage, Training
 from dermtl.data.manifest import read_manifest
 from dermtl.errors import DataError, InputError
+from dermtl.evaluation.common_nodes import CommonNodes
 from dermtl.evaluation.compare import compare as compare_
 from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.measures import Measured, read_measures, write_measures
@@ -24,6 +27,7 @@ from dermtl.evaluation.recorded import read_recorded
 from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
+from dermtl.taxonomy.names import lies_below
 
 HEADS = {
     "diagnosis": {"type": "classification", "classes": ["benign", "malignant"]},
@@ -163,6 +167,145 @@ def test_what_only_one_has_is_named(make: Make) -> None:
 
 def renamed(recorded, heads):
     return replace(recorded, plans=dict.fromkeys(heads, next(iter(recorded.plans.values()))))
+
+
+TREE = {
+    "benign/nevus": ("nevus",),
+    "benign/keratosis": ("keratosis",),
+    "malignant/melanoma": ("melanoma",),
+    "malignant/carcinoma": ("carcinoma",),
+}
+FINE = tuple(TREE)
+MIXED = ("benign", "malignant/melanoma", "malignant/carcinoma")
+COARSE = ("benign", "malignant")
+
+
+class Cut:
+    """Knows the true leaf, gives it so much of the probability, and sums that up to its own classes."""
+
+    size = 64
+
+    def __init__(self, records, classes, sure):
+        self.answers = []
+        for record in records:
+            rng = np.random.default_rng(zlib.crc32(record.image.encode()))
+            leaves = rng.dirichlet(np.ones(4)) * (1 - sure) + sure * (np.array(FINE) == record.cells["node"])
+            sums = [sum(p for p, leaf in zip(leaves, FINE, strict=True) if leaf.startswith(name)) for name in classes]
+            self.answers.append({"diagnosis.probability": np.array(sums)})
+        self.answers = iter(self.answers)
+
+    def predict_values(self, images):
+        return [next(self.answers) for _ in images]
+
+
+@pytest.fixture
+def cut(drawn: Path, tmp_path: Path) -> Make:
+    """Evaluates a model that was trained on some classes of the tree, and gives so much to what is true."""
+
+    def built(name: str, classes: tuple[str, ...], sure: float, each: int = 1) -> Path:
+        head = {"type": "classification", "classes": classes, "column": "class"}
+        experiment = Experiment(
+            name="x",
+            backbone=Backbone(name="none"),
+            heads={"diagnosis": head},
+            training=Training(stages=[Stage(epochs=1)]),
+        )  # type: ignore[arg-type]
+        plans = plan_heads(experiment, Source({"heads": {"diagnosis": head}}))
+        records = []
+        for index, record in enumerate(read_manifest(Data(root=drawn))):
+            node = FINE[index % 4]
+            cells = {**record.cells, "node": node, "class": next((c for c in classes if node.startswith(c)), "")}
+            records.append(replace(record, cells=cells, group=f"g{index // each}"))
+        folder = tmp_path / name
+        evaluate(Cut(records, classes, sure), records, plans, resamples=20).write(folder)
+        return folder
+
+    return built
+
+
+def test_other_classes_of_one_tree_meet_at_the_nodes_of_both(cut) -> None:
+    fine, coarse = cut("fine", FINE, 0.2), cut("coarse", COARSE, 0.2)
+    text = run(fine, coarse, "--resamples", 30)
+    assert "compared at benign, malignant" in text
+    found = compare_(read_recorded(fine), read_recorded(coarse), resamples=30).heads["diagnosis"]
+    assert found["nodes"] == ["benign", "malignant"]
+    for figure in found["metrics"].values():  # the same leaves, summed up here or there
+        assert figure["first"] == pytest.approx(figure["second"])
+        assert figure["low"] == pytest.approx(0, abs=1e-9)
+    assert set(found["metrics"]) == {
+        *("balanced_accuracy", "accuracy", "macro_auroc"),
+        *(f"{metric}.{node}" for metric in ("sensitivity", "auroc") for node in COARSE),
+    }
+    assert found["mcnemar"]["diagnosis.probability"]["exact_p"] == 1
+    assert found["delong"]["diagnosis.probability.malignant"]["difference"] == pytest.approx(0)
+
+
+def test_the_finest_nodes_of_both_are_decided_between(cut) -> None:
+    found = compare_(read_recorded(cut("fine", FINE, 0.1)), read_recorded(cut("mixed", MIXED, 0.9)), resamples=100)
+    parts = found.heads["diagnosis"]
+    assert parts["nodes"] == ["benign", "malignant/melanoma", "malignant/carcinoma"]
+    assert parts["metrics"]["balanced_accuracy"]["low"] > 0
+    assert parts["metrics"]["auroc.malignant"]["difference"] > 0, "nodes above are ranked, too"
+    assert parts["mcnemar"]["diagnosis.probability"]["mid_p"] < 0.05
+
+
+def test_nodes_with_groups_of_several_records_have_no_p(cut) -> None:
+    one, other = (read_recorded(cut(name, classes, 0.5, each=2)) for name, classes in (("a", FINE), ("b", COARSE)))
+    parts = compare_(one, other, resamples=20).heads["diagnosis"]
+    assert parts["delong"] == {}
+    assert parts["mcnemar"]["diagnosis.probability"]["exact_p"] is None
+
+
+def test_other_truths_and_other_trees_are_refused(cut) -> None:
+    fine, coarse = read_recorded(cut("fine", FINE, 0.5)), read_recorded(cut("coarse", COARSE, 0.5))
+    image = next(iter(coarse.rows))
+    rows = {**coarse.rows, image: {**coarse.rows[image], "diagnosis.truth.class": "malignant"}}
+    with pytest.raises(DataError, match="= malignant, but benign/nevus"):
+        compare_(fine, replace(coarse, rows=rows))
+    plans = read_recorded(cut("odd", ("b", "m"), 0.5)).plans
+    rows = {image: {**row, "diagnosis.truth.class": row["diagnosis.truth.class"][0]} for image, row in rows.items()}
+    with pytest.raises(DataError, match="no node of a tree in common"):
+        compare_(fine, replace(coarse, rows=rows, plans=plans))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names", "shared"),
+    [
+        (FINE, COARSE, COARSE, COARSE),
+        (("a/x", "a/y", "b"), ("a", "b/u", "b/v"), ("a", "b"), ("a", "b")),
+        (("a::own", "a/x", "b"), ("a::own", "a/x", "b/u"), ("a::own", "a/x", "b"), ("a", "a::own", "a/x", "b")),
+        (("a::rest", "a/x", "b"), ("a::rest", "a/y", "b"), ("a", "b"), ("a", "b")),
+        (("a", "b", "c"), ("a", "b"), ("a", "b", "c"), ("a", "b")),
+    ],
+)
+def test_common_nodes(first, second, names, shared) -> None:
+    found = CommonNodes.of(first, second)
+    assert (found.names, found.shared) == (names, shared)
+    for name in (*first, *second):
+        assert lies_below(name, found.names[found.place(name)])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(("a", "b"), ("c", "d")), (("a/x", "a/y"), ("a",)), (("root::rest", "a"), ("a", "b"))]
+)
+def test_what_has_nothing_in_common_is_refused(first, second) -> None:
+    with pytest.raises(DataError, match="in common") as caught:
+        CommonNodes.of(first, second)
+    assert "one taxonomy" in caught.value.hint
+
+
+@given(st.data())
+def test_every_class_lies_in_one_common_node(data) -> None:
+    leaves = [f"{a}/{b}/{c}" for a in "pq" for b in "xy" for c in "uv"]
+    cuts = []
+    for _ in range(2):
+        depth = {top: data.draw(st.sampled_from([1, 2, 3])) for top in "pq"}
+        cuts.append(tuple(dict.fromkeys("/".join(leaf.split("/")[: depth[leaf[0]]]) for leaf in leaves)))
+    found = CommonNodes.of(*cuts)
+    for classes in cuts:
+        probability = np.full((1, len(classes)), 1 / len(classes))
+        assert found.sums(classes, probability, found.names).sum() == pytest.approx(1)
+        assert all(sum(lies_below(name, node) for node in found.names) == 1 for name in classes)
 
 
 @pytest.mark.parametrize(

@@ -142,12 +142,12 @@ def test_predictions_have_the_columns_of_the_design(of_run: Path, drawn: Path) -
 
 def test_metrics_are_json_with_intervals(of_run: Path) -> None:
     found = read_json(of_run / "metrics.json")
-    settled = {"decisions", "calibration", "subgroups", "units", "settled"}
+    settled = {"decisions", "calibration", "subgroups", "units", "settled", "readers"}
     assert set(found) == {"heads", "primary", "data", "model", "plans", *settled}
     for head, figures in found["heads"].items():
         assert found["primary"][head] in figures
         for figure in figures.values():
-            assert {"value", "low", "high", "n"} <= set(figure)
+            assert {"value", "low", "high", "n", "method"} <= set(figure)
     assert found["heads"]["age"][found["primary"]["age"]]["n"] < 24, "some drawn ages are missing"
     assert found["heads"]["extent"]["circle_iou"]["n"] == 24
     assert set(found["heads"]["extent"]["circle_iou"]["baselines"]) == {"constant", "centred"}

@@ -17,7 +17,7 @@ from dermtl.evaluation.subgroups import By, parse_by, subgroup_figures
 from dermtl.evaluation.units import unit_figures, unit_names
 from dermtl.kinds import Record
 from dermtl.plugins.plan import plan_heads
-from dermtl.runtime.decision import Decision
+from dermtl.runtime.decision import Decision, Decisions
 
 
 def binary(scores, truth) -> Probabilities:
@@ -97,13 +97,51 @@ def test_calibration_before_the_temperature_is_told_apart():
     honest = rng.uniform(0.02, 0.98, 3000)
     found = binary(honest, rng.random(3000) < honest)
     groups = [str(index) for index in range(3000)]
-    figures = calibration_figures(found, 3.0, [decision()], groups, resamples=40)
+    figures = calibration_figures(found, Decisions({"d": 3.0}, (decision(),)), groups, resamples=40)
     assert figures["figures"]["ece"]["value"] < 0.5 * figures["before"]["ece"]
     assert figures["before"]["slope"] == pytest.approx(1 / 3, abs=0.05)
     asked = figures["questions"]["ill"]["figures"]
     assert asked["slope"]["value"] == pytest.approx(1, abs=0.1)
     assert asked["slope"]["low"] < 1 < asked["slope"]["high"]
     assert sum(point["n"] for point in figures["bins"]) == 3000
+
+
+def test_probabilities_near_1_lose_nothing():
+    """1 - p in float32 knows little of what is left; the other classes' sum does."""
+    rng = np.random.default_rng(5)
+    logits = rng.normal(0, 7, (400, 4)).astype(np.float32)
+    weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+    values = weight / weight.sum(axis=1, keepdims=True)
+    noisy = values * (1 + 1e-7 * rng.standard_normal(values.shape)).astype(np.float32)
+    truth = np.eye(4, dtype=bool)[np.where(rng.random(400) < 0.7, values.argmax(axis=1), rng.integers(0, 4, 400))]
+    settled, groups = Decisions({}, (decision(),)), [str(index // 2) for index in range(400)]
+    one, other = (
+        calibration_figures(
+            Probabilities(
+                "d", "d.probability", ("ill", "b", "c", "d"), given.astype(float), truth, np.arange(400), True
+            ),
+            settled,
+            groups,
+            resamples=100,
+        )
+        for given in (values, (noisy / noisy.sum(axis=1, keepdims=True)).astype(np.float32))
+    )
+    asked = [found["questions"]["ill"]["figures"] for found in (one, other)]
+    for figures, same in ((one["figures"], other["figures"]), asked):
+        assert figures["slope"]["value"] < 0.9
+        for name, figure in figures.items():
+            assert figure == pytest.approx(same[name], abs=1e-6), name
+
+
+def test_a_line_needs_ten_of_either():
+    groups = [str(index) for index in range(60)]
+    rng = np.random.default_rng(0)
+    for num, known in ((9, False), (10, True)):
+        scores, truth = rng.uniform(0.1, 0.9, 60), np.arange(60) < num
+        found = calibration_figures(binary(scores, truth), Decisions({}, (decision(),)), groups, resamples=20)
+        asked = found["questions"]["ill"]["figures"]
+        assert (asked["slope"]["value"] is not None) == (asked["in_the_large"]["low"] is not None) == known
+        assert asked["ece"]["value"] is not None
 
 
 def record(index: int, **cells: str) -> Record:

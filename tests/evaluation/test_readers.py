@@ -6,10 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from dermtl.errors import ManifestError
+from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.question import Question
-from dermtl.evaluation.readers import ReaderStudy, read_study, sensitivity_at
+from dermtl.evaluation.readers import ReaderStudy, sensitivity_at
+from dermtl.evaluation.readers_plot import readers_svg
+from dermtl.evaluation.readings import read_readings, read_study, readers_question
 from dermtl.evaluation.statistics.ranking import Ranking
+from dermtl.evaluation.wording import below_text
+from dermtl.runtime.decision import Decision, Decisions
 
 POSITIVE = np.arange(10) < 4
 SCORES = np.array([0.9, 0.8, 0.4, 0.3, 0.7, 0.35, 0.2, 0.1, 0.05, 0.01])
@@ -60,6 +64,18 @@ def test_a_reader_is_held_against_the_curve_on_the_pictures_read():
     assert found["readers"]["part"]["n"] == 6
     assert found["readers"]["part"]["gain"]["value"] == pytest.approx(0.5)
     assert found["readers"]["other"]["is_below"] is False
+
+
+def test_a_reader_of_healthy_skin_alone_is_no_point():
+    """Without a positive picture there is no sensitivity, so it cannot be said who lies below."""
+    decisions = np.where(POSITIVE, np.nan, 0)
+    made = study(healthy=decisions, other=decide(3, 1))
+    found = made.summarise(resamples=20)
+    assert found["readers"]["healthy"]["sensitivity"]["value"] is None
+    assert found["readers"]["healthy"]["is_below"] is None
+    assert found["below"]["value"] is None
+    assert "not estimable" in below_text(found["below"])
+    assert "<svg" in readers_svg(made, found, question="ill")
 
 
 def test_the_interval_covers_the_truth():
@@ -118,6 +134,43 @@ def test_what_is_asked_of_classes_nodes_and_tags(tables):
     assert Question.find(header, ["b", "a/x"]).score(row) == pytest.approx(0.75)
     with pytest.raises(ManifestError, match="no truth"):
         Question.find(header, ["b"], "t").is_positive({"image": "x"})
+
+
+def test_rows_in_memory_are_as_those_of_the_file(tables):
+    """What was just predicted holds numbers, where the file holds text; a tag that is not there is 0, not nothing."""
+    predictions, readers = tables
+    with predictions.open(newline="") as file:
+        rows = [
+            {
+                column: cell if column in ("image", "group", "d.truth.class") else float(cell)
+                for column, cell in row.items()
+            }
+            for row in csv.DictReader(file)
+        ]
+    for names, head in ((["a"], None), (["b"], "t")):
+        question = Question.find(rows[0], names, head)
+        made = read_readings(readers, question, {row["image"] for row in rows}, listed="memory").study(rows)
+        stored = read_study(predictions, readers, positive=names, head=head)
+        assert np.array_equal(made.scores, stored.scores)
+        assert np.array_equal(made.positive, stored.positive)
+        assert made.groups == stored.groups
+
+
+def test_the_question_is_the_frozen_one_unless_named(planned):
+    plans = planned(
+        {
+            "d": {"type": "classification", "classes": ["a", "b"]},
+            "t": {"type": "tags", "labels": ["x", "y"]},
+            "m": {"type": "segmentation"},
+        }
+    )
+    one, other = (Decision("d", "d.probability", name, (name,), 0.5) for name in "ab")
+    assert readers_question(plans, Decisions(questions=(one,)), ()).positive == ("a",)
+    assert readers_question(plans, Decisions(), ("y",)).head == "t"
+    with pytest.raises(InputError, match="Frozen questions: a, b"):
+        readers_question(plans, Decisions(questions=(one, other)), ())
+    with pytest.raises(ManifestError, match="no head knows z"):
+        readers_question(plans, Decisions(), ("z",))
 
 
 def test_all_of_one_kind_is_refused(tables):

@@ -1,5 +1,6 @@
 """The report and the model card of one evaluation: all of it there, nothing from elsewhere, no text that is markup."""
 
+import base64
 import csv
 import json
 import re
@@ -7,8 +8,10 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -17,6 +20,8 @@ from dermtl.cli.evaluate import evaluate
 from dermtl.cli.model_card import model_card
 from dermtl.errors import ConfigError, DataError, InputError, ManifestError
 from dermtl.evaluation.card_facts import CardFacts
+from dermtl.evaluation.probabilities import Probabilities
+from dermtl.evaluation.report import ranking
 from dermtl.evaluation.wording import interval_text
 from dermtl.runtime.decision import Decision, Decisions
 
@@ -57,6 +62,21 @@ def settle(run: Path) -> None:
     (run / "decisions.json").write_text(json.dumps(settled.to_json()))
 
 
+def write_readers(run: Path) -> Path:
+    """Decisions of readers who are made up; one of them read half of the pictures, and bears a bad name."""
+    with (run / "splits.csv").open(newline="") as file:
+        images = [row["image"] for row in csv.DictReader(file)]
+    rows = [
+        (reader, image, int((index + shift) % 3 == 0))
+        for shift, reader in enumerate(("R1", "R2", EVIL))
+        for index, image in enumerate(images)
+        if reader != EVIL or index % 2
+    ]
+    with (run / "readers.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("reader", "image", "decision"), *rows])
+    return run / "readers.csv"
+
+
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(evaluate, ["--resamples", "20", *map(str, arguments)], catch_exceptions=False)
 
@@ -68,9 +88,11 @@ def evaluated(scored_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     shutil.copytree(scored_run, run, ignore=shutil.ignore_patterns("evaluation", "*.onnx"))
     settle(run)
     (run / "card.yaml").write_text(yaml.safe_dump({"intended_use": f"For {EVIL} | tests."}))
-    result = call(run, "--split", "all", "--by", "sex,age:30")
+    readers = write_readers(run)
+    result = call(run, "--split", "all", "--by", "sex,age:30", "--readers", readers, "--explain", 3)
     assert result.exit_code == 0, result.output
     assert "0.33" in result.output
+    assert "of 3 readers lie below the curve" in result.output
     return run / "evaluation" / "all"
 
 
@@ -83,14 +105,14 @@ def test_every_section_is_there(page: Page) -> None:
     for title in (
         "Intended use and limits", "Data", "Leaks", "Decisions", "Ranking", "Confusion matrix", "Calibration",
         "By lesion or patient", "Subgroups", "Errors, and the best, median and worst cases", "Pictures", "Training",
-        "Provenance",
+        "Provenance", "Readers beside the model", "What answers depend on", "From the table to these figures",
     ):  # fmt: skip
         assert title in page.text, title
     titles = [image["alt"] for image in page.images]
     for start in (
         "Specificity against sensitivity",
-        "Areas under",
-        "Average precision",
+        "ROC, one class against the rest; area: ",
+        "Precision by sensitivity; average precision: ",
         "Decided right",
         "Net benefit",
     ):
@@ -142,6 +164,143 @@ def test_figures_are_those_of_the_json(page: Page, evaluated: Path) -> None:
     ill = [row["diagnosis.truth.class"] == "nevus" for row in rows]
     hits = sum(one and other for one, other in zip(called, ill, strict=True))
     assert decided["figures"]["sensitivity"]["value"] == pytest.approx(hits / sum(ill))
+
+
+def test_readers_stand_on_the_plot_of_their_question(page: Page, evaluated: Path) -> None:
+    found = json.loads((evaluated / "metrics.json").read_text())["readers"]
+    assert (found["head"], found["positive"]) == ("diagnosis", ["nevus"])
+    assert set(found["readers"]) == {"R1", "R2", EVIL}
+    assert found["readers"][EVIL]["n"] == 12
+    assert found["below"]["of"] == 3
+    (drawn,) = [image["alt"] for image in page.images if image["alt"].startswith("Specificity against sensitivity")]
+    below = found["below"]
+    told = f"{below['value']:g} of 3 readers lie below the curve (95% interval {below['low']:g} to {below['high']:g})"
+    assert told in drawn
+    assert told in page.text
+    assert f"their mean {found['mean']['sensitivity']['value']:.3f}" in drawn
+    assert "Not everybody read all of them." in page.text
+
+
+@pytest.fixture
+def unsettled(scored_run: Path, tmp_path: Path) -> Path:
+    """A run without frozen thresholds."""
+    ignored = shutil.ignore_patterns("evaluation", "*.onnx", "decisions.json")
+    return Path(shutil.copytree(scored_run, tmp_path / "run", ignore=ignored))
+
+
+@pytest.mark.slow
+def test_readers_need_no_frozen_threshold(unsettled: Path) -> None:
+    readers = write_readers(unsettled)
+    names = ["--positive", "nevus", "--positive", "melanoma"]
+    result = call(unsettled, "--split", "all", "--readers", readers, *names)
+    assert result.exit_code == 0, result.output
+    page = Page(unsettled / "evaluation" / "all" / "report.html")
+    assert any(image["alt"].startswith("Specificity against sensitivity of nevus or mel") for image in page.images)
+
+
+def test_bad_readers_are_found_before_anything_is_predicted(unsettled: Path) -> None:
+    readers = write_readers(unsettled)
+    with pytest.raises(InputError, match="what did the readers call positive"):
+        call(unsettled, "--split", "all", "--readers", readers)
+    with pytest.raises(ManifestError, match=r"readers\.csv:.*was not predicted"):
+        call(unsettled, "--readers", readers, "--positive", "nevus")
+    assert call(unsettled, "--split", "all", "--positive", "nevus").exit_code == 2
+    readers.write_text(readers.read_text().replace(",1\n", ",yes\n", 1))
+    with pytest.raises(ManifestError, match=r"readers\.csv:.*'yes'"):
+        call(unsettled, "--split", "all", "--readers", readers, "--positive", "nevus")
+    assert not (unsettled / "evaluation").exists()
+
+
+def test_explained_pictures_have_numbers_for_names(page: Page, evaluated: Path) -> None:
+    with (evaluated / "explained.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["case"] for row in rows] == ["case-01", "case-02", "case-03"]
+    assert {row["head"] for row in rows} == {"diagnosis"}
+    shown = [image for image in page.images if image["alt"].startswith("case-")]
+    assert all(image["src"].startswith("data:image/jpeg") for image in shown)
+    assert not any(row["image"] in image["alt"] for row in rows for image in shown)
+    assert {"case-01: as the network sees it", "case-03: as the network sees it"} <= {image["alt"] for image in shown}
+    assert "input gradient" in page.text
+    assert "Grad-CAM" in page.text
+    with (evaluated / "predictions.csv").open(newline="") as file:
+        predicted = {row["image"]: row for row in csv.DictReader(file)}
+    right = {
+        image: float(row[f"diagnosis.probability.{row['diagnosis.truth.class']}"]) for image, row in predicted.items()
+    }
+    assert [row["image"] for row in rows] == sorted(right, key=lambda image: right[image])[:3]
+
+
+def ranked(num_classes: int, num: int = 900) -> SimpleNamespace:
+    """As much of a report's context as the plots of a ranking look at; the last class is never true."""
+    rng = np.random.default_rng(0)
+    names = tuple(f"kind $ {index}" for index in range(num_classes))
+    truth = rng.integers(0, num_classes - 1, num)[:, None] == np.arange(num_classes)
+    values = rng.dirichlet(np.ones(num_classes), num)
+    found = Probabilities("d", "d.probability", names, values, truth, np.arange(num), True)
+    return SimpleNamespace(probabilities={"d": found}, evaluation=SimpleNamespace(readers=None, decisions={}))
+
+
+@pytest.mark.parametrize("num_classes", [4, 13])
+def test_all_classes_that_can_be_ranked_are_drawn(num_classes: int) -> None:
+    context = ranked(num_classes)
+    found = ranking.view(context, "d")  # type: ignore[arg-type]
+    assert found is not None
+    *names, never = context.probabilities["d"].names
+    assert found["left_out"] == [never]
+    assert len(found["figures"]) == 2
+    for figure in found["figures"]:
+        assert all(f"{name} 0." in figure.text for name in names)
+        drawing = base64.b64decode(figure.url.partition(",")[2])
+        assert drawing.count(b'id="axes_') == (1 if num_classes == 4 else num_classes - 1)
+        assert len(drawing) < 1_000_000
+
+
+@pytest.mark.slow
+def test_folds_have_a_report_of_their_own(scored_run: Path, tmp_path: Path) -> None:
+    """Two folds of one training stand for a cross-validation: what is asked here is who answers which picture."""
+    folder = tmp_path / "run"
+    with (scored_run / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    groups = sorted({row["group"] for row in rows})
+    for fold in range(2):
+        own = folder / f"fold-{fold}"
+        shutil.copytree(scored_run, own, ignore=shutil.ignore_patterns("evaluation", "resume", "*.onnx"))
+        sides = {group: "test" if index % 2 == fold else "train" for index, group in enumerate(groups)}
+        with (own / "splits.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("image", "group", "split")])
+            csv.writer(file).writerows((row["image"], row["group"], sides[row["group"]]) for row in rows)
+    (folder / "folds.json").write_text(json.dumps({"runs": ["fold-0", "fold-1"]}))
+    assert call(folder, "--explain", 1).exit_code == 2
+    result = call(folder)
+    assert result.exit_code == 0, result.output
+    out = folder / "evaluation" / "out-of-fold"
+    page = Page(out / "report.html")
+    found = json.loads((out / "metrics.json").read_text())
+    assert found["data"]["flow"]["evaluated"]["records"] == 24
+    assert "one of 2 models" in page.text
+    assert "trained on:" not in page.text, "no picture was answered by a model that had seen it"
+    assert all(f"weights.fold-{fold}" in page.text for fold in range(2))
+    for head, figures in found["heads"].items():
+        assert f"{figures[found['primary'][head]]['value']:.4g}" in page.text
+    assert [image for image in page.images if image["alt"].startswith("truth and prediction")]
+
+
+def test_what_cannot_be_explained_is_refused(evaluated: Path, tmp_path: Path) -> None:
+    run = evaluated.parents[1]
+    (tmp_path / "model.onnx").write_bytes(b"")
+    for arguments in ([run, "--flips"], [tmp_path / "model.onnx"]):
+        result = call(*arguments, "--explain", 2)
+        assert result.exit_code == 2
+        assert "--explain takes a run" in result.output
+
+
+def test_every_picture_of_the_table_is_accounted_for(page: Page, evaluated: Path) -> None:
+    flow = json.loads((evaluated / "metrics.json").read_text())["data"]["flow"]
+    assert flow["table"]["records"] == flow["evaluated"]["records"] == 24
+    left = sum(step["records"] for step in flow["heads"]["age"]["left_out"])
+    assert left > 0, "some drawn ages are missing"
+    assert flow["heads"]["age"]["scored"]["records"] == 24 - left
+    assert "age, no truth: empty cell in age" in page.text
 
 
 def test_a_browser_opens_it_in_silence(evaluated: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Lower precision: what is written answers alike, and what would lose too much is not written."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +21,26 @@ def squares(draw_blocks):
 
 
 @pytest.fixture(scope="module")
-def eighth(exported, squares):
+def network(exported):
+    """The exported model's bytes, its layers, and what they were on pictures."""
+    from dermtl.export.layers import find_layers
+
+    content = exported.read_bytes()
+    return content, find_layers(onnx.load_from_string(content).graph)
+
+
+@pytest.fixture(scope="module")
+def seen(network, squares):
+    from dermtl.export.seen import look
+
+    return look(*network, squares)
+
+
+@pytest.fixture(scope="module")
+def eighth(network, seen):
     from dermtl.export.quantise import quantise
 
-    return quantise(exported.read_bytes(), squares)
+    return quantise(*network, seen.ranges["minmax"], seen.means)
 
 
 def test_half_precision_is_half_the_file_and_answers_alike(exported, squares, tmp_path):
@@ -68,6 +86,94 @@ def test_eight_bits_are_loaded_checked_and_answer_much_alike(exported, eighth, s
         assert one["outline.mask"].shape == other["outline.mask"].shape
 
 
+def test_the_layers_are_the_network_without_each_heads_last_one(network):
+    graph = onnx.load_from_string(network[0]).graph
+    nodes = {node.name: node for node in graph.node}
+    weighted = [node.name for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    firsts = [layer.nodes[0] for layer in network[1]]
+    assert firsts == [name for name in weighted if name in firsts]
+    assert len(weighted) - len(firsts) == 3  # one a head
+    chosen = [name for layer in network[1] for name in layer.nodes]
+    assert len(set(chosen)) == len(chosen)
+    assert not {nodes[name].op_type for name in chosen} & FLOAT_ONLY
+    assert not {name for name in chosen for output in graph.output if output.name in nodes[name].output}
+
+
+def test_weights_leave_a_bit_so_that_sums_of_two_products_fit(eighth):
+    graph = onnx.load_from_string(eighth).graph
+    weights = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.data_type == 3]
+    assert max(np.abs(values.astype(int)).max() for values in weights if values.ndim > 1) == 64
+
+
+def test_biases_take_back_the_mean_shift(network, seen, squares):
+    from dermtl.export.deviation import answers, deviation
+    from dermtl.export.quantise import quantise
+
+    content, layers = network
+    exact = answers(content, squares)
+    still = {name: np.zeros_like(mean) for name, mean in seen.means.items()}  # no mean, no correction
+    moved = [
+        deviation(exact, answers(quantise(content, layers, seen.ranges["minmax"], means), squares))
+        for means in (seen.means, still)
+    ]
+    assert moved[0] < moved[1]
+
+
+def test_what_stays_in_float_runs_in_float(network, seen, squares):
+    """ONNX Runtime quantises a float layer between two quantised ones by itself, with one scale for all channels."""
+    import onnxruntime
+
+    from dermtl.export.quantise import quantise
+
+    content, layers = network
+    made = quantise(content, layers[::2], seen.ranges["minmax"], seen.means)
+    batch = {"image": np.stack(squares[:3])}
+    values = []
+    for level in ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC"):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        values.append(onnxruntime.InferenceSession(made, options).run(None, batch))
+    for one, other in zip(*values, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_ranges_hold_what_was_seen(network, seen):
+    whole = seen.ranges["minmax"]
+    assert set(seen.ranges) == {"minmax", "percentile 99.999", "percentile 99.99", "entropy"}
+    for ranges in seen.ranges.values():
+        for name in ranges:
+            low, high = ranges[name].range_value
+            assert whole[name].range_value[0] <= low + 1e-3
+            assert low <= high
+
+
+def test_each_rung_keeps_more_in_float(network, squares):
+    from dermtl.export.ladder import rungs
+
+    sizes, hows = [], []
+    for how, made in rungs(network[0], squares[:4], squares[4:]):
+        hows.append(how)
+        sizes.append(len(made))
+        if len(sizes) == 3:
+            break
+    assert sizes == sorted(sizes)
+    assert len(set(hows)) == 3
+
+
+def test_the_layers_that_cost_most_come_first(network, seen, squares):
+    from dermtl.export.deviation import answers, deviation
+    from dermtl.export.ladder import rank
+    from dermtl.export.quantise import quantise
+
+    content, layers = network
+    chosen, exact = layers[:4], answers(network[0], squares[:4])
+    costs = []
+    for layer in rank(content, chosen, seen.ranges["minmax"], seen.means, squares[:4]):
+        made = quantise(content, [layer], seen.ranges["minmax"], seen.means)
+        costs.append(deviation(exact, answers(made, squares[:4])))
+    assert costs == sorted(costs, reverse=True)
+
+
 def test_the_gate():
     from dermtl.export.gate import Loss, losses
 
@@ -79,8 +185,8 @@ def test_the_gate():
 
 
 @pytest.fixture
-def judged(run_folder, drawn, tmp_path, monkeypatch):
-    """A run with records: the drawn set, half of it for training."""
+def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
+    """A run with records: the drawn set, half of it for training. It was exported already."""
     import dataclasses
 
     from dermtl.config.experiment import Data
@@ -100,28 +206,48 @@ def judged(run_folder, drawn, tmp_path, monkeypatch):
 
     Stub.records = records
     monkeypatch.setattr(precision, "run_subject", lambda run: Stub)
+    monkeypatch.setattr(precision, "export_run", lambda run, out: Path(shutil.copy(exported, out)))
     return precision, Stub
 
 
-def test_what_loses_too_much_is_refused_and_nothing_is_written(judged, run_folder, tmp_path, monkeypatch):
+def fake_rungs(monkeypatch, precision, num=4):
     from dermtl.export.half import halve
 
+    def rungs(content, seen, tried):
+        yield from ((f"way {index}", halve(content)) for index in range(num))
+
+    monkeypatch.setattr(precision, "rungs", rungs)
+
+
+def test_what_loses_too_much_is_refused_and_nothing_is_written(judged, run_folder, tmp_path, monkeypatch):
     precision, _ = judged
-    scores = iter([0.9, 0.8, 0.8, 0.8, 0.8])
-    monkeypatch.setattr(precision, "quantise", lambda content, squares, **how: halve(content))
+    fake_rungs(monkeypatch, precision)
+    # Before, on train and val; then way 0 fails on train, the others on val.
+    scores = iter([0.9, 0.9, 0.8, *[0.9, 0.8] * 3])
     monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
     monkeypatch.setattr(precision, "score", lambda *arguments: {"diagnosis f1": (next(scores), 0.005)})
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
-    assert [attempt.passed for attempt in attempts] == [False] * 4
-    assert len({attempt.how for attempt in attempts}) == 4
+    assert [(attempt.how, attempt.side, attempt.passed) for attempt in attempts] == [
+        ("way 0", "train", False),
+        *((f"way {index}", "val", False) for index in (1, 2, 3)),
+    ]
     assert list(tmp_path.glob("model*")) == []
 
 
-def test_what_is_slower_is_refused_at_once(judged, run_folder, tmp_path, monkeypatch):
-    from dermtl.export.half import halve
-
+def test_the_first_that_holds_is_written(judged, run_folder, tmp_path, monkeypatch):
     precision, _ = judged
-    monkeypatch.setattr(precision, "quantise", lambda content, squares, **how: halve(content))
+    fake_rungs(monkeypatch, precision)
+    scores = iter([0.9, 0.9, 0.8, 0.9, 0.9])
+    monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
+    monkeypatch.setattr(precision, "score", lambda *arguments: {"diagnosis f1": (next(scores), 0.005)})
+    attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
+    assert [attempt.passed for attempt in attempts] == [False, True]
+    assert dermtl.load(tmp_path / "model.onnx").bundle.provenance["precision"]["how"] == "way 1"
+
+
+def test_what_is_slower_is_refused_at_once(judged, run_folder, tmp_path, monkeypatch):
+    precision, _ = judged
+    fake_rungs(monkeypatch, precision)
     monkeypatch.setattr(precision, "speedup", lambda *arguments: 1.1)
     assert len(precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")) == 1
     assert list(tmp_path.glob("model*")) == []

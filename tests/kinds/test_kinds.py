@@ -10,6 +10,8 @@ from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Circle, Kind, Mask, Nodes, Number, Record, Tags
 from dermtl.kinds.record import inside
 from dermtl.kinds.registry import kind_from_metadata
+from dermtl.taxonomy.names import lineage
+from dermtl.taxonomy.roll_up import roll_up
 
 RECORD = "m.csv:5"
 HW = (60, 80)
@@ -193,3 +195,16 @@ def test_mask_comes_back_from_the_network_frame(root: Path) -> None:
 )  # fmt: skip
 def test_paths_stay_inside(path: str, expected: str | None) -> None:
     assert inside(path) == expected
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [("a", "b/c", "b/d"), ("b::own", "b/c/x", "b/c/y", "b::rest", "a"), ("root::own", "a/x", "a/y")],
+)
+def test_the_ideal_of_nodes_is_the_true_class_and_all_above_it(classes: tuple[str, ...]) -> None:
+    nodes = Nodes(roll_up(classes).names)
+    for index, name in enumerate(classes):
+        columns = nodes.columns(nodes.ideal(np.asarray(index)))
+        assert {node for node, value in columns.items() if value == 1} == set(lineage(name))
+        assert set(columns.values()) == {0.0, 1.0}
+        assert nodes.ideal(np.asarray(index)).dtype == np.float32

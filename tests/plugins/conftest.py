@@ -19,14 +19,21 @@ Install = Callable[..., Path]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install a distribution for this test: here, and in every process it starts."""
 
-    def put(distribution: str, heads: Mapping[str, str], modules: Mapping[str, str], *, metadata: bool = True) -> Path:
+    def put(
+        distribution: str,
+        plugins: Mapping[str, str],
+        modules: Mapping[str, str],
+        *,
+        metadata: bool = True,
+        group: str = "dermtl.heads",
+    ) -> Path:
         folder = tmp_path / distribution
         info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
         info.mkdir(parents=True)
         if metadata:
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-        lines = [f"{name} = {target}" if target else name for name, target in heads.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[dermtl.heads]", *lines]) + "\n")
+        lines = [f"{name} = {target}" if target else name for name, target in plugins.items()]
+        (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
         for module, text in modules.items():
             (folder / f"{module}.py").write_text(text)
             monkeypatch.delitem(sys.modules, module, raising=False)

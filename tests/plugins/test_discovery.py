@@ -1,13 +1,19 @@
 """What is installed, what of it works, and what is said of the rest."""
 
+import shutil
 import sys
 
 import pytest
 
+from dermtl.api import HeadSpec
 from dermtl.errors import PluginConflict, PluginContract, PluginNotFound
-from dermtl.plugins.discovery import list_heads, load_head, resolve
+from dermtl.plugins.discovery import list_plugins, load_head, resolve, tell_head
 
 BUILT_IN = {"classification", "tags", "circle", "number", "segmentation"}
+
+
+def list_heads():
+    return list_plugins("dermtl.heads", tell_head)
 
 
 def states():
@@ -56,12 +62,40 @@ def test_a_broken_plugin_is_explained_in_one_line(install, text, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("api", [(2, 0), (0, 9), (1, 1)])
-def test_another_api_is_refused_with_both_versions(install, spec_text, api):
+@pytest.mark.parametrize("api", [(2, 3), (2, 1), (2, 0), (1, 4), (1, 0)])
+def test_served_majors_and_older_minors_work(install, spec_text, monkeypatch, api):
+    monkeypatch.setattr("dermtl.plugins.discovery.SERVED", ((1, 4), (2, 3)))
     install("odd-heads", {"odd": "odd_module:spec"}, {"odd_module": spec_text("odd", api=api)})
-    with pytest.raises(PluginContract, match=rf"needs plugin API {api[0]}\.{api[1]}, this dermtl has 1\.0"):
+    assert load_head("odd")[0].api == api
+    listed = states()["odd", "odd-heads"]
+    assert (listed.state, listed.api) == ("ok", f"{api[0]}.{api[1]}")
+
+
+@pytest.mark.parametrize(
+    ("api", "next_step"),
+    [
+        ((2, 4), "pip install --upgrade dermtl, or install an older odd-heads"),  # a newer minor
+        ((3, 0), "pip install --upgrade dermtl, or install an older odd-heads"),  # a newer major
+        ((0, 9), "pip install --upgrade odd-heads, or install an older dermtl"),  # an older major
+        ((1, 5), "pip install --upgrade odd-heads, or install an older dermtl"),  # that never was
+    ],
+)
+def test_another_api_is_listed_with_the_next_step_and_refused(install, spec_text, monkeypatch, api, next_step):
+    monkeypatch.setattr("dermtl.plugins.discovery.SERVED", ((1, 4), (2, 3)))
+    install("odd-heads", {"odd": "odd_module:spec"}, {"odd_module": spec_text("odd", api=api)})
+    reason = f"needs plugin API {api[0]}.{api[1]}, this dermtl has 1.4 and 2.3"
+    with pytest.raises(PluginContract, match=reason) as caught:
         load_head("odd")
-    assert states()["odd", "odd-heads"].state == "incompatible"
+    assert caught.value.hint == next_step
+    listed = states()["odd", "odd-heads"]
+    assert (listed.state, listed.api) == ("incompatible", f"{api[0]}.{api[1]}")
+    assert listed.reason == f"{reason} ({next_step})"
+
+
+def test_a_spec_says_its_api():
+    """Were it the installed one by default, no head would ever be refused."""
+    with pytest.raises(TypeError, match="api"):
+        HeadSpec("odd", summary="a test's head", config="no:Config", head="no:Head", metrics="no:Metrics")
 
 
 @pytest.mark.parametrize("api", [1, "1.0", (1,), ("1", "0"), None])
@@ -123,11 +157,16 @@ def test_malformed_entry_points_of_one_distribution_hide_no_other(install, caplo
     assert "the entry points of distribution malformed cannot be read" in caplog.text
 
 
-def test_a_distribution_without_metadata_is_listed(install):
+def test_distributions_without_metadata_are_listed(install, tmp_path, monkeypatch):
     install("half-removed", {"half": "brk_half:spec"}, {}, metadata=False)
-    half = states()["half", "unknown"]
-    assert (half.version, half.state) == ("?", "broken")
+    install("also-removed", {"other": "brk_other:spec"}, {}, metadata=False)
+    listed = states()
+    for name in ("half", "other"):
+        assert (listed[name, "unknown"].version, listed[name, "unknown"].state) == ("?", "broken")
     assert {listing.name for listing in list_heads()} >= BUILT_IN
+    monkeypatch.syspath_prepend(shutil.copytree(tmp_path / "half-removed", tmp_path / "copy"))
+    assert states()["half", "unknown"].state == "broken"
+    assert [listing.name for listing in list_heads()].count("half") == 1
 
 
 @pytest.mark.parametrize("dotted", ["no_such:X", "json:no_such", "json", "", ":"])

@@ -61,6 +61,14 @@ def test_the_table(model_path, wholes):
     assert "pictures/s, batch 32" in done.stdout
 
 
+def test_two_files_of_one_name_are_told_apart(model_path, wholes, tmp_path):
+    other = write_mean(tmp_path / model_path.name, ["N", 3, 20, 20])
+    done = command(model_path, "--data", wholes, "--against", other, "--rounds", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    names = [contender["name"] for contender in json.loads(done.stdout)["contenders"]]
+    assert names == [str(model_path), str(other)]
+
+
 def test_contenders_take_turns(pictures):
     seen = []
     contenders = [Contender(name, lambda file: file, lambda ready, name=name: seen.append(name)) for name in "ab"]

@@ -135,7 +135,11 @@ def test_a_killed_run_leaves_whole_lines_and_is_gone_on_with(model_path, tmp_pat
         deadline = time.monotonic() + 60
         while (not out.exists() or out.stat().st_size < 20_000) and run.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
+        run.send_signal(signal.SIGSTOP)
+        second = predict(*command[4:], "--resume")
         run.send_signal(signal.SIGKILL)
+    assert second.returncode == 2
+    assert f"{name}: is being written by another process" in second.stderr
     first = out.read_bytes()
     # A write that crosses a page may be cut there by the kill itself: what has its line end must be whole.
     text, _, _ = out.read_text(encoding="utf-8").rpartition("\n")

@@ -94,6 +94,30 @@ def test_an_unfinished_file_is_neither_taken_nor_mixed(whole, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_second_writer_is_turned_away_and_changes_nothing(whole, tmp_path, name, how):
+    path = tmp_path / name
+    with open_output(path, KINDS, model="m") as output:
+        for row in ROWS[:3]:
+            output.write(output.lines.line(row))
+        before = growing(path).read_bytes()
+        with pytest.raises(InputError, match=rf"{name}.*written by another process|{name}.*exists already"):
+            fill(path, **how)
+        assert growing(path).read_bytes() == before
+        for row in ROWS[3:]:
+            output.write(output.lines.line(row))
+    assert path.read_bytes() == (whole / name).read_bytes()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stopped_before_anything_was_noted(whole, tmp_path, name):
+    (tmp_path / f"{name}.unfinished").touch()
+    fill(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_resuming_nothing_begins(whole, tmp_path, name):
     assert fill(tmp_path / name, resume=True) == len(ROWS)
     assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()

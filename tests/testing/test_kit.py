@@ -13,6 +13,10 @@ from dermtl.testing.run import check_head, check_names
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = ("classification", "tags", "circle", "number", "segmentation")
+WITH_TREE = {
+    "taxonomy": {"tree": {"benign/nevus": [], "benign/keratosis": [], "malignant/melanoma": []}, "max_class_size": 5},
+    "positive": ["malignant"],
+}
 KINDS = ("category", "tags", "circle", "mask", "number", "own")
 CHEAP = tuple(name for name in check_names() if not any(word in name for word in (
     "graph", "file", "without_torch_and_plugin", "decoding", "missing_is", "trains", "workers", "resume", "overfits",
@@ -34,6 +38,10 @@ def test_built_in_heads_pass_everything(head, drawn_once):
     assert not fails(check_head(head))
 
 
+def test_a_head_with_a_tree_of_classes_passes_what_needs_no_run(drawn_once):
+    assert not fails(check_head("classification", only=CHEAP, config=WITH_TREE))
+
+
 @pytest.mark.parametrize("kind", ["own"])
 def test_a_fresh_head_passes_what_needs_no_run(kind, make_head, drawn_once):
     assert not fails(check_head(make_head("zq", kind), only=CHEAP))
@@ -52,6 +60,7 @@ def test_a_fresh_head_passes_everything(kind, make_head, drawn_once):
         ("circle", {"xy": "soft_argmax", "loss": "quadratic+circle_giou"}),
         ("segmentation", {"decoder": "fpn"}),
         ("classification", {"loss": "focal", "class_weights": "auto"}),
+        ("classification", WITH_TREE),
     ],
 )
 def test_other_modes_of_the_built_in_heads_pass(head, config, drawn_once):
@@ -63,6 +72,32 @@ def test_every_check_is_a_test_and_says_what_it_wants():
     assert len(names) >= 40
     for name in names:
         assert getattr(HeadConformance, f"test_{name}").__doc__.strip().endswith(".")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("edits", "code"),
+    [({}, 0), ({"config": ("    x: str", '    model_config = {"extra": "ignore"}\n    x: str')}, 1)],
+    ids=["right", "wrong"],
+)
+def test_pytest_runs_the_class_as_it_is(edits, code, make_head, tmp_path):
+    """A subclass in a plugin's own tests; the cheap checks stand for all."""
+    make_head("zq", "own", edits)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-k", "config or spec_is"]
+    done = subprocess.run(command, cwd=tmp_path / "zq", capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("the config takes a key that it does not know" in done.stdout) is bool(code)
+
+
+def test_a_skip_needs_a_reason(monkeypatch):
+    from unittest import SkipTest
+
+    def left_out(self):
+        raise SkipTest
+
+    monkeypatch.setattr(HeadConformance, "test_spec_is_complete", left_out)
+    (finding,) = check_head("circle", only=("spec_is_complete",))
+    assert (finding.state, finding.reason) == ("failed", "is skipped without a reason")
 
 
 def test_a_check_that_is_left_out_counts_and_fails_strict(monkeypatch):

@@ -6,8 +6,8 @@ import pytest
 
 from dermtl.config.source import parse_source
 from dermtl.errors import ConfigError
-from dermtl.plugins.discovery import find
-from dermtl.tracking.installed import list_trackers, make_trackers
+from dermtl.plugins.discovery import find, list_plugins
+from dermtl.tracking.installed import make_trackers, tell_tracker
 
 GOOD = """
 class Good:
@@ -93,7 +93,10 @@ def test_a_lacking_package_comes_with_the_line_that_installs_it(install, extra, 
 def test_the_list_tells_all_and_raises_nothing(install):
     install("odd", "raise ValueError('torn')")
     install("good", GOOD.replace("class Good:", "class Good:\n    'Writes letters.'"))
-    told = {listing.name: (listing.group, listing.state, listing.reason) for listing in list_trackers()}
+    told = {
+        listing.name: (listing.group, listing.state, listing.reason)
+        for listing in list_plugins("dermtl.trackers", tell_tracker)
+    }
     assert told["odd"] == ("dermtl.trackers", "broken", "cannot be made: ValueError: torn")
     assert told["good"] == ("dermtl.trackers", "ok", "Writes letters.")
     assert {told["tensorboard"][1], told["mlflow"][1]} == {"ok"}

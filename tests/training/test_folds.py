@@ -2,19 +2,26 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
-from dermtl.errors import ConfigError, InputError, TrainingError
+from dermtl.cli.calibrate import calibrate
+from dermtl.errors import BundleError, ConfigError, InputError, TrainingError
 from dermtl.model.folds import evaluate_folds, fold_runs, load_ensemble
 from dermtl.model.run import RunFolder, load_run
 from dermtl.training.folds import train_folds
 
 pytestmark = pytest.mark.slow
-ONE = ("training.stages.0.epochs=1",)
+ONE = ("training.stages.0.epochs=1", "heads.diagnosis.positive=[melanoma]")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(calibrate, [*map(str, arguments)], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +69,58 @@ def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) ->
     for name, value in answer(tmp_path / "all.onnx").items():
         mean = np.mean([member[name] for member in members], axis=0)
         np.testing.assert_allclose(value, mean, rtol=1e-4, atol=1e-4)
+
+
+def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_path: Path) -> None:
+    from dermtl.evaluation.predicted import predict_rows
+    from dermtl.export.export import export_run
+    from dermtl.model.subject import run_subject
+    from dermtl.runtime.bundle import read_bundle
+
+    settled = load_ensemble(folds).decisions
+    (decision,) = settled.questions
+    assert settled.temperatures == {}, "the members' own are inside"
+    assert settled.facts["split"] == "out of fold"
+    assert (settled.facts["records"], settled.facts["folds"]) == (24, 3)
+    scores, truth = dict[str, list[float]](), dict[str, bool]()
+    for fold in fold_runs(folds):
+        subject = run_subject(fold)
+        for side in ("test", "val"):
+            for row in predict_rows(subject.predictor, subject.side(side), subject.plans).rows:
+                scores.setdefault(row["image"], []).append(row[f"{decision.output}.{decision.positive[0]}"])
+                truth[row["image"]] = row["diagnosis.truth.class"] == decision.positive[0]
+    assert {len(given) for given in scores.values()} == {2}
+    called = np.array([np.mean(scores[image]) >= decision.threshold for image in truth])
+    positive = np.array(list(truth.values()))
+    assert called[positive].mean() == decision.chosen["sensitivity"] >= 0.95
+    assert (~called[~positive]).mean() == decision.chosen["specificity"]
+    export_run(folds, tmp_path / "all.onnx")
+    assert read_bundle(tmp_path / "all.onnx").decisions == settled
+
+
+def test_the_thresholds_of_the_ensemble_stay_frozen(folds: Path, tmp_path: Path) -> None:
+    from dermtl.model.calibrate_folds import calibrate_trained_folds
+
+    copied = tmp_path / "folds"
+    shutil.copytree(folds, copied)
+    before = (copied / "decisions.json").read_bytes()
+    calibrate_trained_folds(copied)
+    assert (copied / "decisions.json").read_bytes() == before
+    with pytest.raises(ConfigError, match="exists already"):
+        run(copied, "--rule", "youden")
+    with pytest.raises(ConfigError, match="takes no sets"):
+        run(copied, "--conformal", 0.8)
+    result = run(copied, "--rule", "specificity>=0.5", "--replace")
+    assert result.exit_code == 0, result.output
+    assert "settled on 24 out of fold records" in result.output
+    assert load_ensemble(copied).decisions.questions[0].chosen["rule"] == "specificity>=0.5"
+    member = json.loads((copied / "fold-1" / "decisions.json").read_text())
+    member["temperatures"] = {"diagnosis": 2.0}
+    (copied / "fold-1" / "decisions.json").write_text(json.dumps(member))
+    with pytest.raises(BundleError, match="other weights"):
+        load_ensemble(copied)
+    calibrate_trained_folds(copied)
+    assert load_ensemble(copied).decisions.questions[0].chosen["rule"] == "sensitivity>=0.95"
 
 
 def test_folds_go_on_where_they_were_left(

@@ -4,11 +4,11 @@ import json
 
 import click
 
-_LISTERS = {
-    "dermtl.heads": "dermtl.plugins.discovery:list_heads",
-    "dermtl.importers": "dermtl.data.importers.detect:list_importers",
-    "dermtl.trackers": "dermtl.tracking.installed:list_trackers",
-    "dermtl.commands": "dermtl.cli.commands:list_commands",
+_QUESTIONS = {
+    "dermtl.heads": "dermtl.plugins.discovery:tell_head",
+    "dermtl.importers": "dermtl.data.importers.detect:tell_importer",
+    "dermtl.trackers": "dermtl.tracking.installed:tell_tracker",
+    "dermtl.commands": "dermtl.cli.commands:tell_command",
 }
 
 
@@ -31,7 +31,7 @@ def list_(as_json: bool) -> None:
     from dermtl.plugins.probe import try_plugins
 
     with ThreadPoolExecutor() as pool:  # groups side by side: each is waiting for a process
-        groups = list(pool.map(lambda item: list(try_plugins(*item)), _LISTERS.items()))
+        groups = list(pool.map(lambda item: list(try_plugins(*item)), _QUESTIONS.items()))
     rows = [asdict(listing) for listings in groups for listing in listings]
     if as_json:
         click.echo(json.dumps(rows, indent=2))

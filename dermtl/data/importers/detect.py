@@ -1,19 +1,22 @@
 """Which importer reads a source: the one that was named, or the only one that recognises it."""
 
 import logging
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from dermtl.data.importers.importer import GROUP, Importer
 from dermtl.errors import ManifestError, PluginContract, PluginError
-from dermtl.plugins.discovery import Listing, distribution_of, find, list_plugins, pick
+from dermtl.plugins.discovery import distribution_of, find, pick
+from dermtl.plugins.installed import CORE, in_one_line
+from dermtl.plugins.probe import Probe
 
 _log = logging.getLogger(__name__)
 
 
 def choose_importer(source: Path, name: str | None = None) -> tuple[Importer, EntryPoint]:
     """The importer of a source.
+
+    Unless one is named, those of plugins are asked in another process: one that is broken, or hangs, is passed over.
 
     Args:
         source: A file or a folder that exists.
@@ -26,40 +29,61 @@ def choose_importer(source: Path, name: str | None = None) -> tuple[Importer, En
     if name is not None:
         point = pick(GROUP, name, "importer")
         return _load(point), point
-    points = find(GROUP)
-    usable = [(importer, point) for named in points.values() for point in named if (importer := _try(point))]
-    for general in (False, True):
-        asked = [pair for pair in usable if bool(getattr(pair[0], "general", False)) is general]
-        found = [pair for pair in asked if _recognises(*pair, source)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = [_full(point, len(points[point.name]) > 1) for _, point in found]
-            hint = f"name one with --format, such as --format {names[0]}"
-            raise ManifestError(f"is recognised as {' and as '.join(names)}", where=str(source), hint=hint)
+    named = find(GROUP)
+    points = [point for rivals in named.values() for point in rivals]
+    with Probe(f"{__name__}:recognises") as probe:
+        for general in (False, True):
+            points, found = _asked(points, source, general, probe)
+            if len(found) == 1:
+                return _load(found[0]), found[0]
+            if found:
+                names = [_full(point, len(named[point.name]) > 1) for point in found]
+                hint = f"name one with --format, such as --format {names[0]}"
+                raise ManifestError(f"is recognised as {' and as '.join(names)}", where=str(source), hint=hint)
     hint = "name the right folder or table, or a format with --format"
-    raise ManifestError(f"is none of the known formats: {', '.join(points)}", where=str(source), hint=hint)
+    raise ManifestError(f"is none of the known formats: {', '.join(named)}", where=str(source), hint=hint)
 
 
-def list_importers() -> Iterator[Listing]:
-    """Every installed importer with its state; never raises."""
-    return list_plugins(GROUP, lambda point: ("", " ".join(str(_load(point).summary).split())))
+def recognises(point: EntryPoint, source: str, general: bool) -> bool:
+    """Whether an importer is general, or special, as asked, and recognises a source.
 
-
-def _recognises(importer: Importer, point: EntryPoint, source: Path) -> bool:
+    Raises:
+        PluginContract: It is broken, or fails.
+    """
+    importer = _load(point)
     try:
-        return bool(importer.recognises(source))
-    except Exception as error:  # noqa: BLE001  one faulty plugin must not keep the others from a source
-        _log.warning("passed over importer %s of %s: %s", point.name, distribution_of(point), error)
-        return False
+        return bool(getattr(importer, "general", False)) is general and bool(importer.recognises(Path(source)))
+    except (Exception, SystemExit) as error:
+        raise PluginContract(f"cannot say whether it knows the source: {in_one_line(error)}") from error
 
 
-def _try(point: EntryPoint) -> Importer | None:
-    try:
-        return _load(point)
-    except PluginError as error:
-        _log.warning("passed over: %s", error)
-        return None
+def tell_importer(point: EntryPoint) -> tuple[str, str, str]:
+    """API (none), state and summary of an importer, for lists.
+
+    Raises:
+        PluginContract: It is broken.
+    """
+    return "", "ok", " ".join(str(_load(point).summary).split())
+
+
+def _asked(
+    points: list[EntryPoint], source: Path, general: bool, probe: Probe
+) -> tuple[list[EntryPoint], list[EntryPoint]]:
+    """The importers that answer, and those of them that recognise the source."""
+    answering, found = [], []
+    for point in points:
+        ask = recognises if distribution_of(point) == CORE else probe.ask
+        try:
+            does = ask(point, str(source), general)
+        except PluginError as error:
+            owner = distribution_of(point)
+            told = "passed over: importer %s of %s: %s (--format %s:%s uses it alone)"
+            _log.warning(told, point.name, owner, error.message, owner, point.name)
+            continue
+        answering.append(point)
+        if does:
+            found.append(point)
+    return answering, found
 
 
 def _load(point: EntryPoint) -> Importer:
@@ -67,8 +91,7 @@ def _load(point: EntryPoint) -> Importer:
     try:
         importer: Importer = point.load()
     except (Exception, SystemExit) as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PluginContract(f"fails to import: {text}", where=where) from error
+        raise PluginContract(f"fails to import: {in_one_line(error)}", where=where) from error
     missing = [part for part in ("name", "summary", "recognises", "read") if not hasattr(importer, part)]
     if missing:
         raise PluginContract(f"lacks {', '.join(missing)}", where=where)

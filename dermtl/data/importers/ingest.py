@@ -23,10 +23,10 @@ from dermtl.data.importers.importer import Drawn, Row
 from dermtl.data.importers.layout import WRITTEN, folder_of
 from dermtl.data.importers.lock import refuse_overwriting, sha256, write_lock
 from dermtl.data.table import write_table
-from dermtl.errors import DataError, ManifestError
+from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
 from dermtl.imaging.decode import SUFFIXES
 from dermtl.kinds.record import inside
-from dermtl.plugins.discovery import describe
+from dermtl.plugins.installed import CORE, describe, distribution_of, in_one_line
 
 _log = logging.getLogger(__name__)
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -77,7 +77,7 @@ def import_data(
     Raises:
         DataError: The source is missing, packed, of no known format or breaks it, files are missing, or ``out`` lies
             beside the pictures or exists and is no import.
-        PluginError: The importer cannot be used.
+        PluginError: The importer cannot be used, or fails.
     """
     source = Path(os.path.abspath(source))  # noqa: PTH100  a link is not followed: the manifest's paths go through it
     if not source.exists():
@@ -94,6 +94,13 @@ def import_data(
         raise ManifestError("holds a table that is not UTF-8 text", where=str(source)) from error
     except (OSError, csv.Error) as error:
         raise DataError(f"cannot be read: {error}", where=str(source)) from error
+    except (Exception, SystemExit) as error:
+        owner = distribution_of(point)
+        if isinstance(error, DermtlError) or owner == CORE:
+            raise
+        where = f"importer {point.name!r} of {owner}"
+        message = f"fails while it reads {source}: {in_one_line(error)}"
+        raise PluginContract(message, where=where, hint="dermtl --debug shows where") from error
     if not rows:
         raise ManifestError("holds no pictures", where=str(source), hint=f"it was read as {importer.name}")
     columns = _columns(rows)

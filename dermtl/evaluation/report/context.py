@@ -1,12 +1,13 @@
 """What every section of a report is written from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from dermtl.evaluation.card_facts import CardFacts
 from dermtl.evaluation.evaluate import Evaluation
 from dermtl.evaluation.probabilities import Probabilities, read_probabilities
+from dermtl.evaluation.report.explained import Explained
 from dermtl.evaluation.subject import Subject
 from dermtl.kinds import Record
 
@@ -20,12 +21,14 @@ class Context:
         subject: What was evaluated; predicts the pictures that are shown.
         records: What it was evaluated on, in the order of the evaluation's rows.
         facts: What only people know.
+        explained: Head to pictures with what its answers depend on, where that was asked for.
     """
 
     evaluation: Evaluation
     subject: Subject
     records: Sequence[Record]
     facts: CardFacts
+    explained: Mapping[str, Explained] = field(default_factory=dict)
 
     @cached_property
     def probabilities(self) -> Mapping[str, Probabilities]:

@@ -8,16 +8,16 @@ from dermtl.evaluation.report.context import Context
 
 
 def view(context: Context) -> Mapping[str, Any]:
-    """``flow``: name to records and groups; ``annotated``: head to records; ``split_audit`` and ``leakage``."""
-    every, facts = context.subject.records, context.subject.facts
+    """``splits``: name to records and groups; ``flow``: from the table to what was scored; audits of leaks."""
+    every, facts, data = context.subject.records, context.subject.facts, context.evaluation.data
     sides = {side: [record for record in every if record.split == side] for side in SPLITS.values()}
-    flow = {"in the table": every, **{side: found for side, found in sides.items() if found}}
-    if apart := [record for record in every if not record.split]:
-        flow["in no split"] = apart
     return {
-        "flow": [(name, len(found), len({record.group for record in found})) for name, found in flow.items()],
-        "evaluated": context.evaluation.data,
+        "splits": [
+            (name, len(found), len({record.group for record in found})) for name, found in sides.items() if found
+        ],
+        "flow": data["flow"],
+        "evaluated": data,
         "trained": {side: number for side, number in facts.get("data", {}).items() if side in sides},
         "split_audit": facts.get("leakage"),
-        "leakage": context.evaluation.data.get("leakage"),
+        "leakage": data.get("leakage"),
     }

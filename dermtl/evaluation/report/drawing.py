@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,33 @@ def plot(title: str, text: str, draw: Callable[[Any], None], *, size: tuple[floa
         draw: Called with the axes.
         size: Width and height in inches.
     """
+    return _draw(title, text, [draw], 1, size)
+
+
+def grid(
+    title: str, text: str, draws: Sequence[Callable[[Any], None]], *, labels: tuple[str, str], columns: int = 3
+) -> Figure:
+    """Draw many small pairs of axes, row by row, that share the names of their axes.
+
+    Args:
+        title: Above the figure.
+        text: What it shows, in words.
+        draws: One for each pair of axes.
+        labels: Of all x axes and of all y axes.
+        columns: Pairs of axes side by side.
+    """
+    rows = -(-len(draws) // columns)
+    return _draw(title, text, draws, columns, (1.45 * columns, 0.3 + 1.6 * rows), labels)
+
+
+def _draw(
+    title: str,
+    text: str,
+    draws: Sequence[Callable[[Any], None]],
+    columns: int,
+    size: tuple[float, float],
+    labels: tuple[str, str] = ("", ""),
+) -> Figure:
     import matplotlib.style
     from matplotlib.figure import Figure as Canvas
 
@@ -47,10 +74,14 @@ def plot(title: str, text: str, draw: Callable[[Any], None], *, size: tuple[floa
     # A person's own settings of matplotlib must not change what a report shows.
     with matplotlib.style.context(["default", _STYLE]):
         canvas = Canvas(figsize=size, layout="constrained")
-        axes = canvas.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        draw(axes)
-        _plain_text(axes)
+        for place, draw in enumerate(draws):
+            axes = canvas.add_subplot(-(-len(draws) // columns), columns, place + 1)
+            axes.spines[["top", "right"]].set_visible(False)
+            draw(axes)
+            _plain_text(axes)
+        for label, write in zip(labels, (canvas.supxlabel, canvas.supylabel), strict=True):
+            if label:
+                write(label, fontsize=_STYLE["font.size"])
         canvas.savefig(content, format="svg", metadata={"Date": None})
     return Figure(title, "data:image/svg+xml;base64," + base64.b64encode(content.getvalue()).decode(), text)
 
@@ -72,6 +103,7 @@ def colour(index: int) -> tuple[float, ...]:
 def _plain_text(axes: Any) -> None:
     """A class may be named with a dollar sign, which is no formula."""
     legend = axes.get_legend()
-    labels = [*axes.get_xticklabels(), *axes.get_yticklabels(), *axes.texts, axes.xaxis.label, axes.yaxis.label]
+    labels = [*axes.get_xticklabels(), *axes.get_yticklabels(), *axes.texts]
+    labels += [axes.xaxis.label, axes.yaxis.label, axes.title]
     for text in [*labels, *(legend.get_texts() if legend else ())]:
         text.set_parse_math(False)

@@ -108,8 +108,8 @@ def _cases(context: Context, head: str, values: Array, order: Array) -> list[Cas
 
 
 def _case(context: Context, head: str, row: int, index: int, place: str, values: Array) -> Case:
-    record, plan, predictor = context.records[index], context.subject.plans[head], context.subject.predictor
-    (found,) = predictor.predict_values([read_image(record.path)])
+    record, plan = context.records[index], context.subject.plans[head]
+    (found,) = context.subject.predict([record])
     picture = Image.fromarray(read_image(record.path))
     annotation = plan.target.read(record)
     left, right = picture, picture

@@ -21,13 +21,14 @@ from dermtl.evaluation.report import (
     subgroups,
 )
 from dermtl.evaluation.report.context import Context
+from dermtl.evaluation.report.explained import Explained
 from dermtl.evaluation.subject import Subject
-from dermtl.evaluation.wording import figure_text, interval_text
+from dermtl.evaluation.wording import below_text, figure_text, interval_text
 from dermtl.kinds import Record
 from dermtl.tracking.curves import curves_svg
 from dermtl.tracking.history import read_history
 
-_OF_HEADS: Mapping[str, Callable[[Context, str], Mapping[str, Any] | None]] = {
+_OF_HEADS: Mapping[str, Callable[[Context, str], Mapping[str, Any] | Explained | None]] = {
     "decisions": decisions.view,
     "ranking": ranking.view,
     "confusion": confusion.view,
@@ -35,6 +36,7 @@ _OF_HEADS: Mapping[str, Callable[[Context, str], Mapping[str, Any] | None]] = {
     "units": lambda context, head: context.evaluation.units.get("heads", {}).get(head),
     "subgroups": subgroups.view,
     "errors": errors.view,
+    "explained": lambda context, head: context.explained.get(head),
 }
 
 
@@ -44,6 +46,8 @@ def write_report(
     subject: Subject,
     records: Sequence[Record],
     facts: CardFacts | None = None,
+    *,
+    explained: Mapping[str, Explained] | None = None,
 ) -> None:
     """Write the report of an evaluation.
 
@@ -53,8 +57,9 @@ def write_report(
         subject: What was evaluated; predicts the pictures that are shown.
         records: What it was evaluated on.
         facts: What only people know; without, the page says what is still to be filled in.
+        explained: Head to pictures explained, where that was asked for.
     """
-    context = Context(evaluation, subject, records, facts or CardFacts())
+    context = Context(evaluation, subject, records, facts or CardFacts(), explained or {})
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("dermtl.evaluation.report", "templates"),
         autoescape=True,
@@ -62,7 +67,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure_text, interval=interval_text)
+    environment.filters.update(figure=figure_text, interval=interval_text, below=below_text)
     history = subject.history
     text = environment.get_template("page.html.jinja").render(
         evaluation=evaluation,

@@ -31,9 +31,8 @@ def view(context: Context) -> list[Shown]:
     subject, records = context.subject, context.records
     kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
     chosen = records[:: max(1, len(records) // _PICTURES)][:_PICTURES]
-    seen = [read_image(record.path) for record in chosen]
     shown = []
-    for record, values in zip(chosen, subject.predictor.predict_values(seen), strict=True):
+    for record, values in zip(chosen, subject.predict(chosen), strict=True):
         image = read_image(record.path)
         height, width = image.shape[:2]
         drawn = Prediction((height, width), values, kinds).draw(image)

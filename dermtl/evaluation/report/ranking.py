@@ -1,17 +1,21 @@
 """ROC, sensitivity against specificity, and precision curves of a head that ranks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.report.context import Context
-from dermtl.evaluation.report.drawing import GREY, Figure, colour, plot
+from dermtl.evaluation.report.drawing import GREY, Figure, colour, grid, plot
+from dermtl.evaluation.report.sensitivity import sensitivity_figures
 from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
+from dermtl.imaging.affine import Array
 
-_SERIES = 6  # curves that colours still tell apart
+_SERIES = 6  # curves that colours still tell apart; of more, every one has axes of its own
 _LINE = 1.4
+_POINTS = 400  # of a curve: more are not seen, but make the page heavy
+_LONGEST = 24  # letters of a name above small axes
 
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
@@ -24,86 +28,110 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
         for index, name in enumerate(found.names)
         if (curve := Ranking(found.values[:, index], found.truth[:, index]).curve()).known
     }
-    left = len(found.names) - min(len(curves), _SERIES)
-    shown = dict(list(curves.items())[:_SERIES])
-    figures = [*_sens_spec(context, head, found), *([_roc(shown), _precision(shown)] if shown else [])]
-    return {"figures": figures, "left_out": left, "num": len(found.names)}
-
-
-def _sens_spec(context: Context, head: str, found: Probabilities) -> list[Figure]:
-    """A plot for every question, its frozen threshold marked. Source: the axes of Esteva et al. 2017, figure 3."""
-    figures = []
-    for question, decided in context.evaluation.decisions.get(head, {}).items():
-        curve = Ranking(found.score(decided["positive"]), found.holds(decided["positive"])).curve()
-        if not curve.known:
-            continue
-        point = {name: decided["figures"][name] for name in ("sensitivity", "specificity")}
-
-        def draw(axes: Any, curve: RocCurve = curve, point: Mapping[str, Any] = point) -> None:
-            sensitivity, false = _rates(curve)
-            axes.plot(sensitivity, 1 - false, color=colour(0), linewidth=_LINE, drawstyle="steps-post")
-            x, y = point["sensitivity"], point["specificity"]
-            axes.errorbar(
-                x["value"],
-                y["value"],
-                xerr=_bars(x),
-                yerr=_bars(y),
-                fmt="o",
-                color=colour(4),
-                capsize=2,
-                label="frozen threshold, 95% intervals",
-            )
-            axes.legend(frameon=False, loc="lower left")
-            _square(axes, "sensitivity", "specificity")
-
-        text = (
-            f"Specificity against sensitivity of {question}; area under the curve {curve.auroc():.3f}; at the threshold"
-            f" sensitivity {point['sensitivity']['value']:.3f}, specificity {point['specificity']['value']:.3f}."
-        )
-        figures.append(plot(f"Sensitivity and specificity: {question}", text, draw))
-    return figures
+    figures = [*sensitivity_figures(context, head, found), *([_roc(curves), _precision(curves)] if curves else [])]
+    studied = context.evaluation.readers
+    return {
+        "figures": figures,
+        "left_out": [name for name in found.names if name not in curves],
+        "readers": studied.summary if studied and studied.question.head == head else None,
+    }
 
 
 def _roc(curves: Mapping[str, RocCurve]) -> Figure:
-    def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
-        for index, (name, curve) in enumerate(curves.items()):
-            sensitivity, false = _rates(curve)
-            axes.plot(false, sensitivity, color=colour(index), linewidth=_LINE, label=f"{name} {curve.auroc():.2f}")
-        axes.legend(frameon=False, loc="lower right", title="area")
-        _square(axes, "1 - specificity", "sensitivity")
+    def points(curve: RocCurve) -> tuple[Array, Array]:
+        false, true = curve.false_positives / curve.num_negative, curve.true_positives / curve.num_positive
+        return np.concatenate([[0], false]), np.concatenate([[0], true])
 
-    areas = ", ".join(f"{name} {curve.auroc():.3f}" for name, curve in curves.items())
-    return plot("ROC, one class against the rest", f"Areas under the ROC curves: {areas}.", draw)
+    def chance(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
+
+    return _figure(
+        _Plot(
+            "ROC, one class against the rest", "area", ("1 - specificity", "sensitivity"), points, chance, "lower right"
+        ),
+        curves,
+        {name: curve.auroc() for name, curve in curves.items()},
+    )
 
 
 def _precision(curves: Mapping[str, RocCurve]) -> Figure:
-    def draw(axes: Any) -> None:
+    def points(curve: RocCurve) -> tuple[Array, Array]:
+        precision = curve.true_positives / (curve.true_positives + curve.false_positives)
+        return curve.true_positives / curve.num_positive, precision
+
+    names = ("sensitivity", "precision (PPV at this prevalence)")
+    return _figure(
+        _Plot(
+            "Precision by sensitivity", "average precision", names, points, lambda axes: None, "lower left", "steps-pre"
+        ),
+        curves,
+        {name: curve.average_precision() for name, curve in curves.items()},
+    )
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """What is drawn of every curve.
+
+    Attributes:
+        title: Above all.
+        area: What the number beside a curve is.
+        labels: Of x and of y.
+        points: A curve's x and y.
+        ground: Drawn below the curves.
+        corner: Where the legend is in nobody's way.
+        style: How points are joined.
+    """
+
+    title: str
+    area: str
+    labels: tuple[str, str]
+    points: Callable[[RocCurve], tuple[Array, Array]]
+    ground: Callable[[Any], None]
+    corner: str
+    style: str = "default"
+
+    def draw(self, axes: Any, curve: RocCurve, **look: Any) -> None:
+        """One curve."""
+        axes.plot(*_thin(*self.points(curve)), linewidth=_LINE, drawstyle=self.style, **look)
+
+
+def _figure(what: _Plot, curves: Mapping[str, RocCurve], areas: Mapping[str, float]) -> Figure:
+    """All curves in one pair of axes, or each in its own where there are many."""
+
+    def together(axes: Any) -> None:
+        what.ground(axes)
         for index, (name, curve) in enumerate(curves.items()):
-            sensitivity = curve.true_positives / curve.num_positive
-            precision = curve.true_positives / (curve.true_positives + curve.false_positives)
-            label = f"{name} {curve.average_precision():.2f}"
-            axes.plot(sensitivity, precision, color=colour(index), linewidth=_LINE, drawstyle="steps-pre", label=label)
-        axes.legend(frameon=False, loc="lower left", title="average precision")
-        _square(axes, "sensitivity", "precision (PPV at this prevalence)")
+            what.draw(axes, curve, color=colour(index), label=f"{name} {areas[name]:.2f}")
+        axes.legend(frameon=False, title=what.area, loc=what.corner)
+        axes.set(xlabel=what.labels[0], ylabel=what.labels[1])
+        _square(axes)
 
-    areas = ", ".join(f"{name} {curve.average_precision():.3f}" for name, curve in curves.items())
-    return plot("Precision by sensitivity", f"Average precision: {areas}.", draw)
+    def alone(name: str) -> Callable[[Any], None]:
+        def draw(axes: Any) -> None:
+            what.ground(axes)
+            what.draw(axes, curves[name], color=colour(0))
+            short = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+            axes.set_title(f"{short}\n{areas[name]:.2f} (n {curves[name].num_positive})", fontsize=8)
+            axes.tick_params(labelsize=7)
+            axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+            _square(axes)
 
+        return draw
 
-def _rates(curve: RocCurve) -> tuple[Any, Any]:
-    """Sensitivity and false positive rate at every threshold, from (0, 0) on."""
-    sensitivity = np.concatenate([[0], curve.true_positives / curve.num_positive])
-    return sensitivity, np.concatenate([[0], curve.false_positives / curve.num_negative])
-
-
-def _bars(figure: Mapping[str, Any]) -> list[list[float]] | None:
-    """Wilson's interval where the bootstrap gives none, or one of no width."""
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if low is None or low == high:
-        low, high = figure["wilson"]
-    return None if low is None else [[max(value - low, 0.0)], [max(high - value, 0.0)]]
+    text = f"{what.title}; {what.area}: " + ", ".join(f"{name} {area:.3f}" for name, area in areas.items()) + "."
+    if len(curves) <= _SERIES:
+        return plot(what.title, text, together)
+    return grid(f"{what.title}; {what.area} above", text, [alone(name) for name in curves], labels=what.labels)
 
 
-def _square(axes: Any, x: str, y: str) -> None:
-    axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+def _thin(x: Array, y: Array) -> tuple[Array, Array]:
+    """So many points of a curve as are seen, its ends among them."""
+    if len(x) <= _POINTS:
+        return x, y
+    chosen = np.unique(np.linspace(0, len(x) - 1, _POINTS).round().astype(int))
+    return x[chosen], y[chosen]
+
+
+def _square(axes: Any) -> None:
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")

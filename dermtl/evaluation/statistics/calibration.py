@@ -1,7 +1,6 @@
-"""Making probabilities mean what they say, and measuring by how much they do not."""
+"""Making probabilities mean what they say: the temperature."""
 
-from dataclasses import dataclass
-from math import exp, log, nan
+from math import exp, log
 from typing import Literal
 
 import numpy as np
@@ -55,60 +54,6 @@ def fit_temperature(logits: Array, truth: Array, link: Literal["softmax", "sigmo
         middle = (low + high) / 2
         low, high = (low, middle) if slope(exp(middle)) > 0 else (middle, high)
     return exp(-(low + high) / 2)
-
-
-@dataclass(frozen=True)
-class CalibrationLine:
-    """Logistic regression of what happened on the log odds that were predicted.
-
-    Attributes:
-        slope: 1 is right; below 1 the probabilities are too extreme. NaN where the data do not tell.
-        intercept: Of that regression; 0 is right.
-        in_the_large: Intercept where the slope is held at 1: above 0 the event is commoner than predicted.
-    """
-
-    slope: float
-    intercept: float
-    in_the_large: float
-
-
-def calibration_line(probability: Array, happened: Array) -> CalibrationLine:
-    """Slope and intercept of float [n] in 0..1 and bool [n].
-
-    Source: Cox 1958, Two further applications of a model for binary regression; Van Calster et al. 2019.
-    """
-    values = np.clip(np.asarray(probability, np.float64), 1e-12, 1 - 1e-12)
-    odds, truth = np.log(values / (1 - values)), np.asarray(happened, np.float64)
-    if not len(truth) or truth.min() == truth.max():
-        return CalibrationLine(nan, nan, nan)
-    (large,) = _regress(np.ones((len(odds), 1)), truth, offset=odds)
-    if np.ptp(odds) == 0:
-        return CalibrationLine(nan, nan, large)
-    intercept, slope = _regress(np.stack([np.ones_like(odds), odds], axis=1), truth, offset=np.zeros_like(odds))
-    return CalibrationLine(slope, intercept, large)
-
-
-def _regress(design: Array, truth: Array, offset: Array) -> list[float]:
-    """Coefficients of a logistic regression by damped Newton steps; NaN where it does not settle (separated data)."""
-    weights = np.zeros(design.shape[1])
-
-    def loss(candidate: Array) -> float:
-        line = design @ candidate + offset
-        return float((np.logaddexp(0, line) - truth * line).sum())
-
-    for _ in range(_STEPS):
-        chance = _expit(design @ weights + offset)
-        gradient = design.T @ (chance - truth)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design
-        if np.linalg.cond(curvature) > 1e14:
-            break
-        step, size, before = np.linalg.solve(curvature, gradient), 1.0, loss(weights)
-        while loss(weights - size * step) > before and size > 1e-8:
-            size /= 2
-        weights = weights - size * step
-        if np.abs(size * step).max() < 1e-10:
-            return [float(weight) for weight in weights]
-    return [nan] * len(weights)
 
 
 def _expit(values: Array) -> Array:

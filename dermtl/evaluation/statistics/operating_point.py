@@ -15,6 +15,7 @@ from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
 from dermtl.imaging.affine import Array
 
 DEFAULT_RULE = "sensitivity>=0.95"
+_SLACK = 1e-3
 _RULE = re.compile(r"(sensitivity>=|specificity>=|cost:|fixed:)\s*([-+.\deE]+)|(youden)")
 
 
@@ -102,6 +103,15 @@ def choose_threshold(
         float(called[truth].mean()),
         float((~called[~truth]).mean()),
     )
+
+
+def just_below(scores: Array, threshold: float) -> float:
+    """A little under a threshold, but over the next lower score: half the way there, 0.001 at most.
+
+    The same calls on these scores; one that rounding moves by 1e-6 in another runtime stays on its side.
+    """
+    lower = scores[scores < threshold].max(initial=-1.0)
+    return float(threshold - min((threshold - max(lower, 0.0)) / 2, _SLACK))
 
 
 def parse_rule(rule: str) -> tuple[str, float]:

@@ -1,5 +1,6 @@
 """Whether probabilities mean what they say: bins of a reliability diagram, ECE, Brier score, likelihood."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,6 +62,32 @@ def reliability(
     held = num > 0
     predicted = np.bincount(place, values, num_bins)[held] / num[held]
     return Reliability(predicted, np.bincount(place, truth, num_bins)[held] / num[held], num[held])
+
+
+def weighted_ece(probability: Array, happened: Array, *, num_bins: int = NUM_BINS) -> Callable[[Array], float]:
+    """Prepare the ECE in bins of equal mass for weights, int [n], how often each row counts; NaN without weight.
+
+    Args:
+        probability: float [n] in 0..1.
+        happened: bool [n].
+        num_bins: At most so many.
+    """
+    order = np.argsort(probability, kind="stable")
+    ordered = np.asarray(probability, np.float64)[order]
+    truth = np.asarray(happened, np.float64)[order]
+    ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True)) if len(ordered) else np.empty(0, np.int64)
+    values = ordered[ends]
+
+    def ece(weights: Array) -> float:
+        weight = np.asarray(weights, np.float64)[order]
+        reached = np.cumsum(weight)[ends]
+        if not len(reached) or not reached[-1]:
+            return float("nan")
+        own, hits = np.diff(reached, prepend=0), np.diff(np.cumsum(weight * truth)[ends], prepend=0)
+        place = ((reached - own / 2) * num_bins / reached[-1]).astype(np.int64)
+        return float(np.abs(np.bincount(place, own * values - hits)).sum() / reached[-1])
+
+    return ece
 
 
 def ece_if_calibrated(probability: Array, *, num_bins: int = NUM_BINS, draws: int = 200, seed: int = 0) -> float:

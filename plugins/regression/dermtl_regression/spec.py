@@ -4,6 +4,7 @@ from dermtl.api import HeadSpec
 
 circle = HeadSpec(
     name="circle",
+    api=(1, 0),
     summary="a centre and a radius (no softmax, quadratic loss)",
     config="dermtl_regression.circle.config:CircleConfig",
     head="dermtl_regression.circle.head:CircleHead",
@@ -12,6 +13,7 @@ circle = HeadSpec(
 
 number = HeadSpec(
     name="number",
+    api=(1, 0),
     summary="plain numbers with units",
     config="dermtl_regression.number.config:NumberConfig",
     head="dermtl_regression.number.head:NumberHead",

@@ -57,9 +57,9 @@ class SegmentationMetrics:
             "thresholded_jaccard": jaccard if jaccard >= FAILURE_JACCARD else 0.0,
             "sensitivity": mean_known(_ratio(both, both + missed) for both, _, missed, _ in counts.values()),
             "specificity": mean_known(_ratio(neither, neither + extra) for _, extra, _, neither in counts.values()),
-            "failure_rate": float(jaccard < FAILURE_JACCARD),
+            "failure_rate": bool(jaccard < FAILURE_JACCARD),
             "hd95_pooled_px": mean_known((edge["hd95_pooled_px"] for edge in edges), none=_NAN if edges else 0.0),
-            "hd95_undefined": float(any(math.isnan(edge["hd95_pooled_px"]) for edge in edges)),
+            "hd95_undefined": any(math.isnan(edge["hd95_pooled_px"]) for edge in edges),
             "surface_dice": mean_known((edge["surface_dice"] for edge in edges), none=1.0),
         }
         return row if len(dice) == 1 else {**row, **{f"dice.{name}": value for name, value in dice.items()}}

@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermtl.errors import DataError
-from dermtl.evaluation.statistics.calibration import calibration_line, fit_temperature
-from dermtl.evaluation.statistics.reliability import brier_rows, ece_if_calibrated, nll_rows, reliability
+from dermtl.evaluation.statistics.calibration import fit_temperature
+from dermtl.evaluation.statistics.calibration_line import calibration_line, weighted_line
+from dermtl.evaluation.statistics.reliability import (
+    brier_rows,
+    ece_if_calibrated,
+    nll_rows,
+    reliability,
+    weighted_ece,
+)
 
 PROBABILITY = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.55])
 HAPPENED = np.array([0, 0, 1, 0, 1, 1, 0, 1, 1, 0])
@@ -99,30 +106,73 @@ def test_logits_without_a_best_temperature_end_at_a_bound() -> None:
         fit_temperature(np.full((2, 3), np.nan), np.zeros(2))
 
 
+def chance(odds):
+    return 1 / (1 + np.exp(-odds))
+
+
 def test_slope_and_intercept() -> None:
     rng = np.random.default_rng(4)
     odds = rng.normal(size=20000) * 1.5 - 1
-    happened = rng.random(20000) < 1 / (1 + np.exp(-(0.5 * odds + 0.3)))
-    found = calibration_line(1 / (1 + np.exp(-odds)), happened)
+    happened = rng.random(20000) < chance(0.5 * odds + 0.3)
+    found = calibration_line(odds, happened)
     assert found.slope == pytest.approx(0.5, abs=0.05)
     assert found.intercept == pytest.approx(0.3, abs=0.06)
     assert found.in_the_large > 0
-    right = calibration_line(1 / (1 + np.exp(-odds)), rng.random(20000) < 1 / (1 + np.exp(-odds)))
+    right = calibration_line(odds, rng.random(20000) < chance(odds))
     assert (right.slope, right.in_the_large) == (pytest.approx(1, abs=0.06), pytest.approx(0, abs=0.06))
+
+
+ODDS = np.log(PROBABILITY / (1 - PROBABILITY))
 
 
 def test_slope_agrees_with_scikit_learn() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
-    odds = np.log(PROBABILITY / (1 - PROBABILITY))
-    fitted = linear.LogisticRegression(C=np.inf, tol=1e-10).fit(odds[:, None], HAPPENED)
-    found = calibration_line(PROBABILITY, HAPPENED)
+    fitted = linear.LogisticRegression(C=np.inf, tol=1e-10).fit(ODDS[:, None], HAPPENED)
+    found = calibration_line(ODDS, HAPPENED)
     assert found.slope == pytest.approx(fitted.coef_[0, 0], rel=1e-4)
     assert found.intercept == pytest.approx(fitted.intercept_[0], rel=1e-3)
 
 
 def test_data_that_do_not_tell_have_no_line() -> None:
-    assert math.isnan(calibration_line(PROBABILITY, np.ones(10)).slope)
-    constant = calibration_line(np.full(10, 0.3), HAPPENED)
+    assert math.isnan(calibration_line(ODDS, np.ones(10)).slope)
+    constant = calibration_line(np.full(10, math.log(0.3 / 0.7)), HAPPENED)
     assert math.isnan(constant.slope)
     assert constant.in_the_large == pytest.approx(0 - math.log(0.3 / 0.7))
-    assert math.isnan(calibration_line(PROBABILITY, PROBABILITY > 0.5).slope)
+    assert math.isnan(calibration_line(ODDS, PROBABILITY > 0.5).slope)
+    assert math.isnan(calibration_line(np.empty(0), np.empty(0)).in_the_large)
+
+
+@given(st.integers(0, 10**6), st.floats(-3, 4), st.floats(0.05, 30))
+@settings(max_examples=60, deadline=None)
+def test_the_line_is_where_the_likelihood_is_flat(seed: int, offset: float, spread: float) -> None:
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(size=60) * spread + offset
+    happened, weights = rng.random(60) < 0.5, rng.integers(0, 4, 60)
+    found = weighted_line(odds, happened)(weights)
+    if math.isnan(found.slope):
+        return
+    excess = weights * (chance(found.intercept + found.slope * odds) - happened)
+    assert abs(excess.sum()) < 1e-9 * weights.sum()
+    assert abs((excess * odds).sum()) < 1e-9 * (weights * np.abs(odds)).sum()
+    assert abs((weights * (chance(found.in_the_large + odds) - happened)).sum()) < 1e-9 * weights.sum()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_weights_are_copies(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probability, weights = np.round(rng.random(80), 2), rng.integers(0, 4, 80)
+    happened = rng.random(80) < probability
+    odds = np.log(np.clip(probability, 0.005, 0.995)) - np.log(1 - np.clip(probability, 0.005, 0.995))
+    copies = np.repeat(np.arange(80), weights)
+    expected = reliability(probability[copies], happened[copies]).ece
+    assert weighted_ece(probability, happened)(weights) == pytest.approx(expected, abs=1e-12)
+    line, same = weighted_line(odds, happened)(weights), calibration_line(odds[copies], happened[copies])
+    assert (line.slope, line.intercept) == pytest.approx((same.slope, same.intercept), abs=1e-9, nan_ok=True)
+    assert math.isnan(weighted_ece(probability, happened)(np.zeros(80, int)))
+
+
+def test_what_rounding_alone_parts_has_no_slope() -> None:
+    odds = np.array([-2.0, -1.0, 0.3, 0.3 + 1e-8, 1.0, 2.0])
+    assert math.isnan(calibration_line(odds, np.array([0, 0, 0, 1, 1, 1])).slope)
+    assert math.isnan(calibration_line(odds, np.array([0, 0, 1, 0, 1, 1])).slope)

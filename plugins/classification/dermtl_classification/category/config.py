@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from dermtl.api import AnnotationError, Array, Category, HeadConfig, Kind, Nodes, Prediction, Record, roll_up
+from dermtl.api import AnnotationError, Category, HeadConfig, Kind, Nodes, Record, roll_up
 from dermtl_classification.category.taxonomy import TaxonomyConfig
 from dermtl_classification.rule import RULE
 
@@ -41,6 +41,12 @@ class ClassificationConfig(HeadConfig):
         "fixed:t.",
     )
     lower_bound: bool = Field(False, description="Wilson's lower limit must meet the rule's target, not the share.")
+    conformal: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of pictures whose set of classes is to hold the true one; null: no sets.",
+    )
     deployment_prior: dict[str, PositiveFloat] | None = Field(
         None,
         description="Share of each class where the model will be used; probabilities are corrected for it.",
@@ -86,14 +92,6 @@ class ClassificationConfig(HeadConfig):
         if self.taxonomy is not None:
             outputs["node_probability"] = Nodes(roll_up(classes).names)
         return outputs
-
-    def ideal(self, annotation: Array) -> Prediction:
-        """Probability 1 of the true class, and of the nodes above it."""
-        classes = self.classes or ()
-        probability = Category(classes, self.column).ideal(annotation)
-        if self.taxonomy is None:
-            return {"probability": probability}
-        return {"probability": probability, "node_probability": probability @ roll_up(classes).matrix}
 
     def documents(self) -> Mapping[str, Any]:
         """``partition.json``, where a taxonomy was cut."""

@@ -25,29 +25,28 @@ class CircleMetrics:
         predicted, true = np.asarray(prediction["circle"], np.float64), np.asarray(annotation, np.float64)
         centre_px = float(np.hypot(*(predicted[:2] - true[:2])))
         radius_px, true_px = float(predicted[2] - true[2]), float(true[2])
+        overlap = float(circle_iou(predicted, true))
         return {
-            "circle_iou": float(circle_iou(predicted, true)),
+            "circle_iou": overlap,
             "centre_error_px": centre_px,
             "centre_error_r": centre_px / true_px,
             "radius_bias_px": radius_px,
             "radius_error_px": abs(radius_px),
             "radius_error_rel": abs(radius_px) / true_px,
+            **{f"detection_rate_{threshold * 100:.0f}": overlap >= threshold for threshold in DETECTION_IOU},
         }
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
-        """The mean of every column, ``<column>_p50`` and ``_p90`` of some, and the detection rates.
+        """The mean of every column, and ``<column>_p50`` and ``_p90`` of some.
 
-        ``detection_rate_<t>`` is the share with an IoU of at least t percent; a quantile is a value that occurs, the
-        smallest that the share of the records does not exceed.
+        ``detection_rate_<t>`` is the share with an IoU of at least t percent, so measured as a truth value; a quantile
+        is a value that occurs, the smallest that the share of the records does not exceed.
         """
         return self.weighted(rows)(np.ones(len(rows["circle_iou"]), np.int64))
 
     def weighted(self, rows: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
         """The same for weights, int [n], with all sorting done once."""
-        detected = {
-            f"detection_rate_{threshold * 100:.0f}": rows["circle_iou"] >= threshold for threshold in DETECTION_IOU
-        }
-        means = weighted_means({**rows, **detected})
+        means = weighted_means(rows)
         quantiles = {column: weighted_quantile(rows[column]) for column in QUANTILES}
 
         def figures(weights: Array) -> dict[str, float]:

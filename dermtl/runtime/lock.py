@@ -1,0 +1,83 @@
+"""One process at a time: a lock on a file, which the system lets go of when its holder ends, however it ends."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+_FAR = 2**30  # Windows lets nobody read what is locked: lock a byte that the file does not have
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Callable[[], None]]:
+    """Hold a file, made where there is none, against other processes that do the same.
+
+    Where the file system has no locks it goes on without, and says so in the log.
+
+    Args:
+        path: The file; its folder exists.
+
+    Returns:
+        What removes the file, to be called at the end of it all or never.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        OSError: It cannot be opened.
+    """
+    file = _hold(path)
+    while not _is(file, path):  # its holder removed it in between
+        os.close(file)
+        file = _hold(path)
+    is_open = True
+
+    def remove() -> None:
+        nonlocal is_open
+        if sys.platform == "win32":  # an open file cannot be removed there
+            os.close(file)
+            is_open = False
+        path.unlink()
+
+    try:
+        yield remove
+    finally:
+        if is_open:
+            os.close(file)
+
+
+def _hold(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(file)
+    except BlockingIOError:
+        os.close(file)
+        raise
+    except OSError as error:
+        _log.warning("no locks here (%s): a second process would not be noticed", error.strerror)
+    return file
+
+
+def _is(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        os.lseek(file, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError from error
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
