@@ -5,6 +5,7 @@ Text that a spreadsheet would run as a formula is written with a leading ``'``, 
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -132,7 +133,7 @@ def guard(text: str) -> str:
     if not _FORMULA.match(text):
         return text
     try:
-        float(text)
+        number = float(text)
     except ValueError:
-        return f"'{text}"
-    return text
+        number = math.inf  # -infinity is a name to a spreadsheet, and a name may be a formula
+    return text if math.isfinite(number) else f"'{text}"

@@ -23,6 +23,7 @@ from dermtl.evaluation.card_facts import CardFacts
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.report import ranking
 from dermtl.evaluation.wording import interval_text
+from dermtl.runtime.class_set import ClassSet
 from dermtl.runtime.decision import Decision, Decisions
 
 EVIL = "<script>alert(1)</script>"
@@ -58,7 +59,8 @@ def settle(run: Path) -> None:
     chosen = {"rule": "youden", "lower_bound": False, "n": 40, "sensitivity": 0.9, "specificity": 0.8}
     point = Decision("diagnosis", "diagnosis.probability", "nevus", ("nevus",), 0.33, (0.33, 0.4), chosen)
     facts = {"split": "val", "records": 40, "weights": RunFolder(run).weights_digest(), "after_test": True}
-    settled = Decisions({"diagnosis": 1.4}, (point,), {**facts, "unsettled": ["diagnosis: what was not"]})
+    held = ClassSet("diagnosis", "diagnosis.probability", 0.9, 0.2)
+    settled = Decisions({"diagnosis": 1.4}, (point,), {**facts, "unsettled": ["diagnosis: what was not"]}, (held,))
     (run / "decisions.json").write_text(json.dumps(settled.to_json()))
 
 
@@ -127,6 +129,7 @@ def test_what_a_reader_must_know_comes_first(page: Page) -> None:
     for notice in ("not a medical device", "settled after a test split", "say little of others"):
         assert 0 <= page.text.find(notice) < start, notice
     assert "Not settled: diagnosis: what was not" in page.text
+    assert "sets that hold the true class" in page.text
     assert page.text.count("TODO") == len(CardFacts.model_fields) - 1
     assert "chosen by youden" in page.text
 

@@ -14,6 +14,12 @@ _NAMES = {
     "intercept": "intercept (0 is right)",
     "in_the_large": "in the large (0 is right)",
 }
+_SET_NAMES = {
+    "coverage": "sets that hold the true class",
+    "mean_size": "classes in a set, on average",
+    "single": "sets of one class",
+    "empty": "empty sets",
+}
 
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
@@ -36,8 +42,18 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
         "rows": rows,
         "chance": found["ece_by_chance"],
         "questions": asked,
+        "set": _set(found["set"]) if found.get("set") else None,
         "figures": figures,
     }
+
+
+def _set(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = [(_SET_NAMES[key], figure) for key, figure in found["figures"].items()]
+    classes = [
+        (name, {"value": own["value"], "wilson": own["wilson"], "n": own["n"]})
+        for name, own in found["by_class"].items()
+    ]
+    return {"promised": found["promised"], "threshold": found["threshold"], "rows": rows, "classes": classes}
 
 
 def _diagram(title: str, bins: Sequence[Mapping[str, float]]) -> Figure:
