@@ -81,6 +81,11 @@ class Training(Section):
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: str = Field("auto", description="auto, cpu, cuda, mps.")
+    shard: bool = Field(
+        False,
+        description="Spread weights, gradients and the optimiser's state over the processes, for backbones that one "
+        "device cannot hold.",
+    )
     augmentation: str | list[dict[str, Any]] = Field(
         "default",
         description="A preset (default, light, none) or a list of albumentations: [{HorizontalFlip: {p: 0.5}}].",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from dermtl.config.training import Stage, Training
 from dermtl.data.cache import cache_folder
+from dermtl.errors import ConfigError
 from dermtl.kinds import Record
 from dermtl.model.network import Network
 from dermtl.training.dataset import Batch, Examples, collate, load_batches
@@ -30,6 +31,9 @@ class Feeds:
     Attributes:
         order: Of the training batches.
         frozen: What replays the kept outputs; None while batches hold pictures.
+
+    Raises:
+        ConfigError: A batch would have fewer records than there are processes.
     """
 
     def __init__(
@@ -42,6 +46,12 @@ class Feeds:
         shares = balanced_shares(train.records, list(train.kinds.values())) if training.sampler == "balanced" else None
         process = (processes.rank, processes.num)
         self.order = BatchOrder(len(train), training.batch_size, seed=training.seed, shares=shares, process=process)
+        if (least := len(train) // len(self.order)) < processes.num:
+            raise ConfigError(
+                f"training.batch_size: {len(train)} training records make batches of {least}, "
+                f"which {processes.num} processes cannot share",
+                hint="raise it, or start fewer processes",
+            )
         self._val_order = BatchOrder(len(val), training.batch_size, shuffle=False, process=process)
         self._val_order.views = 1
         workers, pin_memory = training.workers, processes.device.type == "cuda"
@@ -99,8 +109,10 @@ class Feeds:
 
     def val(self) -> Iterable[Batch] | None:
         """The validation batches, None where there are no records."""
+        if self._loaders[1] is None:
+            return None
         kept = self._kept[1] if self._kept is not None else None
-        return self._loaders[1] if kept is None else kept.batches(self._val_order)
+        return self.unshuffled() if kept is None else kept.batches(self._val_order)
 
     def close(self) -> None:
         """End the processes that decode."""
@@ -110,4 +122,4 @@ class Feeds:
 
     def unshuffled(self) -> Iterable[Batch]:
         """The validation batches with their pictures, whatever is kept of them."""
-        return self._loaders[1] or ()
+        return self._processes.in_step(self._loaders[1] or (), self._network, len(self._val_order))

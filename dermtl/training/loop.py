@@ -75,11 +75,11 @@ class Trainer:
         self._phases = phases_of(training.stages)
         if any(phase.rivals for phase in self._phases) and not len(val):
             raise ConfigError("training.stages: auto chooses by validation records, and there are none")
-        self._network = network.to(processes.device)
+        self._network = processes.place(network)
         weights = {name: plan.loss_weight for name, plan in plans.items()}
         self._objective = Objective(network, weights, learned=training.loss_weighting == "uncertainty")
         self._objective.to(processes.device)
-        self._learner = Learner(network, self._objective)
+        self._learner = Learner(network, self._objective, tied=processes.sharded)
         self._groups = backbone_groups(network)
         self._feeds = Feeds(training, processes, network, train, val)
         self._step = Step(training, processes, list(plans), plan_mixing(training.mix, network, plans), train.records)
@@ -161,11 +161,11 @@ class Trainer:
             with average.applied() if average is not None else nullcontext():
                 found = self._check()
                 seconds = round(time.perf_counter() - started, 2)
-                lr = optimizer.param_groups[0]["lr"]
-                self._note(phase, {"lr": lr, "seconds": seconds, **found})
+                self._note(phase, {"lr": optimizer.param_groups[0]["lr"], "seconds": seconds, **found})
             self._snapshot.save(position)
             told(position.history[-1])
-            signals.raise_if_caught(where)
+            if self._processes.num == 1:  # several stop together, in a step
+                signals.raise_if_caught(where)
 
     def _run_epoch(
         self, optimizer: Any, schedule: Any, average: WeightMean | None, signals: StopSignals, progress: Progress
@@ -212,8 +212,8 @@ class Trainer:
         position, stopping = self.position, self._training.early_stopping
         position.close_epoch(phase.number, found)
         is_best = position.judge(found.get("val.loss"), stopping.min_delta if stopping else 0.0)
-        if self._processes.rank == 0:
-            weights = pack_weights(self._network.state_dict())
+        if (state := self._processes.whole(self._network.state_dict())) is not None:
+            weights = pack_weights(state)
             if is_best:
                 write_atomic(self._folder.best, weights)
             write_atomic(self._folder.last, weights)

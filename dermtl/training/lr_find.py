@@ -75,7 +75,7 @@ def find_rate(
     chosen = phases[-1].stage.model_copy(update={"schedule": "constant", "warmup_epochs": 0.0, "unfreeze_epochs": None})
     processes, prepared = Processes(training), prepare(experiment, source)
     examples, validation = make_examples(prepared, source)
-    network = make_network(prepared, source).to(processes.device)
+    network = processes.place(make_network(prepared, source))
     objective = Objective(network, {name: plan.loss_weight for name, plan in prepared.plans.items()})
     feeds = Feeds(training, processes, network, examples, validation)
     mixing = plan_mixing(training.mix, network, prepared.plans)
@@ -86,7 +86,7 @@ def find_rate(
     optimizer = processes.fabric.setup_optimizers(optimizer)
     network.train()
     freeze(network, select(chosen, groups))
-    step.learner = processes.fabric.setup_module(Learner(network, objective))
+    step.learner = processes.fabric.setup_module(Learner(network, objective, tied=processes.sharded))
     rates: list[float] = np.geomspace(low, high, steps).tolist()
     losses: list[float] = []
     for number, (rate, batch) in enumerate(zip(rates, _endless(feeds), strict=False)):

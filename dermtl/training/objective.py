@@ -77,12 +77,20 @@ class Objective(nn.Module):
 
 
 class Learner(nn.Module):
-    """The network with its objective: one call of it reaches every parameter that learns."""
+    """The network with its objective: one call of it reaches every parameter that learns.
 
-    def __init__(self, network: Network, objective: Objective) -> None:
+    Args:
+        network: Which learns.
+        objective: What for.
+        tied: Give every head that any process has a target for a gradient on all of them, zero where need be: sharded
+            processes sum only what all of them have.
+    """
+
+    def __init__(self, network: Network, objective: Objective, *, tied: bool = False) -> None:
         super().__init__()
         self.network = network
         self.objective = objective
+        self._tied = tied
 
     def forward(
         self, images: Tensor, targets: Targets, totals: Mapping[str, float]
@@ -94,6 +102,9 @@ class Learner(nn.Module):
         """
         raw = self.network(images)
         loss, terms = self.objective(raw, targets, totals)
+        if self._tied:
+            zero = [raw[name].float().sum() * 0 for name, total in totals.items() if total and name not in targets]
+            return torch.stack([*zero, *([loss] if loss is not None else [])]).sum(), terms
         return (torch.stack([value.sum() for value in raw.values()]).sum() * 0 if loss is None else loss), terms
 
 

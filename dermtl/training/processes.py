@@ -13,11 +13,14 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor
 
 from dermtl.config.training import Training
 from dermtl.errors import ConfigError
+from dermtl.model.network import Network
+from dermtl.training.dataset import Batch
+from dermtl.training.sharding import in_step, refuse_unsharable, shard, whole
 
 _log = logging.getLogger(__name__)
 
@@ -32,20 +35,23 @@ class Processes:
         fabric: Lightning Fabric.
         num: Number of processes.
         rank: Which of them this is; 0 writes.
+        sharded: Whether each of them keeps a part of the weights, see :mod:`~dermtl.training.sharding`.
 
     Raises:
-        ConfigError: The accelerator or the precision cannot be used, or a batch is smaller than the processes are many.
+        ConfigError: The accelerator or the precision cannot be used, a batch is smaller than the processes are many,
+            or something does not go with sharding.
     """
 
     def __init__(self, training: Training) -> None:
         self.num = int(os.environ.get("WORLD_SIZE", "1"))
         local = int(os.environ.get("LOCAL_WORLD_SIZE", self.num))
-        several: dict[str, Any] = {
-            "devices": local,
-            "num_nodes": self.num // local,
-            # A batch may lack every record that one of the heads could learn from.
-            "strategy": DDPStrategy(find_unused_parameters=True),
-        }
+        self.sharded = training.shard and self.num > 1
+        # A batch may lack every record that one of the heads could learn from.
+        strategy: Any = DDPStrategy(find_unused_parameters=True)
+        if self.sharded:
+            refuse_unsharable(training)
+            strategy = ModelParallelStrategy(_as_it_is, data_parallel_size=self.num, tensor_parallel_size=1)
+        several: dict[str, Any] = {"devices": local, "num_nodes": self.num // local, "strategy": strategy}
         chosen = several if self.num > 1 else {"devices": 1}
         try:
             self.fabric = Fabric(accelerator=training.accelerator, precision=training.precision, **chosen)
@@ -65,15 +71,44 @@ class Processes:
         if self.num > 1:
             share = training.batch_size / self.num
             _log.info("%d processes, %g records each of a batch; the rates are used as they stand", self.num, share)
+        elif training.shard:
+            _log.info("training.shard: one process has nobody to share with")
 
     @property
     def device(self) -> torch.device:
         """Where this process computes."""
         return torch.device(self.fabric.device)
 
+    def place(self, network: Network) -> Network:
+        """The network where this process computes; of a sharded one, this process's rows.
+
+        Raises:
+            ConfigError: It cannot be shared out.
+        """
+        if not self.sharded:
+            return network.to(self.device)
+        shard(network, self.fabric.strategy.device_mesh["data_parallel"])
+        return network
+
+    def in_step(self, batches: Iterable[Batch], network: Network, num: int) -> Iterable[Batch]:
+        """Batches for a pass without gradients, of which other processes may have up to ``num``."""
+        return in_step(batches, network, num) if self.num > 1 else batches
+
+    def whole(self, state: Any) -> Any:
+        """Mappings and lists with whole tensors in the host's memory, None on processes that do not write.
+
+        Every process has to call.
+        """
+        if self.sharded or self.rank == 0:
+            found = whole(state, keep=self.rank == 0)
+        return found if self.rank == 0 else None
+
     def without_exchange(self, module: Any) -> AbstractContextManager[Any]:
-        """While active, gradients stay with each process: those of a part of a batch."""
-        if self.num == 1:
+        """While active, gradients stay with each process: those of a part of a batch.
+
+        Not sharded ones, which would then stay whole.
+        """
+        if self.num == 1 or self.sharded:
             return nullcontext()
         found: AbstractContextManager[Any] = self.fabric.no_backward_sync(module)
         return found
@@ -99,3 +134,8 @@ class Processes:
         found: list[Any] = [None] * self.num
         torch.distributed.all_gather_object(found, value)
         return found
+
+
+def _as_it_is(module: Any, mesh: Any) -> Any:
+    """The module; :meth:`Processes.place` has sharded its network before."""
+    return module

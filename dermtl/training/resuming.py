@@ -12,8 +12,14 @@ from dermtl.tracking.settings import dotted
 from dermtl.training.phases import phases_of
 from dermtl.training.provenance import data_digest
 
-# These change the speed, or who is told.
-_HARMLESS = ("training.workers", "training.cache", "training.feature_cache_mb", "training.trackers")
+# These change the speed, where things are kept, or who is told.
+_HARMLESS = (
+    "training.workers",
+    "training.cache",
+    "training.feature_cache_mb",
+    "training.shard",
+    "training.trackers",
+)
 _EPOCHS = re.compile(r"training\.stages\.(\d+)\.epochs")
 
 

@@ -11,6 +11,7 @@ from dermtl.model.run import RunFolder
 from dermtl.training.objective import Objective
 from dermtl.training.position import Position
 from dermtl.training.processes import Processes
+from dermtl.training.sharding import optimiser_rows
 from dermtl.training.weight_mean import WeightMean
 
 
@@ -57,7 +58,7 @@ class Snapshot:
         self._optimizer, self._average = optimizer, average
         pending, self._pending = self._pending, {}
         if pending.get("optimizer") is not None:
-            optimizer.load_state_dict(pending["optimizer"])
+            optimizer.load_state_dict(optimiser_rows(pending["optimizer"], optimizer))
         if pending.get("average") is not None and average is not None:
             average.restore(pending["average"])
         if pending.get("scaler"):
@@ -68,18 +69,17 @@ class Snapshot:
         self._optimizer, self._average = None, None
 
     def save(self, position: Position) -> None:
-        """Write the state of this moment."""
-        if self._processes.rank:
-            return
+        """Write the state of this moment; every process has to call."""
         state = {
             "position": asdict(position),
-            "network": {name: tensor.detach().cpu() for name, tensor in self._network.state_dict().items()},
-            "objective": {name: tensor.cpu() for name, tensor in self._objective.state_dict().items()},
+            "network": dict(self._network.state_dict()),
+            "objective": dict(self._objective.state_dict()),
             "optimizer": self._optimizer.state_dict() if self._optimizer is not None else None,
             "average": self._average.state() if self._average is not None else None,
             "scaler": self._precision.state_dict(),
         }
-        save_state(self._folder.state, state)
+        if (found := self._processes.whole(state)) is not None:
+            save_state(self._folder.state, found)
 
     @property
     def _precision(self) -> Any:

@@ -40,7 +40,7 @@ def backbone_groups(network: Network) -> list[Group]:
     parameters = dict(model.named_parameters())
     ids: dict[int, list[str]] = group_parameters(model, model.group_matcher(coarse=True))
     members = [{name: parameters[name] for name in names} for _, names in sorted(ids.items())]
-    found = [Group(_name(own), own) for own in members]
+    found = [Group(common_path(own), own) for own in members]
     total = sum(parameter.numel() for parameter in parameters.values())
     while len(found) > 1 and sum(p.numel() for p in found[-1].parameters.values()) < _TINY * total:
         last = found.pop()
@@ -132,7 +132,7 @@ def parameter_groups(
     return built
 
 
-def _name(parameters: Mapping[str, nn.Parameter]) -> str:
+def common_path(parameters: Mapping[str, nn.Parameter]) -> str:
     """``layer3`` for layer3.0.conv1.weight and layer3.1.bn2.bias; of several stems the heaviest gives the name."""
     stems: Counter[str] = Counter()
     for name, parameter in parameters.items():

@@ -83,7 +83,8 @@ class Step:
         rank = self._processes.rank
         _seed(keyed_seed(training.seed, 1, number, *([rank] if rank else [])), device)  # dropout
         optimizer.zero_grad(set_to_none=True)
-        parts = list(_parts(len(images), training.accumulate))
+        # As many parts on every process, since sharded ones exchange after each.
+        parts = list(_parts(len(images), min(training.accumulate, int(num) // self._processes.num)))
         summed = 0.0
         for place, (start, end) in enumerate(parts):
             own = targets if len(parts) == 1 else _within(targets, start, end)

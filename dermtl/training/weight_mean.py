@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from dermtl.training.sharding import rows, rows_like
+
 
 class WeightMean:
     """mean <- d * mean + (1 - d) * weights after every step, d = min(decay, (1 + n) / (10 + n)) at step n.
@@ -32,7 +34,7 @@ class WeightMean:
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         now = self._network.state_dict()
         floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        average([self._mean[name] for name in floats], [now[name] for name in floats], self._num)
+        average([rows(self._mean[name]) for name in floats], [rows(now[name]) for name in floats], self._num)
         for name in now.keys() - set(floats):
             self._mean[name].copy_(now[name])
 
@@ -48,7 +50,7 @@ class WeightMean:
 
     def state(self) -> dict[str, object]:
         """What :meth:`restore` needs."""
-        return {"num": self._num, "mean": {name: tensor.cpu() for name, tensor in self._mean.items()}}
+        return {"num": self._num, "mean": self._mean}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Take up what :meth:`state` gave."""
@@ -57,4 +59,4 @@ class WeightMean:
         assert isinstance(mean, dict)
         self._num = num
         for name, tensor in mean.items():
-            self._mean[name].copy_(tensor)
+            self._mean[name].copy_(rows_like(tensor, self._mean[name]))
