@@ -1,8 +1,8 @@
 """The one antialiased resize: ONNX Runtime's own kernel, on the host as inside every exported graph.
 
 A resize written twice rounds in two ways: Pillow and ONNX Runtime both follow this filter in whole numbers, and yet
-differ by one level at one value in a thousand, which some networks turn into another answer. So the host runs the very
-operator that the exported file holds.
+differ by a level here and there, which some networks turn into another answer. So the host runs the very operator that
+the exported file holds.
 """
 
 import functools

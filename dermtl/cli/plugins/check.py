@@ -1,5 +1,6 @@
 """``dermtl plugins check``."""
 
+import functools
 import json
 import logging
 import sys
@@ -25,7 +26,9 @@ def check(name: str, strict: bool, as_json: bool) -> None:
 
     with needs("train"):
         from dermtl.testing.run import check_head
-    logging.getLogger("dermtl").setLevel(logging.ERROR)  # the runs are short, many, and settle nothing
+    logger = logging.getLogger("dermtl")
+    click.get_current_context().call_on_close(functools.partial(logger.setLevel, logger.level))
+    logger.setLevel(logging.ERROR)  # the runs are short, many, and settle nothing
     done = []
     for finding in check_head(name):
         done.append(finding)

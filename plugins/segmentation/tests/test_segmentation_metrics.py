@@ -40,7 +40,8 @@ def test_one_class_by_hand():
     assert row["specificity"] == pytest.approx(130 / 150)
     assert row["thresholded_jaccard"] == 0
     assert row["failure_rate"] == 1
-    assert all(isinstance(value, float) for value in row.values())
+    assert {name for name, value in row.items() if isinstance(value, bool)} == {"failure_rate", "hd95_undefined"}
+    assert all(isinstance(value, float | bool) for value in row.values())
 
 
 def test_thresholded_jaccard_of_the_challenge():
