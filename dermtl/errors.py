@@ -13,8 +13,7 @@
     │   └── LeakageError     a group on both sides of a split
     ├── TrainingError
     │   └── NonFiniteLoss
-    ├── ExportError
-    │   └── ParityError      the exported graph differs from the network
+    ├── ExportError          the network cannot be exported
     ├── BundleError          a model file that cannot be trusted or understood
     ├── CheckpointError      weights or a resume state that cannot be read
     ├── InputError           an array of the wrong shape or type
@@ -103,10 +102,6 @@ class NonFiniteLoss(TrainingError):
 
 class ExportError(DermtlError):
     """The network cannot be exported."""
-
-
-class ParityError(ExportError):
-    """The exported graph and the network disagree by more than the stated tolerance."""
 
 
 class BundleError(DermtlError):

@@ -1,5 +1,9 @@
 """What several test files need: the real pictures, and a small drawn set."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,22 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("needs the real pictures in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cpu_s() -> Callable[..., float]:
+    """Runs Python with some arguments, to exit code 0; its processor time in seconds."""
+    if not hasattr(os, "wait4"):
+        pytest.skip("needs the processor time of a child")
+
+    def run(*arguments: str) -> float:
+        with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_utime + usage.ru_stime
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -105,12 +105,13 @@ def evaluate(
         with needs("train"):
             from dermtl.evaluation.report.page import write_report
             from dermtl.model.fold_subject import fold_subject
-            from dermtl.model.folds import evaluate_folds
-        evaluation = evaluate_folds(model, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
+            from dermtl.model.folds import evaluate_folds, fold_subjects
+        subjects = fold_subjects(model)
+        evaluation = evaluate_folds(subjects, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
         folder = out or model / "evaluation" / "out-of-fold"
         evaluation.write(folder)
         _show(evaluation)
-        subject = fold_subject(model)
+        subject = fold_subject(model, subjects)
         write_report(folder / "report.html", evaluation, subject, subject.records, stated)
         click.echo(f"out of fold: {folder / 'report.html'}")
         return

@@ -12,9 +12,8 @@ from dermtl.evaluation.probabilities import ranked_output, read_probabilities
 from dermtl.evaluation.settle import decide
 from dermtl.evaluation.subject import Subject
 from dermtl.model.calibrate import asked_by, write_decisions
-from dermtl.model.folds import fold_runs, members_digest
-from dermtl.model.run import RunFolder, load_run
-from dermtl.model.subject import run_subject
+from dermtl.model.folds import fold_subjects, members_digest
+from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.decision import Decisions
 
@@ -47,7 +46,7 @@ def calibrate_folds(
     if folder.decisions.exists() and not replace_old:
         hint = "thresholds stay frozen; dermtl calibrate --replace settles them again"
         raise ConfigError("exists already", where=str(folder.decisions), hint=hint)
-    subjects = [run_subject(run) for run in fold_runs(path)]
+    subjects = list(fold_subjects(path).values())
     plans = {name: plan for name, plan in subjects[0].plans.items() if ranked_output(plan) is not None}
     if not plans:
         _log.info("nothing to settle: no head with classes or labels")
@@ -59,7 +58,7 @@ def calibrate_folds(
         "folds": len(subjects),
         "records": len(rows),
         "groups": len({row["group"] for row in rows}),
-        "weights": _digest(path),
+        "weights": members_digest(path),
         "unsettled": unsettled,
     }
     found = Decisions(questions=questions, facts=facts)
@@ -98,7 +97,7 @@ def calibrate_trained_folds(path: Path) -> None:
     """
     folder = RunFolder(path)
     try:
-        if folder.read_decisions(_digest(path)).facts:
+        if folder.read_decisions(members_digest(path)).facts:
             return
     except BundleError:
         _log.info("other weights than before: thresholds are settled again")
@@ -106,7 +105,3 @@ def calibrate_trained_folds(path: Path) -> None:
         calibrate_folds(path, replace_old=True)
     except DermtlError as error:
         _log.warning("thresholds of the ensemble are not settled: %s", error)
-
-
-def _digest(path: Path) -> str:
-    return members_digest([load_run(run) for run in fold_runs(path)])

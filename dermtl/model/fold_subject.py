@@ -1,28 +1,26 @@
 """The folds of a cross-validation as what is evaluated: every record is answered by the fold that tested on it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from dermtl.evaluation.subject import Subject
-from dermtl.model.folds import fold_runs
 from dermtl.model.run import RunFolder
-from dermtl.model.subject import run_subject
 from dermtl.runtime.decision import Decisions
 
 _SHARED = ("name", "versions", "backbone", "leakage")  # facts that are the same of every fold
 
 
-def fold_subject(path: Path) -> Subject:
+def fold_subject(path: Path, subjects: Mapping[str, Subject]) -> Subject:
     """All folds as one subject; its records are in the order in which the folds tested them.
 
-    Raises:
-        DermtlError: A fold or its data cannot be read.
+    Args:
+        path: The folder of the folds.
+        subjects: The folds, as of :func:`~dermtl.model.folds.fold_subjects`.
     """
-    runs = fold_runs(path)
-    subjects = {run.name: run_subject(run) for run in runs}
     tested = [(record, subject) for subject in subjects.values() for record in subject.side("test")]
     first = next(iter(subjects.values()))
-    weights = {run.name: RunFolder(run).weights_digest() for run in runs}
+    weights = {name: RunFolder(path / name).weights_digest() for name in subjects}
     return replace(
         first,
         records=[replace(record, split="") for record, _ in tested],

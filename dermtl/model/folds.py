@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dermtl.errors import ConfigError, TrainingError
@@ -10,6 +10,7 @@ from dermtl.evaluation.evaluate import Evaluation, sum_up
 from dermtl.evaluation.operating import PREVALENCES
 from dermtl.evaluation.predicted import join, predict_rows
 from dermtl.evaluation.subgroups import By
+from dermtl.evaluation.subject import Subject
 from dermtl.kinds import Record
 from dermtl.model.ensemble import Ensemble
 from dermtl.model.run import RunFolder, TrainedRun, load_run
@@ -35,9 +36,19 @@ def fold_runs(path: Path) -> list[Path]:
     return runs
 
 
-def members_digest(runs: Sequence[TrainedRun]) -> str:
+def fold_subjects(path: Path) -> dict[str, Subject]:
+    """Name of a fold's folder to the fold, on the records of the cross-validation.
+
+    Raises:
+        DermtlError: A fold or its data cannot be read.
+    """
+    return {run.name: run_subject(run) for run in fold_runs(path)}
+
+
+def members_digest(path: Path) -> str:
     """SHA-256 of what the ensemble's answers depend on: every member's weights and temperatures."""
-    told = [(run.folder.weights_digest(), sorted(run.decisions.temperatures.items())) for run in runs]
+    members = [RunFolder(run) for run in fold_runs(path)]
+    told = [(one.weights_digest(), sorted(one.read_decisions().temperatures.items())) for one in members]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -60,12 +71,12 @@ def load_ensemble(path: Path) -> TrainedRun:
             hint = "give the head its classes, so that a fold without one of them knows it"
             raise ConfigError("the folds answer differently", where=str(run.folder.path), hint=hint)
     network = Ensemble([run.network for run in runs], [run.decisions.temperatures for run in runs])
-    settled = RunFolder(path).read_decisions(members_digest(runs))
+    settled = RunFolder(path).read_decisions(members_digest(path))
     return TrainedRun(first.folder, first.experiment, first.plans, network.eval(), settled)
 
 
 def evaluate_folds(
-    path: Path,
+    subjects: Mapping[str, Subject],
     *,
     by: Sequence[By] = (),
     unit: str | None = None,
@@ -77,18 +88,17 @@ def evaluate_folds(
     Each fold's temperatures are applied. Decisions are each fold's own; no single threshold holds for all.
 
     Args:
-        path: The folder of the folds.
+        subjects: The folds, as of :func:`fold_subjects`.
         by: Columns to divide the records by.
         unit: Column of lesions or patients.
         prevalences: At which predictive values are stated.
         resamples: Of the bootstrap.
 
     Raises:
-        DermtlError: A fold or a record cannot be read.
+        DermtlError: A record cannot be read.
     """
     parts, records = [], list[Record]()
-    for run in fold_runs(path):
-        subject = run_subject(run)
+    for subject in subjects.values():
         own = subject.side("test")
         parts.append(predict_rows(subject.predictor, own, subject.plans, subject.decisions))
         records += own

@@ -69,9 +69,11 @@ def _installed(group: str) -> Iterator[EntryPoint]:
             owner = _stated(distribution, "Name", _UNKNOWN)
             _log.warning("the entry points of distribution %s cannot be read: %s", owner, in_one_line(error))
             continue
+        if not points:  # whose name is not worth the reading
+            continue
         name = _stated(distribution, "Name", _UNKNOWN)
         key = name if name != _UNKNOWN else frozenset((point.name, point.value) for point in points)
-        if points and key not in seen:
+        if key not in seen:
             seen.add(key)
             yield from points
 

@@ -17,8 +17,7 @@ from dermtl.errors import InputError, MissingExtra
 from dermtl.imaging.affine import Array
 from dermtl.imaging.dicom import is_dicom
 from dermtl.kinds import Kind, Mask
-from dermtl.runtime.masks import Plan
-from dermtl.runtime.places import place_files, refuse_existing
+from dermtl.runtime.masks import Plan, plan_masks
 from dermtl.runtime.prediction import Prediction
 
 _NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Rows", "Columns")
@@ -60,20 +59,11 @@ def plan_segmentations(
         MissingExtra: highdicom is not installed.
     """
     _need_highdicom()
-    outputs = [name for name, kind in kinds.items() if isinstance(kind, Mask)]
-    if not outputs:
-        raise InputError("this model gives no mask", where="--dicom-seg", hint=f"it gives {', '.join(kinds)}")
     for file in files:
         if not is_dicom(file):
             hint = "--masks writes PNG files for pictures of any format"
             raise InputError("is no DICOM file, so no segmentation can reference it", where=str(file), hint=hint)
-    plan = {
-        file: {name: path.with_name(f"{path.name}.{name.removesuffix('.mask')}.dcm") for name in outputs}
-        for file, path in place_files(files, inputs, folder).items()
-    }
-    if not overwrite:
-        refuse_existing(path for paths in plan.values() for path in paths.values())
-    return plan
+    return plan_masks(files, inputs, folder, kinds, overwrite=overwrite, suffix=".dcm", option="--dicom-seg")
 
 
 def write_segmentations(

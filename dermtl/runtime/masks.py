@@ -1,7 +1,7 @@
 """Masks as PNG files, one a picture and output, written so that a table of pictures can name them as truth."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -22,6 +22,8 @@ def plan_masks(
     kinds: Mapping[str, Kind],
     *,
     overwrite: bool = False,
+    suffix: str = ".png",
+    option: str = "--masks",
 ) -> Plan:
     """Where masks go: ``<picture's name>.<head>.png``, in the folders of the pictures.
 
@@ -31,6 +33,8 @@ def plan_masks(
         folder: Where masks go.
         kinds: Output name to kind.
         overwrite: Replace what is there.
+        suffix: Of the files.
+        option: What asked for them, for messages.
 
     Returns:
         Picture to output name to path.
@@ -40,13 +44,13 @@ def plan_masks(
     """
     outputs = [name for name, kind in kinds.items() if isinstance(kind, Mask)]
     if not outputs:
-        raise InputError("this model gives no mask", where="--masks", hint=f"it gives {', '.join(kinds)}")
+        raise InputError("this model gives no mask", where=option, hint=f"it gives {', '.join(kinds)}")
     plan = {
-        file: {name: path.with_name(f"{path.name}.{name.removesuffix('.mask')}.png") for name in outputs}
+        file: {name: path.with_name(f"{path.name}.{name.removesuffix('.mask')}{suffix}") for name in outputs}
         for file, path in place_files(files, inputs, folder).items()
     }
     if not overwrite:
-        refuse_existing(_paths(plan))
+        refuse_existing(path for paths in plan.values() for path in paths.values())
     return plan
 
 
@@ -63,7 +67,3 @@ def write_masks(prediction: Prediction, paths: Mapping[str, Path]) -> None:
         content = io.BytesIO()
         Image.fromarray(decided * 255 if len(kind.classes) == 1 else decided).save(content, "PNG")
         write_atomic(path, content.getvalue())
-
-
-def _paths(plan: Plan) -> Iterable[Path]:
-    return (path for paths in plan.values() for path in paths.values())

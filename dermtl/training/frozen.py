@@ -6,8 +6,10 @@ So a head stage on pooled features keeps one vector a picture, and a stage that 
 block's input, on any architecture; where a model does not let itself be replayed exactly, nothing is kept.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,11 +51,15 @@ class FrozenLayers:
         """Memory for the outputs of one picture."""
         return sum(self._samples[module][part][0].nbytes for module, part in self._needed)
 
-    def identity(self) -> Iterator[Tensor]:
-        """All that :meth:`compute` depends on: the layers' weights, and what they gave for the batch tried."""
+    @cached_property
+    def digest(self) -> bytes:
+        """Of all that :meth:`compute` depends on: the layers' weights, and what they gave for the batch tried."""
+        digest = hashlib.blake2b()
         for module, parts in zip(self._modules, self._samples, strict=True):
-            yield from module.state_dict().values()
-            yield from parts
+            for tensor in (*module.state_dict().values(), *parts):
+                digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.digest()
 
     def compute(self, images: Tensor) -> list[Tensor]:
         """The needed outputs, [N, ...] each, in the run's precision."""

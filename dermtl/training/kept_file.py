@@ -39,9 +39,7 @@ def kept_file(folder: Path, frozen: FrozenLayers, examples: Examples, views: int
     if examples.augmentation is not None:
         said += [examples.augmentation.text, examples.seed, views]
     digest.update(repr(said).encode())
-    for tensor in frozen.identity():
-        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    digest.update(frozen.digest)
     for record in examples.records:
         for kind in examples.kinds.values():
             truth = kind.read(record)

@@ -124,7 +124,7 @@ def _seed(seed: int, device: torch.device) -> None:
     """As ``torch.manual_seed``, which notes a traceback for every device never used, at every call."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
-        torch.get_device_module(device).manual_seed_all(seed)
+        torch.get_device_module(device).manual_seed(seed)  # mps has no manual_seed_all
 
 
 def _parts(num: int, wanted: int) -> Iterator[tuple[int, int]]:

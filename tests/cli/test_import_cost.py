@@ -1,6 +1,5 @@
 """Asking for help must stay cheap: it is what shell completion and every first try do."""
 
-import os
 import statistics
 import subprocess
 import sys
@@ -37,17 +36,8 @@ def test_importing_the_package_imports_nothing_heavy():
     assert not {name.partition(".")[0] for name in done.stdout.split()} & set(HEAVY)
 
 
-@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the processor time of a child")
-def test_help_costs_a_few_times_an_empty_interpreter():
+def test_help_costs_a_few_times_an_empty_interpreter(cpu_s):
     """Processor time, not wall time, and runs in turn: other work on the machine hits both alike."""
     runs = [(cpu_s("-c", "pass"), cpu_s("-m", "dermtl", "--help")) for _ in range(7)]
     ratio = statistics.median(help_s for _, help_s in runs) / statistics.median(empty_s for empty_s, _ in runs)
     assert ratio <= 6
-
-
-def cpu_s(*arguments):
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_utime + usage.ru_stime

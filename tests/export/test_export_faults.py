@@ -31,6 +31,18 @@ def test_a_run_without_weights_is_refused(run_folder, tmp_path):
     assert not (tmp_path / "model.onnx").exists()
 
 
+def test_a_file_that_answers_otherwise_is_no_success(run_folder, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from dermtl.cli import dermtl
+    from dermtl.runtime import agreement
+
+    monkeypatch.setattr(agreement, "LIMIT", -1.0)  # nothing agrees so well
+    done = CliRunner().invoke(dermtl, ["export", str(run_folder), "--out", str(tmp_path / "model.onnx")])
+    assert done.exit_code == 1
+    assert "does not answer as the network does: do not deploy it" in done.output
+
+
 @pytest.mark.parametrize("kept", [0, 7, 1000])
 def test_damaged_weights_are_refused(run_folder, tmp_path, kept):
     shutil.copytree(run_folder, tmp_path / "run")

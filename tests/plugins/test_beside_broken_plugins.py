@@ -1,7 +1,6 @@
 """Every core command beside plugins of every group that raise, end the process, hang, are absent or of another API."""
 
 import csv
-import os
 import statistics
 import subprocess
 import sys
@@ -111,20 +110,11 @@ def test_detection_of_a_format_goes_round_them(all_groups, dermtl_process, tmp_p
     assert "importer importers_hangs of broken-importers_hangs: takes longer than 5 s" in done.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the processor time of a child")
-def test_help_stays_under_its_budget(all_groups):
+def test_help_stays_under_its_budget(all_groups, cpu_s):
     """As tests/cli/test_import_cost.py has it for an installation without plugins."""
     runs = [(cpu_s("-c", "pass"), cpu_s("-m", "dermtl", "--help")) for _ in range(5)]
     assert statistics.median(help_s for _, help_s in runs) <= 6 * statistics.median(empty_s for empty_s, _ in runs)
     assert not all_groups.exists(), all_groups.read_text()
-
-
-def cpu_s(*arguments):
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_utime + usage.ru_stime
 
 
 def test_the_list_of_commands_above_is_whole():

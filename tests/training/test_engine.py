@@ -263,3 +263,16 @@ def test_a_stage_that_is_over_gets_no_more_epochs(train_tiny: Train, tmp_path: P
         train_tiny(tmp_path / "run", stages % (2, 1), resume=True)
     run = train_tiny(tmp_path / "run", stages % (1, 2), resume=True)
     assert [row["stage"] for row in rows(run)] == ["1", "2", "2"]
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda", "mps", "xpu"])
+def test_a_step_seeds_the_generators_of_its_device(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dermtl.training.step import _seed
+
+    seen: list[int] = []
+    if kind != "cpu":
+        monkeypatch.setattr(torch.get_device_module(kind), "manual_seed", seen.append)
+    _seed(7, torch.device(kind))
+    drawn = torch.rand(3)
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(7)))
+    assert seen == ([] if kind == "cpu" else [7])

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from dermtl.cli.calibrate import calibrate
 from dermtl.errors import BundleError, ConfigError, InputError, TrainingError
-from dermtl.model.folds import evaluate_folds, fold_runs, load_ensemble
+from dermtl.model.folds import evaluate_folds, fold_runs, fold_subjects, load_ensemble
 from dermtl.model.run import RunFolder, load_run
 from dermtl.training.folds import train_folds
 
@@ -35,7 +35,7 @@ def test_every_record_is_tested_once(folds: Path) -> None:
         with (run / "splits.csv").open(newline="") as file:
             tested += [row["image"] for row in csv.DictReader(file) if row["split"] == "test"]
     assert len(tested) == len(set(tested)) == 24
-    found = evaluate_folds(folds, resamples=20)
+    found = evaluate_folds(fold_subjects(folds), resamples=20)
     assert sorted(row["image"] for row in found.rows) == sorted(tested)
     assert found.data["records"] == 24
     assert found.heads["extent"]["circle_iou"]["n"] == 24
@@ -45,7 +45,7 @@ def test_a_row_is_that_of_the_fold_which_tested(folds: Path, tmp_path: Path) -> 
     from dermtl.evaluation.predicted import predict_rows
     from dermtl.model.subject import run_subject
 
-    rows = {row["image"]: row for row in evaluate_folds(folds, resamples=20).rows}
+    rows = {row["image"]: row for row in evaluate_folds(fold_subjects(folds), resamples=20).rows}
     subject = run_subject(fold_runs(folds)[1])
     for row in predict_rows(subject.predictor, subject.side("test"), subject.plans, subject.decisions).rows:
         assert rows[row["image"]] == row
