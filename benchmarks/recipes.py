@@ -27,7 +27,7 @@ RECIPES = {
     ),
     "five steps, new views each epoch": (
         "training.stages=[{train: head, epochs: 3, lr: 2e-3, views: 1}, "
-        "{train: 'last:2', epochs: 9, lr: 1e-3, backbone_lr: 5e-4}]",
+        "{train: 'last:4', epochs: 7, lr: 2e-3, backbone_lr: 1e-3, weight_decay: 0.05}]",
     ),
     "feature extraction": (
         "training.augmentation=none",

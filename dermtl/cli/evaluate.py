@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from dermtl.evaluation.card_facts import CardFacts
     from dermtl.evaluation.evaluate import Evaluation
 
 
@@ -95,25 +96,19 @@ def evaluate(
         raise click.UsageError("--positive says what --readers decided on")
     if explain and (flips or model.is_file()):
         raise click.UsageError("--explain takes a run, without --flips: it needs the network's own gradients")
-    divisions = parse_by(by) if by else []
+    summing: dict[str, Any] = {
+        "by": parse_by(by) if by else [],
+        "unit": unit,
+        "prevalences": prevalences,
+        "resamples": resamples,
+    }
     stated = read_facts(facts, model)
     if (model / "folds.json").is_file():
         if flips or manifest or readers or explain:
             raise click.UsageError(
                 "the folds of a cross-validation take none of --flips, --manifest, --readers and --explain"
             )
-        with needs("train"):
-            from dermtl.evaluation.report.page import write_report
-            from dermtl.model.fold_subject import fold_subject
-            from dermtl.model.folds import evaluate_folds, fold_subjects
-        subjects = fold_subjects(model)
-        evaluation = evaluate_folds(subjects, by=divisions, unit=unit, prevalences=prevalences, resamples=resamples)
-        folder = out or model / "evaluation" / "out-of-fold"
-        evaluation.write(folder)
-        _show(evaluation)
-        subject = fold_subject(model, subjects)
-        write_report(folder / "report.html", evaluation, subject, subject.records, stated)
-        click.echo(f"out of fold: {folder / 'report.html'}")
+        _out_of_fold(model, out or model / "evaluation" / "out-of-fold", stated, summing)
         return
     if model.is_dir():
         with needs("train"):
@@ -143,11 +138,8 @@ def evaluate(
         model={**subject.facts, "flips": True} if flips else subject.facts,
         leakage=audit.to_json() if audit else None,
         decisions=subject.decisions,
-        by=divisions,
-        unit=unit,
         readers=beside,
-        prevalences=prevalences,
-        resamples=resamples,
+        **summing,
     )
     folder = out or subject.folder / (f"{split}-flips" if flips else split)
     evaluation.write(folder)
@@ -168,6 +160,23 @@ def evaluate(
     write_report(folder / "report.html", evaluation, subject, records, stated, explained=explained)
     write_atomic(folder / "model_card.md", model_card(evaluation.to_json(), stated).text)
     click.echo(f"report: {folder / 'report.html'}")
+
+
+def _out_of_fold(model: Path, folder: Path, stated: "CardFacts", summing: dict[str, Any]) -> None:
+    """Score the folds of a cross-validation, each on what it tested on."""
+    from dermtl.cli.extras import needs
+
+    with needs("train"):
+        from dermtl.evaluation.report.page import write_report
+        from dermtl.model.fold_subject import fold_subject
+        from dermtl.model.folds import evaluate_folds, fold_subjects
+    subjects = fold_subjects(model)
+    evaluation = evaluate_folds(subjects, **summing)
+    evaluation.write(folder)
+    _show(evaluation)
+    subject = fold_subject(model, subjects)
+    write_report(folder / "report.html", evaluation, subject, subject.records, stated)
+    click.echo(f"out of fold: {folder / 'report.html'}")
 
 
 def _show(evaluation: "Evaluation") -> None:

@@ -5,32 +5,61 @@ The data go to a new file beside the old one, to the disk, and then take its nam
 
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dermtl.errors import DataError
 
 
+@contextmanager
+def new_version(path: Path) -> Iterator[Path]:
+    """An empty file beside ``path`` for the block to fill; it takes the name of ``path`` when the block ends well.
+
+    Args:
+        path: The file; missing folders are made.
+
+    Raises:
+        DataError: The folder cannot be written, or the disk is full. An older file stays as it was, as it does when
+            the block raises anything else.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("xb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+            yield draft
+            with draft.open("rb+") as file:
+                os.fsync(file.fileno())
+            draft.chmod(mode)  # safetensors leaves its files to their owner alone
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file whole or not at all; missing folders are made.
+    """Write a file whole or not at all, as :func:`new_version` does.
 
     Args:
         path: The file.
         data: Bytes, or text that is written as UTF-8 with its line ends as they are.
 
     Raises:
-        DataError: The folder cannot be written, or the disk is full. An older file stays as it was.
+        DataError: As in :func:`new_version`.
     """
-    content = data.encode() if isinstance(data, str) else data
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    with new_version(path) as draft:
+        draft.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def copy_atomic(source: Path, path: Path) -> None:
+    """Copy a file whole or not at all.
+
+    Raises:
+        DataError: As in :func:`new_version`, or ``source`` cannot be read.
+    """
+    with new_version(path) as draft:
+        shutil.copyfile(source, draft)

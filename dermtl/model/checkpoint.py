@@ -1,7 +1,7 @@
 """Weights and training state on disk. Never pickle: safetensors, and torch files read with ``weights_only``."""
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +9,19 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from dermtl.data.atomic import write_atomic
-from dermtl.errors import CheckpointError
-
-
-def pack_weights(state: Mapping[str, Tensor]) -> bytes:
-    """A state dict as the bytes of a safetensors file."""
-    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+from dermtl.data.atomic import new_version
+from dermtl.errors import CheckpointError, DataError
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state dict as safetensors; the file is either the old one or the whole new one."""
-    write_atomic(path, pack_weights(state))
+    """Write a state dict as safetensors; the file is either the old one or the whole new one.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    with new_version(path) as draft, _told(path):
+        safetensors.torch.save_file(tensors, draft)
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
@@ -37,10 +38,13 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a resume state: tensors, numbers, strings, lists and dicts of these."""
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    write_atomic(path, buffer.getvalue())
+    """Write a resume state: tensors, numbers, strings, lists and dicts of these.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    with new_version(path) as draft, _told(path):
+        torch.save(dict(state), draft)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -56,6 +60,19 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"cannot resume from this file: it holds a {type(state).__name__}", where=str(path))
     return state
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What these libraries raise where a file cannot be written is no ``OSError``."""
+    try:
+        yield
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise DataError(
+            f"cannot be written: {_line(error)}",
+            where=str(path),
+            hint="free some space if the disk is full; an older file is kept",
+        ) from error
 
 
 def _line(error: Exception) -> str:

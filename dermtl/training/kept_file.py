@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 import dermtl
-from dermtl.data.atomic import write_atomic
 from dermtl.data.cache import pictures_key
 from dermtl.errors import DataError
+from dermtl.model.checkpoint import save_weights
 from dermtl.training.dataset import Examples
 from dermtl.training.frozen import FrozenLayers
 
@@ -58,6 +58,6 @@ def read_kept(path: Path) -> dict[str, Tensor] | None:
 def write_kept(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write the outputs; a full disk only costs the keeping."""
     try:
-        write_atomic(path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+        save_weights(path, tensors)
     except DataError as error:
         _log.warning("what frozen layers give was not kept on disk: %s", error)

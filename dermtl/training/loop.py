@@ -12,9 +12,9 @@ from contextlib import nullcontext
 from typing import Any
 
 from dermtl.config.training import Training
-from dermtl.data.atomic import write_atomic
+from dermtl.data.atomic import copy_atomic
 from dermtl.errors import ConfigError, NonFiniteLoss
-from dermtl.model.checkpoint import load_weights, pack_weights
+from dermtl.model.checkpoint import load_weights, save_weights
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
@@ -213,10 +213,9 @@ class Trainer:
         position.close_epoch(phase.number, found)
         is_best = position.judge(found.get("val.loss"), stopping.min_delta if stopping else 0.0)
         if (state := self._processes.whole(self._network.state_dict())) is not None:
-            weights = pack_weights(state)
+            save_weights(self._folder.last, state)
             if is_best:
-                write_atomic(self._folder.best, weights)
-            write_atomic(self._folder.last, weights)
+                copy_atomic(self._folder.last, self._folder.best)
             self._folder.write_metrics(position.history)
 
     def _settle(self, phase: Phase) -> None:
@@ -235,7 +234,7 @@ class Trainer:
         if position.choices[-1]["chosen"] == "head":
             position.best = position.rival
             if self._processes.rank == 0:
-                write_atomic(self._folder.best, self._folder.rival.read_bytes())
+                copy_atomic(self._folder.rival, self._folder.best)
         self._processes.barrier()
 
     def _leave(self, phase: Phase) -> None:
@@ -244,7 +243,7 @@ class Trainer:
         load_weights(self._folder.best, self._network)
         if phase.rivals == "first":
             if self._processes.rank == 0:
-                write_atomic(self._folder.rival, self._folder.best.read_bytes())
+                copy_atomic(self._folder.best, self._folder.rival)
             self.position.rival, self.position.best, self.position.mark = self.position.best, math.inf, math.inf
         self.position.next_stage()
         self._snapshot.forget()

@@ -1,6 +1,8 @@
 """Weights and states come back as they were, or are refused; nothing in a file is ever run."""
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +62,40 @@ def test_the_old_file_stays_where_writing_fails(tmp_path: Path) -> None:
         save_weights(path, {"weight": "no tensor"})  # type: ignore[dict-item]
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from dermtl.errors import DataError
+from dermtl.model.checkpoint import save_state, save_weights
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # a write beyond fails as it does on a full disk
+try:
+    {"weights": save_weights, "state": save_state}[sys.argv[1]](Path(sys.argv[2]), {"w": torch.zeros(100_000)})
+except DataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+@pytest.mark.parametrize("what", ["weights", "state"])
+def test_a_full_disk_keeps_the_old_file_and_is_told(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    command = [sys.executable, "-c", FULL_DISK, what, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.startswith(f"{path}: cannot be written: ")
+    assert "free some space" in done.stdout
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_weights_as_they_may_read_any_file(tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", make().state_dict())
+    (tmp_path / "any").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
 def test_a_state_comes_back(tmp_path: Path) -> None:
