@@ -30,7 +30,6 @@ class Feeds:
 
     Attributes:
         order: Of the training batches.
-        frozen: What replays the kept outputs; None while batches hold pictures.
 
     Raises:
         ConfigError: A batch would have fewer records than there are processes.
@@ -60,7 +59,6 @@ class Feeds:
             load_batches(val, self._val_order, workers=workers, pin_memory=pin_memory) if len(val) else None,
         )
         self._kept: tuple[KeptOutputs, KeptOutputs | None] | None = None
-        self.frozen: FrozenLayers | None = None
 
     @property
     def val_records(self) -> Sequence[Record]:
@@ -80,19 +78,21 @@ class Feeds:
         train, val = self._examples
         unmoved = not (train.augmentation and train.augmentation.moves)
         self.order.views = stage.views or (1 if unmoved else None)
-        self._kept, self.frozen = None, None
+        self._kept = None
         if not freezes or self.order.views is None or self._training.mix is not None or self._processes.num > 1:
             return
         if not self._training.feature_cache_mb:
             return
         tried = collate([train[0, index] for index in range(min(_TRIED, len(train)))])
         assert isinstance(tried, Batch)
-        device, autocast = self._processes.device, self._processes.fabric.autocast
-        frozen = FrozenLayers(self._network, tried.images.to(device), autocast)
-        if not frozen.exact:
+        device, images = self._processes.device, tried.images.to(self._processes.device)
+        frozen = FrozenLayers(self._network, images, self._processes.fabric.autocast)
+        # Validation computes in 32 bits, whatever the steps do.
+        whole = frozen if self._training.precision == "32-true" else FrozenLayers(self._network, images)
+        if not (frozen.exact and whole.exact):
             _log.info("frozen layers are run anew for every batch: this backbone does not let them be replayed exactly")
             return
-        needed = frozen.num_bytes * (len(train) * self.order.views + len(val))
+        needed = frozen.num_bytes * len(train) * self.order.views + whole.num_bytes * len(val)
         if needed > self._training.feature_cache_mb * 1e6:
             told = "frozen layers are run anew for every batch: %.0f MB of outputs exceed training.feature_cache_mb"
             _log.info(told, needed / 1e6)
@@ -100,8 +100,8 @@ class Feeds:
         shared = {"batch_size": self._training.batch_size, "workers": self._training.workers, "device": device}
         shared["folder"] = cache_folder() if self._training.cache == "disk" else None
         kept = KeptOutputs(frozen, train, views=self.order.views, after_batch=after_batch, **shared)  # type: ignore[arg-type]
-        checked = KeptOutputs(frozen, val, annotated=True, after_batch=after_batch, **shared) if len(val) else None  # type: ignore[arg-type]
-        self._kept, self.frozen = (kept, checked), frozen
+        checked = KeptOutputs(whole, val, annotated=True, after_batch=after_batch, **shared) if len(val) else None  # type: ignore[arg-type]
+        self._kept = (kept, checked)
 
     def train(self) -> Iterable[Batch]:
         """The batches of the epoch that :attr:`order` stands at."""

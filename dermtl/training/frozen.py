@@ -9,6 +9,7 @@ block's input, on any architecture; where a model does not let itself be replaye
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -157,13 +158,28 @@ class FrozenLayers:
                 del module.forward
 
 
-def replaying(
-    frozen: FrozenLayers | None, outputs: Sequence[Tensor] | None, device: torch.device
-) -> AbstractContextManager[None]:
+@dataclass(frozen=True)
+class Replay:
+    """What frozen layers gave for the pictures of a batch.
+
+    Attributes:
+        layers: Which.
+        outputs: As :meth:`FrozenLayers.compute` gave them, [N, ...] each.
+    """
+
+    layers: FrozenLayers
+    outputs: Sequence[Tensor]
+
+    def part(self, start: int, end: int) -> "Replay":
+        """Of the pictures from ``start`` to ``end``."""
+        return Replay(self.layers, [rows[start:end] for rows in self.outputs])
+
+
+def replaying(replay: Replay | None, device: torch.device) -> AbstractContextManager[None]:
     """:meth:`FrozenLayers.replayed` where a batch brings outputs, nothing where it brings pictures."""
-    if frozen is None or outputs is None:
+    if replay is None:
         return nullcontext()
-    return frozen.replayed([output.to(device) for output in outputs])
+    return replay.layers.replayed([output.to(device) for output in replay.outputs])
 
 
 class _Answer:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dermtl.imaging.affine import Array
 from dermtl.training.dataset import Batch, Examples, load_batches
-from dermtl.training.frozen import FrozenLayers
+from dermtl.training.frozen import FrozenLayers, Replay
 from dermtl.training.kept_file import kept_file, read_kept, write_kept
 from dermtl.training.sampling import BatchOrder
 
@@ -48,6 +48,7 @@ class KeptOutputs:
         folder: Path | None = None,
         after_batch: Callable[[], None] = lambda: None,
     ) -> None:
+        self._frozen = frozen
         self._examples = examples
         self._annotated = annotated
         self._num = len(examples)
@@ -90,7 +91,7 @@ class KeptOutputs:
                 indices,
                 [(height, width) for height, width in self._sizes[indices].tolist()],
                 [self._annotations(index) for index in indices] if self._annotated else [],
-                [rows.take(places) for rows in self._outputs],
+                Replay(self._frozen, [rows.take(places) for rows in self._outputs]),
             )
 
     def _annotations(self, index: int) -> dict[str, Array]:

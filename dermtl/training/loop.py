@@ -154,7 +154,6 @@ class Trainer:
                 trained = wanted
                 freezes = not trained or len(trained) < len(self._groups)
                 self._feeds.prepare(stage, freezes=freezes, after_batch=lambda: signals.raise_if_caught(where))
-                self._step.frozen = self._feeds.frozen
                 self._step.learner = None  # lets go of the old one, which listens to gradients
                 self._step.learner = self._processes.fabric.setup_module(self._learner)
             self._run_epoch(optimizer, schedule, average, signals, progress)
@@ -190,14 +189,13 @@ class Trainer:
 
     def _check(self) -> dict[str, float]:
         """The means of the epoch at hand and what the validation records say of it."""
-        gather, frozen = self._processes.gather, self._feeds.frozen
+        gather, device = self._processes.gather, self._processes.device
         means = Means(self.position.sums, self.position.counts).pooled(gather)
         found = means.values() | self._objective.learned_weights()
         found = {f"train.{name}": value for name, value in found.items()}
         if (batches := self._feeds.val()) is None:
             return found
-        device = self._processes.device
-        checked = validate(self._network, batches, self._plans, self._objective, device, frozen=frozen, gather=gather)
+        checked = validate(self._network, batches, self._plans, self._objective, device, gather=gather)
         bad = [name for name, value in checked.items() if name.endswith("loss") and not math.isfinite(value)]
         if bad:  # weights without a validation loss are not worth a checkpoint
             raise NonFiniteLoss(

@@ -7,6 +7,7 @@ truth for is weighed as one process would weigh it.
 
 import logging
 import os
+import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -54,11 +55,17 @@ class Processes:
         several: dict[str, Any] = {"devices": local, "num_nodes": self.num // local, "strategy": strategy}
         chosen = several if self.num > 1 else {"devices": 1}
         try:
-            self.fabric = Fabric(accelerator=training.accelerator, precision=training.precision, **chosen)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*fp16 is not supported on CPU")  # it is refused below
+                self.fabric = Fabric(accelerator=training.accelerator, precision=training.precision, **chosen)
         except (RuntimeError, ValueError) as error:  # a name it does not know, or a device that is not there
             asked = f"{training.accelerator!r} with precision {training.precision!r}"
             reason = " ".join(str(error).split())
             raise ConfigError(f"training.accelerator: {asked} cannot be used: {reason}") from error
+        if self.fabric.strategy.precision.precision != training.precision:
+            raise ConfigError(
+                f"training.precision: {training.precision} needs a GPU", hint="bf16-mixed or 32-true do without"
+            )
         if training.batch_size < self.num:
             raise ConfigError(
                 f"training.batch_size: {training.batch_size} records cannot be shared by {self.num} processes",

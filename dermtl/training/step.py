@@ -12,7 +12,7 @@ from dermtl.config.training import Training
 from dermtl.errors import NonFiniteLoss
 from dermtl.kinds import Record
 from dermtl.training.dataset import Batch
-from dermtl.training.frozen import FrozenLayers, replaying
+from dermtl.training.frozen import replaying
 from dermtl.training.mixing import Mixing, Targets
 from dermtl.training.objective import Means
 from dermtl.training.processes import Processes
@@ -34,11 +34,9 @@ class Step:
 
     Attributes:
         learner: The :class:`~dermtl.training.objective.Learner` as Fabric set it up.
-        frozen: Replays what batches bring of frozen layers.
     """
 
     learner: Any
-    frozen: FrozenLayers | None = None
 
     def __init__(
         self,
@@ -88,10 +86,10 @@ class Step:
         summed = 0.0
         for place, (start, end) in enumerate(parts):
             own = targets if len(parts) == 1 else _within(targets, start, end)
-            kept = [rows[start:end] for rows in batch.frozen] if batch.frozen is not None else None
+            kept = batch.frozen.part(start, end) if batch.frozen is not None else None
             quiet = self._processes.without_exchange(self.learner) if place + 1 < len(parts) else nullcontext()
             with quiet:
-                with replaying(self.frozen, kept, device):
+                with replaying(kept, device):
                     loss, terms = self.learner(images[start:end], own, totals)
                 value = float(loss.detach())
                 if not np.isfinite(value):

@@ -11,7 +11,7 @@ from dermtl.model.network import Network
 from dermtl.model.predictor import restore_batch
 from dermtl.plugins.plan import HeadPlan
 from dermtl.training.dataset import Batch
-from dermtl.training.frozen import FrozenLayers, replaying
+from dermtl.training.frozen import replaying
 from dermtl.training.objective import Means, Objective
 
 
@@ -22,7 +22,6 @@ def validate(
     objective: Objective,
     device: torch.device,
     *,
-    frozen: FrozenLayers | None = None,
     gather: Callable[[Any], list[Any]] = lambda own: [own],
 ) -> dict[str, float]:
     """Loss, terms and metrics.
@@ -33,7 +32,6 @@ def validate(
         plans: The heads.
         objective: Their loss; learned weights do not count here.
         device: Where the network is.
-        frozen: Replays what batches bring of frozen layers.
         gather: Brings each process's value.
 
     Returns:
@@ -45,7 +43,7 @@ def validate(
     objective.eval()
     with torch.no_grad():
         for batch in batches:
-            with replaying(frozen, batch.frozen, device):
+            with replaying(batch.frozen, device):
                 raw = network(batch.images.to(device))
             targets: dict[str, tuple[Tensor, Tensor]] = {}
             for name, (rows, target) in batch.targets.items():
