@@ -1,7 +1,7 @@
 """One step of the optimiser on one batch, in one part or several, on one process or several."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dermtl.config.training import Training
-from dermtl.errors import NonFiniteLoss
+from dermtl.errors import ConfigError, NonFiniteLoss
 from dermtl.kinds import Record
 from dermtl.training.dataset import Batch
 from dermtl.training.frozen import replaying
@@ -67,6 +67,7 @@ class Step:
 
         Raises:
             NonFiniteLoss: Naming the heads and the records; the weights are as they were.
+            ConfigError: A part of the batch is too small for the network's norms.
         """
         training, device = self._training, self._processes.device
         images: Any = batch.images.to(device)
@@ -89,7 +90,7 @@ class Step:
             kept = batch.frozen.part(start, end) if batch.frozen is not None else None
             quiet = self._processes.without_exchange(self.learner) if place + 1 < len(parts) else nullcontext()
             with quiet:
-                with replaying(kept, device):
+                with replaying(kept, device), _told():
                     loss, terms = self.learner(images[start:end], own, totals)
                 value = float(loss.detach())
                 if not np.isfinite(value):
@@ -116,6 +117,20 @@ class Step:
             f"{what} is not finite at step {number} (terms: {', '.join(names)}; batch: {images})",
             hint="lower lr, or check these records; the last good checkpoint is kept",
         )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """BatchNorm cannot learn from one value: a single picture whose map is of one pixel."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ConfigError(
+            "a norm of this network cannot learn from one picture of this size at a time",
+            hint="raise training.batch_size or backbone.image_size, lower training.accumulate, or use fewer processes",
+        ) from error
 
 
 def _seed(seed: int, device: torch.device) -> None:

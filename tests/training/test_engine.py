@@ -276,3 +276,9 @@ def test_a_step_seeds_the_generators_of_its_device(kind: str, monkeypatch: pytes
     drawn = torch.rand(3)
     assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(7)))
     assert seen == ([] if kind == "cpu" else [7])
+
+
+def test_a_norm_that_sees_one_value_is_told(train_tiny: Train, tmp_path: Path) -> None:
+    """At 32 px the last map has one pixel, and four parts of four pictures have one each."""
+    with pytest.raises(ConfigError, match=r"cannot learn from one picture.*training\.accumulate"):
+        train_tiny(tmp_path / "run", "backbone.image_size=32", "training.accumulate=4")
