@@ -15,8 +15,21 @@ from PIL import Image, ImageOps
 session = onnxruntime.InferenceSession(sys.argv[1])
 outputs = json.loads(session.get_modelmeta().custom_metadata_map["dermtl"])["outputs"]
 
+
+def decode(path: str) -> np.ndarray:
+    """uint8 [H, W, 3]: upright, 16-bit greys scaled, transparency on black."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode.startswith("I"):
+        grey = np.rint(np.asarray(image, np.float64) * (255 / 65535)).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layers.size, (0, 0, 0, 255)), layers)
+    return np.asarray(image.convert("RGB"))
+
+
 for path in sys.argv[2:]:
-    image = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    image = decode(path)
     values = session.run([output["name"] for output in outputs], {"image": image[None]})
     answer = {"image": path}
     for output, (value,) in zip(outputs, values, strict=True):

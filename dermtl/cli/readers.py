@@ -52,7 +52,6 @@ def readers(
 
 
 def _range(figure: dict[str, float | None]) -> str:
-    value, low, high = (figure[key] for key in ("value", "low", "high"))
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if low is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+    from dermtl.evaluation.wording import interval_text
+
+    return "-" if figure["value"] is None else f"{figure['value']:.3f} ({interval_text(figure)})"

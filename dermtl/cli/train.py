@@ -1,5 +1,6 @@
 """``dermtl train``."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -44,4 +45,5 @@ def train(
     except Interrupted as stop:
         click.echo(str(stop), err=True)
         sys.exit(stop.exit_code)
-    click.echo(f"trained: {path}")
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(f"trained: {path}")

@@ -51,8 +51,12 @@ class Source:
     name: str = "config"
 
     def where(self, key: Sequence[str | int]) -> str:
-        """The position of a key, or of its nearest written parent."""
+        """The position of a key, else of the override below it, else of its nearest written parent."""
         path = tuple(key)
+        if path and path not in self.positions:
+            below = (place for known, place in self.positions.items() if known[: len(path)] == path)
+            if place := next(below, ""):
+                return place
         while path and path not in self.positions:
             path = path[:-1]
         return self.positions.get(path, self.name)

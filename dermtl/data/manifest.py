@@ -52,7 +52,7 @@ def _records(rows: Iterable[tuple[str, Cells]], data: Data) -> Iterator[Record]:
         image = inside(text)
         if image is None:
             hint = f"paths are relative to {root}"
-            raise ManifestError(f"the path {text!r} leaves the data's root", where=where, hint=hint)
+            raise ManifestError(f"the path {text!r} is absolute or leaves the data's root", where=where, hint=hint)
         if image in seen:
             hint = "one row a picture"
             raise ManifestError(f"the picture {image!r} stands already at {seen[image]}", where=where, hint=hint)

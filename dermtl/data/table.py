@@ -68,6 +68,9 @@ def read_table(path: Path, *, name: str = "") -> Iterator[tuple[str, Cells]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
+            if first.lower().startswith("sep="):
+                hint = "delete this line, which only spreadsheets know"
+                raise ManifestError(f"expected the columns' names, got {first.strip()!r}", where=f"{name}:1", hint=hint)
             delimiter = max(",;\t", key=first.count)
             file.seek(0)
             yield from _rows(csv.reader(file, delimiter=delimiter, strict=True), name)

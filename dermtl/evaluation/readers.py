@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dermtl.evaluation.statistics.bootstrap import Interval, bootstrap
+from dermtl.evaluation.statistics.proportion import Proportion
 from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
 from dermtl.imaging.affine import Array
 
@@ -91,7 +92,12 @@ class ReaderStudy:
         figures = self.figures()
         values = figures(np.ones(len(self.scores), np.int64))
         intervals = bootstrap(figures, self.groups, resamples=resamples)
-        shown = {name: _figure(value, intervals[name]) for name, value in values.items()}
+        shown: dict[str, dict[str, Any]] = {name: _figure(value, intervals[name]) for name, value in values.items()}
+        for name, decisions in self.readers.items():
+            for part, truth, right in (("sensitivity", self.positive, 1.0), ("specificity", ~self.positive, 0.0)):
+                asked = decisions[truth & np.isfinite(decisions)]
+                low, high = Proportion(int((asked == right).sum()), len(asked)).interval()
+                shown[f"{part}.{name}"]["wilson"] = [low, high] if len(asked) else None
         readers = {
             name: {
                 "n": int(np.isfinite(decisions).sum()),

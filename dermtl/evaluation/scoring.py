@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dermtl.imaging.affine import Array
+from dermtl.plugins.blame import at_work
 from dermtl.plugins.contract import Metrics, WeightedMetrics
 from dermtl.plugins.plan import HeadPlan
 
@@ -36,7 +37,8 @@ class Scores:
                 for output, value in values.items()
                 if output.startswith(f"{name}.")
             }
-            self._rows[name].append(self._metrics[name].measure(prediction, annotation))
+            with at_work(name, "the measures of its metrics"):
+                self._rows[name].append(self._metrics[name].measure(prediction, annotation))
             self._indices[name].append(index)
 
     def extend(self, other: "Scores", offset: int) -> None:
@@ -70,7 +72,8 @@ class Scores:
 
     def summary(self, head: str) -> dict[str, float]:
         """Metric to value over all rows; empty where there are none."""
-        return self._metrics[head].summarise(self.table(head)) if self._rows[head] else {}
+        with at_work(head, "the summary of its metrics"):
+            return self._metrics[head].summarise(self.table(head)) if self._rows[head] else {}
 
     def weighted(self, head: str) -> Callable[[Array], dict[str, float]]:
         """Weights, int [n], how often each row counts, to the metrics."""

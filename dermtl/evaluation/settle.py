@@ -180,7 +180,8 @@ def _temperature(found: Probabilities, unsettled: list[str]) -> float | None:
     truth = found.truth.argmax(axis=1) if found.exclusive else found.truth.astype(np.float64)
     temperature = fit_temperature(found.logits(), truth, "softmax" if link == "softmax" else "sigmoid")
     if not 1.01 / MAX_TEMPERATURE < temperature < 0.99 * MAX_TEMPERATURE:
-        unsettled.append(f"{found.head}: no temperature is the likeliest; validation is all right, or ranked backwards")
+        why = "all validation records are answered right, or ranked backwards; probabilities stay as they are"
+        unsettled.append(f"{found.head}: no temperature is the likeliest: {why}")
         return None
     return temperature
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import floor
 from typing import Any
 
@@ -46,8 +47,9 @@ class By:
             ManifestError: The table has no such column.
         """
         if self.column not in record.cells:
-            columns = ", ".join(record.cells)
-            raise ManifestError(f"no column {self.column!r}; the columns are {columns}", where=record.where)
+            near = get_close_matches(self.column, record.cells, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(record.cells)}"
+            raise ManifestError(f"the table has no column {self.column!r} to divide by", hint=hint)
         text = record.cells[self.column].strip()
         if self.width is None:
             return text or UNKNOWN

@@ -95,7 +95,9 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except FileNotFoundError:
-        raise ImageReadError("no such file", where=where, hint="check the manifest's paths and data.root") from None
+        raise ImageReadError(
+            "no such file", where=where, hint="check the path; those of a manifest start at data.root"
+        ) from None
     except UnidentifiedImageError as error:
         raise ImageReadError(f"is not one of {', '.join(FORMATS)}, or is damaged", where=where) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

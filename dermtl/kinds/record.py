@@ -78,7 +78,9 @@ class Record:
             return None
         path = inside(text)
         if path is None:
-            raise AnnotationError(f"column {column!r}: the path {text!r} leaves the data's root", where=self.where)
+            raise AnnotationError(
+                f"column {column!r}: the path {text!r} is absolute or leaves the data's root", where=self.where
+            )
         return self.root / path
 
     def number(self, column: str) -> float | None:

@@ -9,6 +9,7 @@ from dermtl.config.experiment import Backbone as BackboneConfig
 from dermtl.errors import PluginContract
 from dermtl.model.backbone import Backbone
 from dermtl.model.head import Head
+from dermtl.plugins.blame import at_work
 from dermtl.plugins.discovery import resolve
 from dermtl.plugins.plan import HeadPlan
 
@@ -32,16 +33,19 @@ class Network(nn.Module):
         Args:
             image: uint8 or float [N, 3, S, S] in 0..255, RGB, letterboxed.
         """
-        features = self.backbone(image)
-        return {name: head(features) for name, head in self.heads.items()}
+        features, raw = self.backbone(image), {}
+        for name, head in self.heads.items():
+            with at_work(name, "its layers"):
+                raw[name] = head(features)
+        return raw
 
     def activate(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs in the network frame, named ``<head>.<output>``, float32."""
         outputs: dict[str, Tensor] = {}
         for name, head in self.heads.items():
             assert isinstance(head, Head)
-            for output, value in head.activate(raw[name].float()).items():
-                outputs[f"{name}.{output}"] = value
+            with at_work(name, "its activation"):
+                outputs.update({f"{name}.{output}": v for output, v in head.activate(raw[name].float()).items()})
         return outputs
 
 

@@ -108,7 +108,8 @@ def resolve(dotted: str, where: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:
-        raise PluginContract(f"cannot import {dotted}: {in_one_line(error)}", where=where) from error
+        hint = "dermtl plugins list says whose it is: mend it, or install it again"
+        raise PluginContract(f"cannot import {dotted}: {in_one_line(error)}", where=where, hint=hint) from error
 
 
 def tell_head(point: EntryPoint) -> tuple[str, str, str]:
@@ -123,6 +124,8 @@ def tell_head(point: EntryPoint) -> tuple[str, str, str]:
         _require_served(spec, point)
     except PluginContract as error:
         return api, "incompatible", f"{error.message} ({error.hint})"
+    for dotted in (spec.config, spec.metrics):  # the head itself may need torch, which need not be here
+        resolve(dotted, _where(point))
     return api, "ok", spec.summary
 
 

@@ -46,6 +46,8 @@ class HeadPlan:
     def metrics(self) -> Metrics:
         """Its metrics, ready to use."""
         built: Metrics = resolve(self.spec.metrics, f"head {self.name!r}")(self.config)
+        if not isinstance(getattr(built, "primary", None), str):
+            raise PluginContract(f"{self.spec.metrics} names no primary metric", where=f"head {self.name!r}")
         return built
 
     def metadata(self) -> dict[str, Any]:

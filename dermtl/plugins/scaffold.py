@@ -35,8 +35,10 @@ def render(name: str, kind: str, folder: Path) -> None:
     Raises:
         InputError: The name is none for a head, is taken, or the folder holds something.
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not _NAME.fullmatch(name):
         raise InputError(f"expected a name of lower-case letters, digits and single underscores, got {name!r}")
+    if keyword.iskeyword(name):
+        raise InputError(f"{name!r} is a word of Python, which no module can be named by", hint="choose another name")
     if owners := ", ".join(distribution_of(point) for point in find(HEADS).get(name, [])):
         raise InputError(f"a head {name!r} is installed already, from {owners}", hint="choose another name")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -5,6 +5,7 @@ along as its plugin wrote it.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from dermtl.errors import BundleError
 from dermtl.imaging.affine import Array
+from dermtl.imaging.header import MAX_SIDE_PX
 from dermtl.kinds.category import Category
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.registry import kind_from_metadata
@@ -25,6 +27,7 @@ SCHEMA = 1
 INPUT = "image"
 _FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
 _EXPORT = "export it with dermtl export"
+_NAME = re.compile(r"[a-z][a-z0-9_]*\.[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,9 @@ class Bundle:
             raise BundleError(f"its metadata have schema {schema}, this dermtl reads {SCHEMA}", hint=hint)
         input_ = _value(document, "input", dict)
         size = _value(input_, "size", int, "input.")
-        if size < 1 or input_.get("name") != INPUT:
-            raise BundleError(f"its metadata describe no input {INPUT!r} of 1 pixel or more: {input_}", hint=_EXPORT)
+        if not 1 <= size <= MAX_SIDE_PX or input_.get("name") != INPUT:
+            told = f"its metadata describe no input {INPUT!r} of 1 to {MAX_SIDE_PX} pixels: {input_}"
+            raise BundleError(told, hint=_EXPORT)
         heads = _value(document, "heads", dict)
         outputs = _outputs(_value(document, "outputs", list), heads)
         return cls(
@@ -169,8 +173,8 @@ def _outputs(entries: list[Any], heads: Mapping[str, Any]) -> dict[str, Kind]:
     outputs: dict[str, Kind] = {}
     for entry in entries:
         name = _value(entry, "name", str, "outputs[].")
-        head, _, output = name.partition(".")
-        if head != entry.get("head") or head not in heads or not output or name in outputs:
+        head = name.partition(".")[0]
+        if head != entry.get("head") or head not in heads or not _NAME.fullmatch(name) or name in outputs:
             raise BundleError(f"its metadata's output {name!r} is not <head>.<output>, or stands twice", hint=_EXPORT)
         metadata = _value(entry, "kind", dict, "outputs[].")
         with faults("", f"the metadata of output {name} cannot be used", hint=_EXPORT):

@@ -81,7 +81,7 @@ def write_segmentations(
         digest: Its sha256.
 
     Raises:
-        InputError: The picture lacks an element that a segmentation needs.
+        InputError: The picture lacks an element that a segmentation needs, or has one that DICOM does not allow.
         DataError: A file cannot be written.
     """
     from pydicom import dcmread
@@ -96,9 +96,13 @@ def write_segmentations(
     for name, path in paths.items():
         kind = prediction.kinds[name]
         assert isinstance(kind, Mask)
-        made = _segmentation(source, kind.decide(prediction.values[name]), kind, name, model, digest)
         content = io.BytesIO()
-        made.save_as(content)
+        try:
+            made = _segmentation(source, kind.decide(prediction.values[name]), kind, name, model, digest)
+            made.save_as(content)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:  # what pydicom says of odd elements
+            told = " ".join(str(error).split())
+            raise InputError(f"no segmentation can be made of it: {told}", where=str(picture)) from error
         write_atomic(path, content.getvalue())
 
 

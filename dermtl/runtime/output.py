@@ -114,13 +114,23 @@ def open_output(
 
 @contextmanager
 def open_stream(stream: TextIO, kinds: Mapping[str, Kind]) -> Iterator[Output]:
-    """JSON lines to a stream, each flushed as it comes."""
+    """JSON lines to a stream, each flushed as it comes.
+
+    Raises:
+        DataError: A line cannot be written.
+    """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
     def write(line: str) -> None:
-        stream.write(line)
-        stream.flush()
+        try:
+            stream.write(line)
+            stream.flush()
+        except BrokenPipeError:  # whoever reads has seen enough
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what waits in it would fail again at the end
+            raise DataError(f"cannot be written: {error.strerror}", where="standard output") from error
 
     yield Output(JsonLines(kinds), {}, write)
 
@@ -155,6 +165,8 @@ def _begun(
     if path.exists() and not overwrite:
         mark.unlink()
         _refuse_existing(path)
+    if journal.exists():
+        os.truncate(journal, 0)  # first, or a kill would leave old rows under the mark of another model
     with mark.open("wb") as file:  # in place: another file would not be the one that is locked
         file.write(json.dumps({"model": model}).encode())
         file.flush()

@@ -121,6 +121,8 @@ class Model:
 
         At most ``(workers + 1) * batch_size`` pictures are read ahead, and wait as squares of the network's size.
         """
+        if batch_size < 1:
+            raise InputError(f"batch_size: expected 1 or more, got {batch_size}")
         for squares, outputs in ahead(self._run_batch, batched(sources, batch_size), workers=self.workers):
             for square, output in zip(squares, outputs, strict=True):
                 yield self.restore(output, square.letterbox)

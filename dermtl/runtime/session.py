@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dermtl.errors import BundleError, DermtlError, MissingExtra
+from dermtl.errors import BundleError, DermtlError, InputError, MissingExtra
 from dermtl.runtime.cores import count_cores
 from dermtl.runtime.modelfile import ModelFile, read_model
 
@@ -45,6 +45,8 @@ def open_session(
         BundleError: The file is refused by :func:`~dermtl.runtime.modelfile.read_model`, or ONNX Runtime cannot run it.
         MissingExtra: The installed ONNX Runtime lacks a provider.
     """
+    if threads is not None and threads < 1:
+        raise InputError(f"threads: expected 1 or more, got {threads}", hint="None takes one a core")
     file = source if isinstance(source, ModelFile) else read_model(source)
     import onnxruntime
 
@@ -59,7 +61,11 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
-    with faults(str(file.path), "is not a model that ONNX Runtime can run", hint="export it again, or copy it again"):
+    with faults(
+        str(file.path),
+        "is not a model that ONNX Runtime can run",
+        hint="copy or export it again, or upgrade onnxruntime",
+    ):
         session = onnxruntime.InferenceSession(file.content, options, providers=chosen, enable_fallback=0)
         running = session.get_providers()
     if chosen[0] not in running:

@@ -84,7 +84,7 @@ def _sources(module: str) -> list[Path]:
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and name of every imported module."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

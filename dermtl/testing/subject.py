@@ -7,6 +7,7 @@ import csv
 import gc
 import json
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -212,6 +213,8 @@ class Subject:
         }
         path = self.folder / f"{name}.yaml"
         write_atomic(path, json.dumps(document))
+        if not resume:
+            shutil.rmtree(self.folder / name, ignore_errors=True)  # what a check that failed has left
         try:
             train(path, run=self.folder / name, resume=resume)
         finally:

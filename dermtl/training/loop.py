@@ -227,7 +227,7 @@ class Trainer:
             ]
             found = {"stage": phase.number, **choose(losses[0], losses[1], feeds.val_records)}
             position.choices.append(found)
-            _log.info("stage %d: %s", phase.number, found)
+            _log.info("stage %(stage)d: %(chosen)s kept (gain %(gain).3g, standard error %(standard_error)s)", found)
             self._snapshot.save(position)
         if position.choices[-1]["chosen"] == "head":
             position.best = position.rival

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dermtl.model.head import Head
 from dermtl.model.network import Network
+from dermtl.plugins.blame import at_work
 
 Targets = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -57,9 +58,9 @@ class Objective(nn.Module):
             known = raw[name].float()
             if len(rows) < len(known):
                 known = known[rows]
-            with torch.autocast(known.device.type, enabled=False):
+            with torch.autocast(known.device.type, enabled=False), at_work(name, "its loss"):
                 found = head.loss(known, target)
-            weighted = self._weights[name] * torch.stack(list(found.values())).sum()
+                weighted = self._weights[name] * torch.stack(list(found.values())).sum()
             if self.training and self.log_variances is not None:
                 weighted = torch.exp(-self.log_variances[place]) * weighted + self.log_variances[place] / 2
             if totals is not None:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import create_scheduler_v2
 from torch import nn
 
@@ -57,7 +58,10 @@ def build_optimiser(
             updates_per_epoch=updates_per_epoch,
         )
     except (AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}") from error
+        near = get_close_matches(stage.optimizer, list_optimizers(), n=3)
+        unknown = stage.optimizer.lower() not in list_optimizers()
+        hint = f"near names: {', '.join(near)}" if unknown and near else ""
+        raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}", hint=hint) from error
     if schedule is None and stage.schedule != "none":
         raise ConfigError(f"timm knows no schedule {stage.schedule!r}", hint="for example cosine, step, constant")
     return optimiser, schedule

@@ -80,6 +80,9 @@ def train(
     with Trackers(tracking, folder.path, experiment.name, stored) as trackers:
         try:
             trainer.fit(trackers, resume=resume, watch=watch)
+            if processes.rank == 0:  # before the run counts as finished
+                draw_curves(trainer.position.history, folder.path)
+                calibrate_trained(folder.path)
         except Interrupted:
             note(folder.facts | {"state": "interrupted"})
             trackers.end("interrupted")
@@ -91,7 +94,4 @@ def train(
         best_val_loss = position.best if math.isfinite(position.best) else None  # nothing to validate on
         facts = {"state": "finished", "epochs": position.total_epochs, "best_val_loss": best_val_loss}
         note(folder.facts | facts | ({"choices": position.choices} if position.choices else {}))
-        if processes.rank == 0:
-            draw_curves(position.history, folder.path)
-            calibrate_trained(folder.path)
     return folder

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,10 @@ class Tuning:
 
         def watch(row: Mapping[str, Any]) -> None:
             if self._search.metric not in row:
-                known = ", ".join(sorted(name for name in row if name.startswith("val.")))
-                raise ConfigError(f"metric: metrics.csv has no {self._search.metric!r}", hint=f"it has {known}")
+                known = sorted(name for name in row if name.startswith("val."))
+                near = get_close_matches(self._search.metric, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+                raise ConfigError(f"metric: metrics.csv has no {self._search.metric!r}", hint=hint)
             seen.append(float(row[self._search.metric]))
             trial.report(seen[-1], len(seen))
             if trial.should_prune():

@@ -89,6 +89,8 @@ def test_positions_of_keys_and_items() -> None:
     assert source.where(("b", "c", 1)) == "f.yaml:3:10"
     assert source.where(("b", "d", 0, "e")) == "f.yaml:5:7"
     assert source.where(("b", "missing", "deeper")) == "f.yaml:2:1"
+    source = parse_source("a: 1\n", name="f.yaml", overrides=["b.c=2"])
+    assert source.where(("b",)) == source.where(("b", "c")) == "-o b.c=2"
 
 
 @pytest.mark.parametrize(

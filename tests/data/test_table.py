@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dermtl.data.atomic import write_atomic
 from dermtl.data.table import read_table, write_table
-from dermtl.errors import DataError
+from dermtl.errors import DataError, ManifestError
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12)
 formulas = st.builds("".join, st.tuples(st.sampled_from(["=", "+", "-", "@", "\t", "'=", "''@"]), texts))
@@ -80,3 +80,9 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(DataError, match="cannot be written"):
         write_atomic(path / "below", "x")
+
+
+def test_a_line_for_spreadsheets_alone_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\nimage;label\na.jpg;x\n")
+    with pytest.raises(ManifestError, match=r"t\.csv:1: expected the columns' names, got 'sep=;' \(delete this line"):
+        list(read_table(tmp_path / "t.csv"))

@@ -154,6 +154,8 @@ def test_columns_and_widths_are_read():
     assert By("age", 20.0).value(record(0, age="")) == By("sex").value(record(0, sex=" ")) == "unknown"
     with pytest.raises(ManifestError, match=r"no column 'skin'.*sex"):
         By("skin").value(record(0, sex="f"))
+    with pytest.raises(ManifestError, match=r"no column 'sexx'.*did you mean 'sex'"):
+        By("sexx").value(record(0, sex="f"))
 
 
 @pytest.mark.parametrize("text", ["", "sex,", "age:0", "age:x", "age:-5", "sex,sex", "age:nan", ":20"])

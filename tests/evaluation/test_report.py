@@ -365,6 +365,8 @@ def test_wrong_input_is_named(evaluated: Path, tmp_path: Path) -> None:
         call(run, "--facts", tmp_path / "none.yaml")
     with pytest.raises(ManifestError, match="no column 'skin'"):
         call(run, "--by", "skin")
+    with pytest.raises(ManifestError, match="no column 'skin' of units"):
+        call(run, "--unit", "skin")
 
 
 def test_wilson_stands_in_for_an_interval_of_no_width() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 SPEC = """
 from dermtl.api import HeadSpec
-spec = HeadSpec({name!r}, summary={summary!r}, config={config!r}, head="no:Head", metrics="no:Metrics", api={api!r})
+spec = HeadSpec({name!r}, summary={summary!r}, config={config!r}, head="no:Head", metrics={metrics!r}, api={api!r})
 """
+CONTRACT = "dermtl.plugins.contract"
 Install = Callable[..., Path]
 
 
@@ -55,8 +56,10 @@ def five_broken(install: Install) -> list[str]:
     return ["raises", "exits", "absent", "future", "stranger"]
 
 
-def head_spec(name: str, *, config: str = "no:Config", api: object = (1, 0), summary: str = "a test's head") -> str:
-    return SPEC.format(name=name, summary=summary, config=config, api=api)
+def head_spec(
+    name: str, *, config: str = f"{CONTRACT}:HeadConfig", api: object = (1, 0), summary: str = "a test's head"
+) -> str:
+    return SPEC.format(name=name, summary=summary, config=config, metrics=f"{CONTRACT}:Metrics", api=api)
 
 
 @pytest.fixture(scope="session")

@@ -58,3 +58,12 @@ def test_a_duplicate_is_one_line(install, spec_text, dermtl_process):
     assert done.returncode == 2
     assert "dermtl-regression 0.1.0 and rival 1.0" in line
     assert "write dermtl-regression:circle" in line
+
+
+def test_the_list_imports_what_an_experiment_would(install, spec_text, dermtl_process):
+    """A spec that imports says little: the config that it names may not."""
+    install("half", {"half": "half_spec:spec"}, {"half_spec": spec_text("half", config="half_nope:Config")})
+    done = dermtl_process("plugins", "list", "--json")
+    (row,) = [row for row in json.loads(done.stdout) if row["name"] == "half"]
+    assert row["state"] == "broken"
+    assert "cannot import half_nope:Config: ModuleNotFoundError" in row["reason"]

@@ -133,3 +133,19 @@ def test_a_model_without_masks_is_refused(tmp_path):
     picture = write_dicom(tmp_path / "a.dcm")
     with pytest.raises(InputError, match="gives no mask"):
         plan_segmentations([picture], [picture], tmp_path / "seg", {"diagnosis.probability": Category(("a", "b"))})
+
+
+def test_a_picture_with_an_element_that_dicom_forbids_is_a_row_with_an_error(model_path, tmp_path):
+    """Old files write times with colons; the pictures beside them keep their segmentations."""
+    (tmp_path / "study").mkdir()
+    write_dicom(tmp_path / "study" / "good.dcm")
+    odd = write_dicom(tmp_path / "study" / "odd.dcm", uid="1.2.3.4.6")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = pydicom.dcmread(odd)
+        source.StudyTime = "14:04:38"
+        source.save_as(odd)
+    done = predict(model_path, tmp_path / "study", "--dicom-seg", tmp_path / "seg", "--out", tmp_path / "rows.csv")
+    assert done.exit_code == 1, done.output
+    assert "no segmentation can be made of it" in (tmp_path / "rows.csv").read_text()
+    assert [path.name for path in (tmp_path / "seg").iterdir()] == ["good.dcm.outline.dcm"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from dermtl.imaging.decode import read_image, read_mask
 
 NUM = 1500
+FULL = Path("/dev/full")
 
 BLOCKED = """
 import sys
@@ -190,3 +192,12 @@ def test_real_photographs_with_overlays(model_path, tmp_path, shared):
     done = predict(model_path, folder, "--out", tmp_path / "rows.jsonl", "--overlay", tmp_path / "drawn")
     assert done.returncode == 0, done.stderr
     assert len(images_in(tmp_path / "rows.jsonl")) == len(list((tmp_path / "drawn").iterdir())) == 3
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+def test_a_full_disk_behind_stdout_is_one_line(model_path, pictures):
+    command = [sys.executable, "-c", BLOCKED, "predict", str(model_path), str(pictures)]
+    with FULL.open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["error: standard output: cannot be written: No space left on device"]

@@ -198,3 +198,11 @@ def test_real_photographs(model, shared):
             assert 0 <= y <= int(row["height"])
             json.dumps(prediction.to_json(), allow_nan=False)
             assert prediction.draw(read_image(path)).shape == (*prediction.image_hw, 3)
+
+
+def test_numbers_below_one_are_refused(model_path):
+    model = dermtl.load(model_path)
+    with pytest.raises(InputError, match="batch_size: expected 1 or more, got 0"):
+        list(model.predict_iter(["a.jpg"], batch_size=0))
+    with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
+        dermtl.load(model_path, threads=0)

@@ -149,3 +149,22 @@ def test_parquet_has_types_and_nulls(whole):
     assert (failed["width"], failed["extent.circle.cx"]) == (None, None)
     assert failed["error"] == "damaged\\n"
     assert table["image"].to_pylist()[2] == "=b.jpg"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_kill_while_another_model_takes_over_leaves_no_old_row(whole, tmp_path, monkeypatch, name):
+    """Under the mark of the new model nothing of the old one may stand, whenever the kill comes."""
+    import os
+    import shutil
+
+    path = tmp_path / name
+    shutil.copy(whole / name, path)
+
+    def killed(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, model="other", overwrite=True)
+    monkeypatch.undo()
+    assert fill(path, model="other", resume=True) == len(ROWS)

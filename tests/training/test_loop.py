@@ -322,3 +322,32 @@ def test_an_epochs_loss_is_its_own(train_tiny: Train, tmp_path: Path) -> None:
     for column in ("train.loss", "train.extent.loss.quadratic"):
         first, *others = numbers(run, column)
         assert others == pytest.approx([first] * 2, rel=1e-4)
+
+
+def test_a_run_is_finished_once_it_is_settled(
+    train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before thresholds are settled it must not look finished, and resuming settles them."""
+    from dermtl.training import train as module
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    short = "training.stages.0.epochs=1"
+    monkeypatch.setattr(module, "calibrate_trained", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tmp_path / "run", short)
+    monkeypatch.undo()
+    assert RunFolder(tmp_path / "run").facts["state"] != "finished"
+    run = train_tiny(tmp_path / "run", short, resume=True)
+    assert run.facts["state"] == "finished"
+    assert run.decisions.exists()
+
+
+def test_what_a_head_raises_names_the_head(train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dermtl_regression.circle.head import CircleHead
+
+    monkeypatch.setattr(CircleHead, "loss", lambda self, raw, target: {}["sigma"])
+    with pytest.raises(KeyError) as caught:
+        train_tiny(tmp_path / "run")
+    assert any("head 'extent', its loss" in note for note in caught.value.__notes__)

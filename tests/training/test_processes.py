@@ -104,3 +104,23 @@ def test_a_batch_smaller_than_the_processes_are_many(tiny_experiment: Path, tmp_
     assert codes == [2, 2]
     assert "cannot be shared by 2 processes" in output
     assert not (tmp_path / "run").exists()
+
+
+def test_the_command_of_the_docs(tiny_experiment: Path, tmp_path: Path) -> None:
+    """torchrun reads options of its own before the two dashes; `--run` is short for one of them."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        str(free_port()),
+    ]
+    command += ["-m", "--", "dermtl", "train", str(tiny_experiment), "--run", str(tmp_path / "run")]
+    command += ["-o", "training.stages.0.epochs=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained: ") == 1
+    assert RunFolder(tmp_path / "run").facts["processes"] == 2
