@@ -21,7 +21,7 @@ from dermtl.evaluation.predictor import Predictor
 from dermtl.evaluation.probabilities import read_probabilities
 from dermtl.evaluation.readings import Readings, Studied
 from dermtl.evaluation.subgroups import By, subgroup_figures
-from dermtl.evaluation.units import unit_report
+from dermtl.evaluation.units import unit_column, unit_report
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.decision import Decisions
@@ -129,9 +129,8 @@ def evaluate(
         raise DataError(f"no records to evaluate in split {split!r}", hint="choose another --split")
     settled = decisions or Decisions()
     for division in by:
-        division.value(records[0])  # a column that is missing is said before anything is predicted
-    if unit is not None:
-        records[0].text(unit)
+        division.value(records[0])  # a column that is missing is said before anything is predicted, as below
+    unit_column(records, unit)
     return sum_up(
         predict_rows(predictor, records, plans, settled, batch_size=batch_size),
         records,

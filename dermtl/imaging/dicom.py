@@ -124,7 +124,8 @@ def _reading(where: str) -> Iterator[None]:
     except (ImageReadError, MissingExtra):
         raise
     except FileNotFoundError:
-        raise ImageReadError("no such file", where=where, hint="check the manifest's paths and data.root") from None
+        hint = "check the path; those of a manifest start at data.root"
+        raise ImageReadError("no such file", where=where, hint=hint) from None
     except Exception as error:  # noqa: BLE001  plugins of pydicom raise what they like
         message = f"cannot be decoded as DICOM ({type(error).__name__})"
         raise ImageReadError(message, where=where, hint="replace or transcode the file") from None

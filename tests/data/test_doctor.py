@@ -263,6 +263,16 @@ def two_cases(data: Set) -> tuple[str, int | None, str]:
 
 
 @fault
+def marks_as_a_mac_writes_them(data: Set) -> tuple[str, int | None, str]:
+    """The name in the table looks like the file's, and is another: its umlaut is a letter and a mark."""
+    here = data.image()
+    here.rename(here.with_name("Süß.jpg"))
+    data.row["image"] = "images/Su\u0308ß.jpg"
+    data.write()
+    return "path-case", ROW, "image"
+
+
+@fault
 def turned_beside_its_mask(data: Set) -> tuple[str, int | None, str]:
     exif = Image.Exif()
     exif[0x0112] = 6

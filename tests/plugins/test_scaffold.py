@@ -8,7 +8,7 @@ from dermtl.plugins.scaffold import render
 
 @pytest.mark.parametrize("name", ["Freckle", "2nd", "a-b", "a__b", "class", "", "a.b", "../up", "_a"])
 def test_a_name_that_is_none_is_refused(name, tmp_path):
-    with pytest.raises(InputError, match="expected a name of lower-case letters|is a word of Python"):
+    with pytest.raises(InputError, match=r"expected a name of lower-case letters|is a word of Python"):
         render(name, "circle", tmp_path / "x")
     assert not (tmp_path / "x").exists()
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
+from unicodedata import normalize
 
 from dermtl.data.doctor.finding import Finding, found
 from dermtl.kinds.record import inside
@@ -30,18 +31,20 @@ def check_path(text: str, root: Path, where: str, column: str) -> Iterator[Findi
 
 
 def missing(path: str, root: Path, where: str, column: str, *, code: str) -> Finding:
-    """The finding for a file that is not there, or is there in other case."""
-    near = other_case(root, path)
+    """The finding for a file that is not there, or is there under nearly this name."""
+    near = nearly(root, path)
     if near is None:
         return found(code, where, f"there is no file {path!r}", column=column)
-    return found("path-case", where, f"the file of {path!r} is called {near!r}", column=column)
+    is_form = normalize("NFC", near) == normalize("NFC", path)  # they look alike: show what is written
+    names = (ascii(path), ascii(near)) if is_form else (repr(path), repr(near))
+    return found("path-case", where, f"the file of {names[0]} is called {names[1]}", column=column)
 
 
-def other_case(root: Path, path: str) -> str | None:
-    """The path of an existing file that differs in upper and lower case only."""
+def nearly(root: Path, path: str) -> str | None:
+    """The path of an existing file that differs in upper and lower case, or in how marks are put on letters, only."""
     here: list[str] = []
     for part in path.split("/"):
-        name = _names(root.joinpath(*here)).get(part.casefold())
+        name = _names(root.joinpath(*here)).get(_folded(part))
         if name is None:
             return None
         here.append(name)
@@ -59,9 +62,14 @@ def _real(root: Path, folder: str) -> str:
     return os.path.realpath(root / folder)
 
 
+def _folded(name: str) -> str:
+    """An umlaut may be one character, or, as a Mac writes it, a letter and a mark."""
+    return normalize("NFC", name).casefold()
+
+
 @lru_cache(maxsize=256)
 def _names(folder: Path) -> dict[str, str]:
     try:
-        return {name.casefold(): name for name in os.listdir(folder)}  # noqa: PTH208
+        return {_folded(name): name for name in os.listdir(folder)}  # noqa: PTH208
     except OSError:
         return {}
