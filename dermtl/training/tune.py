@@ -56,7 +56,7 @@ class Tuning:
             first = values.choices[0] if values.choices is not None else _number(values, values.low)
             load_experiment(config, [*overrides, _override(key, first)])
         folder.mkdir(parents=True, exist_ok=True)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would show a traceback of what is told below
         self._study = optuna.create_study(
             storage=f"sqlite:///{(folder / 'study.db').resolve()}",
             study_name="search",
