@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.errors import PluginContract
 from dermtl.imaging.affine import Array
 from dermtl.plugins.blame import at_work
 from dermtl.plugins.contract import Metrics, WeightedMetrics
@@ -71,9 +72,19 @@ class Scores:
         return {column: np.stack([np.asarray(row[column]) for row in rows]) for column in (rows[0] if rows else ())}
 
     def summary(self, head: str) -> dict[str, float]:
-        """Metric to value over all rows; empty where there are none."""
+        """Metric to value over all rows; empty where there are none.
+
+        Raises:
+            PluginContract: The head's primary metric is not among them.
+        """
+        if not self._rows[head]:
+            return {}
         with at_work(head, "the summary of its metrics"):
-            return self._metrics[head].summarise(self.table(head)) if self._rows[head] else {}
+            found = self._metrics[head].summarise(self.table(head))
+        if (primary := self.primary(head)) not in found:
+            known = ", ".join(found)
+            raise PluginContract(f"its primary metric {primary!r} is none of {known}", where=f"head {head!r}")
+        return found
 
     def weighted(self, head: str) -> Callable[[Array], dict[str, float]]:
         """Weights, int [n], how often each row counts, to the metrics."""

@@ -46,10 +46,7 @@ class By:
         Raises:
             ManifestError: The table has no such column.
         """
-        if self.column not in record.cells:
-            near = get_close_matches(self.column, record.cells, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(record.cells)}"
-            raise ManifestError(f"the table has no column {self.column!r} to divide by", hint=hint)
+        need_column(record, self.column)
         text = record.cells[self.column].strip()
         if self.width is None:
             return text or UNKNOWN
@@ -58,6 +55,18 @@ class By:
         except (ValueError, OverflowError):
             return UNKNOWN
         return f"{start:g} to below {start + self.width:g}"
+
+
+def need_column(record: Record, column: str) -> None:
+    """Refuse a column that was asked for on the command line and is not in the table.
+
+    Raises:
+        ManifestError: With the nearest column that there is.
+    """
+    if column not in record.cells:
+        near = get_close_matches(column, record.cells, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(record.cells)}"
+        raise ManifestError(f"the table has no column {column!r}", hint=hint)
 
 
 def parse_by(text: str) -> list[By]:

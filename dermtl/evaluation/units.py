@@ -1,16 +1,15 @@
 """One answer a lesion or patient instead of one a picture: several pictures' probabilities as their mean or maximum."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
-from dermtl.errors import ManifestError
 from dermtl.evaluation.operating import threshold_figures
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.scoring import weighted
 from dermtl.evaluation.stated import state
+from dermtl.evaluation.subgroups import need_column
 from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
 from dermtl.plugins.contract import Metrics
@@ -28,10 +27,8 @@ def unit_column(records: Sequence[Record], wanted: str | None = None) -> str | N
         ManifestError: The table has no such column.
     """
     if wanted is not None:
-        if records and wanted not in records[0].cells:
-            near = get_close_matches(wanted, records[0].cells, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(records[0].cells)}"
-            raise ManifestError(f"the table has no column {wanted!r} of units", hint=hint)
+        if records:
+            need_column(records[0], wanted)
         return wanted
     return "lesion_id" if records and "lesion_id" in records[0].cells else None
 

@@ -58,9 +58,9 @@ def build_optimiser(
             updates_per_epoch=updates_per_epoch,
         )
     except (AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        near = get_close_matches(stage.optimizer, list_optimizers(), n=3)
-        unknown = stage.optimizer.lower() not in list_optimizers()
-        hint = f"near names: {', '.join(near)}" if unknown and near else ""
+        known = list_optimizers()
+        near = [] if stage.optimizer.lower() in known else get_close_matches(stage.optimizer, known, n=3)
+        hint = f"near names: {', '.join(near)}" if near else ""
         raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}", hint=hint) from error
     if schedule is None and stage.schedule != "none":
         raise ConfigError(f"timm knows no schedule {stage.schedule!r}", hint="for example cosine, step, constant")

@@ -388,6 +388,12 @@ def latin_1(data: Set) -> tuple[str, int | None, str]:
 
 
 @fault
+def a_line_for_spreadsheets(data: Set) -> tuple[str, int | None, str]:
+    data.spoil(lambda lines: lines.insert(0, b"sep=,\n"))
+    return "separator-line", 1, ""
+
+
+@fault
 def mixed_separators(data: Set) -> tuple[str, int | None, str]:
     data.spoil(lambda lines: lines.__setitem__(ROW - 1, lines[ROW - 1].replace(b",", b";")))
     return "separators", ROW, ""

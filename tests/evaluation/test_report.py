@@ -365,7 +365,7 @@ def test_wrong_input_is_named(evaluated: Path, tmp_path: Path) -> None:
         call(run, "--facts", tmp_path / "none.yaml")
     with pytest.raises(ManifestError, match="no column 'skin'"):
         call(run, "--by", "skin")
-    with pytest.raises(ManifestError, match="no column 'skin' of units"):
+    with pytest.raises(ManifestError, match="no column 'skin'"):
         call(run, "--unit", "skin")
 
 

@@ -12,7 +12,7 @@ from dermtl.config.experiment import Backbone, Data, Experiment
 from dermtl.config.source import Source
 from dermtl.config.training import Stage, Training
 from dermtl.data.manifest import read_manifest
-from dermtl.errors import DataError
+from dermtl.errors import DataError, PluginContract
 from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.scoring import Scores
 from dermtl.imaging.affine import Array
@@ -137,3 +137,17 @@ def refuse(text: str) -> Any:
 def test_nothing_to_evaluate(plans: dict[str, HeadPlan]) -> None:
     with pytest.raises(DataError, match="no records"):
         evaluate(Known([]), [], plans, split="test")
+
+
+def test_a_primary_metric_that_is_none_is_refused(plans: dict[str, HeadPlan], monkeypatch: pytest.MonkeyPatch) -> None:
+    from dermtl_regression.circle.metrics import CircleMetrics
+
+    monkeypatch.setattr(CircleMetrics, "primary", "nonesuch")
+    scores = Scores(plans)
+    assert scores.summary("extent") == {}
+    scores.add(0, values(0.9), {"extent": np.array([5, 5, 2.0])})
+    with pytest.raises(PluginContract, match="head 'extent': its primary metric 'nonesuch' is none of circle_iou"):
+        scores.summary("extent")
+    monkeypatch.setattr(CircleMetrics, "primary", None)
+    with pytest.raises(PluginContract, match="names no primary metric"):
+        Scores(plans)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import dermtl
 from dermtl.export.export import export_run
@@ -135,6 +136,25 @@ def test_another_runtime_on_photographs(exported, shared, tmp_path):
     pictures = [min((shared / "data" / name).rglob("*.jpg")) for name in ("busi", "ph2", "bccd", "ham10000_224")]
     pictures += sorted((shared / "data" / "isic_uda1" / "original").glob("*.jpg"))[:1]
     assert plain_agrees(exported, pictures, tmp_path)
+
+
+def test_another_runtime_on_odd_pictures(exported, tmp_path):
+    """16-bit greys are scaled, what is transparent lies on black, and one pixel is a picture."""
+    generator = np.random.default_rng(0)
+    levels = generator.integers(0, 65536, (40, 60)).astype(np.uint16)
+    colours = generator.integers(0, 256, (30, 50, 4)).astype(np.uint8)
+    made = {
+        "grey16.png": Image.fromarray(levels),
+        "grey16.tif": Image.fromarray(levels),
+        "clear.png": Image.fromarray(colours),
+        "clear.tif": Image.fromarray(colours),
+        "grey.png": Image.fromarray(colours[..., 0]),
+        "one.png": Image.fromarray(colours[:1, :1, :3]),
+        "strip.png": Image.fromarray(np.repeat(colours[:1, :, :3], 40, axis=1)),
+    }
+    for name, picture in made.items():
+        picture.save(tmp_path / name)
+    assert plain_agrees(exported, [tmp_path / name for name in made], tmp_path)
 
 
 def plain_agrees(model: Path, pictures: list[Path], folder: Path) -> bool:

@@ -1,7 +1,8 @@
 """A tiny experiment on drawn pictures: two heads on a backbone of a few hundred kilobytes."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from dermtl.kinds import Record
 from dermtl.model.network import Network, build_network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
+from dermtl.training.interruption import Interrupted
 from dermtl.training.prepare import prepare
+from dermtl.training.step import Step
 from dermtl.training.train import train
 
 EXPERIMENT = """\
@@ -75,3 +78,23 @@ def plan_tiny(tiny_experiment: Path) -> Callable[..., tuple[dict[str, HeadPlan],
         return plans, build_network(experiment.backbone, plans)
 
     return build
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """``with stop_at(n):`` a training is asked to stop in its n-th step, and does."""
+
+    @contextmanager
+    def stopping(number: int) -> Iterator[None]:
+        real, done = Step.__call__, []
+
+        def stopped(self: Step, *arguments: object, **named: object) -> bool:
+            done.append(1)
+            return real(self, *arguments, **{**named, "stop": len(done) == number})  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Step, "__call__", stopped)
+            with pytest.raises(Interrupted):
+                yield
+
+    return stopping

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dermtl.training.train import train
 from dermtl.training.weight_mean import WeightMean
 
 Train = Callable[..., RunFolder]
+StopAt = Callable[[int], AbstractContextManager[None]]
 Plan = Callable[..., tuple[dict[str, HeadPlan], Network]]
 NO_DROPOUT = ("heads.diagnosis.dropout=0", "heads.extent.dropout=0")
 ONE = "training.stages=[{train: all, epochs: 1, lr: 1e-3}]"
@@ -111,26 +113,13 @@ def test_the_running_mean_is_the_formula() -> None:
     assert layer.weight.item() == 29.0
 
 
-def test_the_running_mean_is_what_is_kept_and_it_resumes(
-    train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dermtl.training.interruption import Interrupted
-    from dermtl.training.step import Step
-
+def test_the_running_mean_is_what_is_kept_and_it_resumes(train_tiny: Train, tmp_path: Path, stop_at: StopAt) -> None:
     overrides = ("training.ema=0.9", "training.stages.0.epochs=2")
     reference = train_tiny(tmp_path / "reference", *overrides)
     plain = train_tiny(tmp_path / "plain", "training.stages.0.epochs=2")
     assert reference.last.read_bytes() != plain.last.read_bytes()
-    real, done = Step.__call__, []
-
-    def stopped(self: Step, *arguments: object, **named: object) -> bool:
-        done.append(1)
-        return real(self, *arguments, **{**named, "stop": len(done) == 3})  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Step, "__call__", stopped)
-    with pytest.raises(Interrupted):
+    with stop_at(3):
         train_tiny(tmp_path / "run", *overrides)
-    monkeypatch.undo()
     run = train_tiny(tmp_path / "run", *overrides, resume=True)
     assert run.last.read_bytes() == reference.last.read_bytes()
 

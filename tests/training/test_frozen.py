@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dermtl.training.frozen import FrozenLayers
 from dermtl.training.stages import backbone_groups, freeze, select
 
 Train = Callable[..., RunFolder]
+StopAt = Callable[[int], AbstractContextManager[None]]
 
 
 class ReadingHead(Head):
@@ -179,25 +181,10 @@ def test_a_budget_is_kept_to(
     assert ("exceed training.feature_cache_mb" in caplog.text) != fits
 
 
-def test_a_stop_while_the_head_trains_on_kept_outputs(
-    train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dermtl.training.interruption import Interrupted
-    from dermtl.training.step import Step
-
+def test_a_stop_while_the_head_trains_on_kept_outputs(train_tiny: Train, tmp_path: Path, stop_at: StopAt) -> None:
     reference = train_tiny(tmp_path / "reference", *HEAD_ONLY)
-    real, done = Step.__call__, []
-
-    def stopped(self: Step, *arguments: object, **named: object) -> bool:
-        done.append(1)
-        if len(done) == 6:
-            named["stop"] = True
-        return real(self, *arguments, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Step, "__call__", stopped)
-    with pytest.raises(Interrupted):
+    with stop_at(6):
         train_tiny(tmp_path / "run", *HEAD_ONLY)
-    monkeypatch.undo()
     run = train_tiny(tmp_path / "run", *HEAD_ONLY, resume=True)
     assert run.last.read_bytes() == reference.last.read_bytes()
     assert run.best.read_bytes() == reference.best.read_bytes()

@@ -100,3 +100,20 @@ def test_a_wrong_space_is_told_before_anything_is_written(
     with pytest.raises(ConfigError, match=message):
         tune(tiny_experiment, space, tmp_path / "search")
     assert not (tmp_path / "search").exists()
+
+
+def test_a_metric_that_is_none_is_told_with_the_nearest(
+    tiny_experiment: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from dermtl.training.tune import tune
+
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE + "metric: val.diagnosis.balanced_acc\n")
+    with pytest.raises(ConfigError, match=r"no 'val.diagnosis.balanced_acc'.*'val.diagnosis.balanced_accuracy'"):
+        tune(tiny_experiment, space, tmp_path / "search", ("training.stages.0.epochs=1",))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_optimiser_that_timm_does_not_know_is_told_with_near_ones(tiny_experiment: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot make adamx.*near names: .*adam"):
+        find_rate(tiny_experiment, ["training.stages.0.optimizer=adamx"])

@@ -3,6 +3,7 @@
 import csv
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dermtl.errors import ConfigError
 from dermtl.model.run import RunFolder, load_run
 
 Train = Callable[..., RunFolder]
+StopAt = Callable[[int], AbstractContextManager[None]]
 BF16 = ("training.precision=bf16-mixed", "training.augmentation=none")
 STAGES = {
     "all": "training.stages=[{train: all, epochs: 2, lr: 2e-3}]",
@@ -51,23 +53,12 @@ def test_validation_of_kept_outputs_is_in_thirty_two_bits(train_tiny: Train, tmp
     assert losses(half) == pytest.approx(losses(full), rel=1e-6)
 
 
-def test_a_stop_in_sixteen_bits_resumes(train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dermtl.training.interruption import Interrupted
-    from dermtl.training.step import Step
-
+def test_a_stop_in_sixteen_bits_resumes(train_tiny: Train, tmp_path: Path, stop_at: StopAt) -> None:
     stage = "training.stages=[{train: 'last:1', epochs: 1, lr: 1e-2}]"
     overrides = (*BF16, stage, "backbone.image_size=32", "heads.outline={type: segmentation, classes: [lesion]}")
     reference = train_tiny(tmp_path / "reference", *overrides)
-    real, done = Step.__call__, []
-
-    def stopped(self: Step, *arguments: object, **named: object) -> bool:
-        done.append(1)
-        return real(self, *arguments, **{**named, "stop": len(done) == 3})  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Step, "__call__", stopped)
-    with pytest.raises(Interrupted):
+    with stop_at(3):
         train_tiny(tmp_path / "run", *overrides)
-    monkeypatch.undo()
     run = train_tiny(tmp_path / "run", *overrides, resume=True)
     assert run.last.read_bytes() == reference.last.read_bytes()
 

@@ -9,6 +9,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "no-table": (_E, "check the path"),
     "empty-table": (_E, "the first line names the columns, each further line a picture"),
     "encoding": (_E, "save the table as CSV UTF-8"),
+    "separator-line": (_E, "delete this line, which only spreadsheets know"),
     "separators": (_E, "use one separator in the whole table"),
     "cell-count": (_E, "quote cells that hold the separator"),
     "quoting": (_E, "close every quote, and double a quote inside a quoted cell"),

@@ -49,6 +49,9 @@ def read_rows(path: Path) -> Table:
     if not lines:
         table.findings.append(found("empty-table", f"{table.name}:1", "holds nothing"))
         return table
+    if len(lines) > 1 and lines[0][1][0].lower().startswith("sep="):
+        where, row = lines.pop(0)
+        table.findings.append(found("separator-line", where, f"expected the columns' names, got {row[0]!r}"))
     keep = _header(*lines[0], table)
     for where, row in lines[1:]:
         if len(row) == len(lines[0][1]):
