@@ -7,6 +7,7 @@ follow the map, masks follow the pixels, and neither can part from the picture.
 """
 
 import os
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ class Augmentation:
                 known = ", ".join(PRESETS)
                 raise ConfigError(f"training.augmentation: unknown preset {config!r}; known: {known}", where=where)
             config = PRESETS[config]
-        self.text = f"albumentations {albumentations.__version__}, OpenCV {cv2.__version__}: {config}"
+        self.text = f"albumentations {albumentations.__version__}, OpenCV {cv2.__version__}, one stream: {config}"
         self._pipeline = albumentations.Compose([_build(step, where) for step in config]) if config else None
 
     @property
@@ -126,7 +127,9 @@ class Augmentation:
         """
         if self._pipeline is None:
             return image, letterbox
-        self._pipeline.set_random_seed(seed)
+        # One stream for all transforms: set_random_seed would start each of them at the same first number, so that two
+        # flips of probability 0.5 would only ever happen together.
+        self._pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         size = letterbox.size
         result = self._pipeline(
             image=image, letterbox=letterbox, **({"masks": [_coordinates(size)]} if spatial else {})
