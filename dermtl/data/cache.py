@@ -1,19 +1,26 @@
 """Letterboxed pictures kept after they were first decoded, in memory or on disk, shared by worker processes.
 
+Workers share the open file, however they were started: a forked one inherits it, one that was started anew is handed it
+with the examples. A cache in memory has no name, so the system frees it with the last process, killed or not.
+
 One file holds a table of (checksum, height, width) and the pixels, a fixed place for each record. A row counts only if
 its checksum fits, and the checksum is written last: a torn or damaged row reads as absent and is written again.
 The file's name follows from every picture's path, size and time of change, and from the letterbox's size.
 """
 
+import errno
 import hashlib
 import logging
 import os
+import shutil
 import struct
 import tempfile
 import weakref
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from multiprocessing.reduction import DupFd
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +47,10 @@ class PictureCache:
         weakref.finalize(self, os.close, descriptor)
         self._num = num
         self._size = size
+
+    def __reduce__(self) -> tuple[Callable[..., "PictureCache"], tuple[Any, int, int]]:
+        """For a worker process that was not forked: a descriptor's number means nothing there, so the file is sent."""
+        return _handed_on, (DupFd(self._descriptor), self._num, self._size)
 
     @staticmethod
     def num_bytes(num: int, size: int) -> int:
@@ -99,7 +110,7 @@ def open_cache(mode: str, records: Sequence[Record], size: int, folder: Path | N
         return None
     try:
         if mode == "disk":
-            os.posix_fallocate(descriptor, 0, needed)  # a full disk is found now, not in the middle of an epoch
+            _reserve(path, descriptor, needed)  # a full disk is found now, not in the middle of an epoch
         else:
             os.ftruncate(descriptor, needed)
     except OSError as error:
@@ -126,8 +137,30 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dermtl"
 
 
+def _handed_on(handle: Any, num: int, size: int) -> PictureCache:
+    return PictureCache(handle.detach(), num, size)
+
+
+def _reserve(path: Path, descriptor: int, num_bytes: int) -> None:
+    """Make a file so long, with room on the disk for all of it.
+
+    Raises:
+        OSError: There is no such room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            return os.posix_fallocate(descriptor, 0, num_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that does not reserve
+                raise
+    # Not on macOS. A sparse file takes its room page by page, so what is free now has to do.
+    if num_bytes - os.fstat(descriptor).st_blocks * 512 > shutil.disk_usage(path.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.ftruncate(descriptor, num_bytes)
+
+
 def _memory_file() -> int:
-    """An unnamed file in memory, which forked workers share; a temporary file where the system has none."""
+    """An unnamed file in memory; an unnamed temporary file where the system has none, as on macOS."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("dermtl-pictures")
     with tempfile.TemporaryFile() as file:
