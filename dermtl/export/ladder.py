@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import onnx
 from onnxruntime.quantization.calibrate import TensorsData
 
+from dermtl.data.spread import spread
 from dermtl.errors import ExportError
 from dermtl.export.deviation import answers, deviation
 from dermtl.export.layers import Layer, find_layers
@@ -46,7 +47,7 @@ def rungs(content: bytes, seen: Sequence[Array], tried: Sequence[Array]) -> Iter
     best = min(costs, key=costs.__getitem__)
     ranges, means = found.ranges[best], found.means
     yield f"{best}, {len(layers)} layers", quantise(content, layers, ranges, means)
-    ranked = rank(content, layers, ranges, means, tried[:_NUM_RANKED])
+    ranked = rank(content, layers, ranges, means, spread(tried, _NUM_RANKED))
     kept = 1
     while kept < len(layers):
         spared = set(ranked[:kept])

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from dermtl.data.spread import spread
 from dermtl.errors import DataError
 from dermtl.evaluation.subject import Subject
 from dermtl.export.export import export_run
@@ -106,13 +107,8 @@ def _ways(content: bytes, name: str, exact: Model, training: Sequence[Record]) -
     if name == "fp16":
         yield "weights", halve(content)
         return
-    squares = [exact.prepare(record.path).pixels for record in _some(training, _NUM_SEEN + _NUM_TRIED)]
+    squares = [exact.prepare(record.path).pixels for record in spread(training, _NUM_SEEN + _NUM_TRIED)]
     yield from rungs(content, squares[::2], squares[1::2] or squares)
-
-
-def _some(records: Sequence[Record], num: int) -> list[Record]:
-    """At most so many, from all over."""
-    return list(records[:: max(1, len(records) // num)][:num])
 
 
 class _Judge:
@@ -122,8 +118,8 @@ class _Judge:
         self.exact = exact
         self._name = name
         self._subject = subject
-        self._sides = {"train": _some(sides["train"], _NUM_FITTED), "val": sides["val"]}
-        self._squares = [exact.prepare(record.path) for record in _some(sides["val"], 8)]
+        self._sides = {"train": spread(sides["train"], _NUM_FITTED), "val": sides["val"]}
+        self._squares = [exact.prepare(record.path) for record in spread(sides["val"], 8)]
         self._before = {side: score(exact, subject, records) for side, records in self._sides.items()}
 
     def attempt(self, other: Model, how: str, smaller: float) -> Attempt:

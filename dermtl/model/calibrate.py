@@ -11,6 +11,7 @@ import numpy as np
 from dermtl.data.atomic import write_atomic
 from dermtl.data.manifest import read_manifest
 from dermtl.data.split import read_splits
+from dermtl.data.spread import spread
 from dermtl.errors import BundleError, ConfigError, DermtlError, PluginContract
 from dermtl.evaluation.predicted import predict_rows
 from dermtl.evaluation.probabilities import Probabilities, ranked_output, read_probabilities
@@ -84,7 +85,7 @@ def calibrate_run(
             "after_test": _is_tested(run.folder),
         }
         found = settle(probabilities, asked_by(plans, rule, lower_bound), facts, sets=sets, groups=groups)
-    _check_heads(run, records[:_TRIED], found)
+    _check_heads(run, spread(records, _TRIED), found)
     write_decisions(run.folder, found)
     return found
 

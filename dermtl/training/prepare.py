@@ -14,6 +14,7 @@ from dermtl.data.check import preflight
 from dermtl.data.copies import Copy, find_copies
 from dermtl.data.manifest import read_manifest
 from dermtl.data.split import read_splits, split_records
+from dermtl.data.spread import spread
 from dermtl.errors import ConfigError, ManifestError
 from dermtl.kinds import Category, Kind, Record
 from dermtl.model.network import Network, build_network
@@ -102,7 +103,7 @@ def make_examples(prepared: Prepared, source: Source) -> tuple[Examples, Example
     )
     if not examples.records:
         raise ManifestError("the split leaves no record to train on", hint="raise data.split.train")
-    for index in range(min(_TRIED, len(examples))):
+    for index in spread(range(len(examples)), _TRIED):
         examples[0, index]
     return examples, validation
 

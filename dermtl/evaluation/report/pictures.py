@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dermtl.data.spread import spread
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import photograph
 from dermtl.imaging.decode import read_image
@@ -30,7 +31,7 @@ def view(context: Context) -> list[Shown]:
     """Pictures evenly spread over the split, not chosen."""
     subject, records = context.subject, context.records
     kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
-    chosen = records[:: max(1, len(records) // _PICTURES)][:_PICTURES]
+    chosen = spread(records, _PICTURES)
     shown = []
     for record, values in zip(chosen, subject.predict(chosen), strict=True):
         image = read_image(record.path)
