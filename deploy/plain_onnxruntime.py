@@ -6,9 +6,12 @@ Prints one JSON line a picture. Circles and masks are in the picture's own pixel
 """
 
 import json
+import os
 import sys
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: nothing is written at home or looked up
 import onnxruntime
 from PIL import Image, ImageOps
 

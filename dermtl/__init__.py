@@ -3,6 +3,7 @@
 Importing this package is cheap: nothing heavier than the standard library is loaded until it is used.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "__version__", "load"]
 __version__ = "0.1.0"
+
+# As soon as a session is opened, ONNX Runtime's Linux wheels write a device's id below the home folder and look a host up.
+# They read this when onnxruntime is first imported; all of dermtl passes here before.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:
