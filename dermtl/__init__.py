@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Model", "__version__", "load"]
 __version__ = "0.1.0"
 
-# As soon as a session is opened, ONNX Runtime's Linux wheels write a device's id below the home folder and look a host up.
+# ONNX Runtime's Linux wheels write a device's id below the home folder and look a host up as soon as a session opens.
 # They read this when onnxruntime is first imported; all of dermtl passes here before.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

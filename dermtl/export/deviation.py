@@ -1,5 +1,6 @@
 """What a model's file answers to pictures of the network's own size, and how far another file's answers are from it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -39,10 +40,11 @@ def answers(content: bytes, squares: Sequence[Array]) -> dict[str, Array]:
 def deviation(exact: Mapping[str, Array], other: Mapping[str, Array]) -> float:
     """How far answers are from the exact ones, as a share of how far those differ between pictures; the worst output.
 
-    0 is the same, 1 no better than the same answer to every picture.
+    0 is the same, 1 no better than the same answer to every picture, infinity an answer that is not finite.
     """
     shares = []
     for name, values in exact.items():
         spread = float(np.abs(values - values.mean(axis=0)).mean())
-        shares.append(float(np.abs(other[name] - values).mean()) / max(spread, 1e-9))
+        share = float(np.abs(other[name] - values).mean()) / max(spread, 1e-9)
+        shares.append(share if math.isfinite(share) else math.inf)
     return max(shares)

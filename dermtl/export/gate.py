@@ -44,17 +44,22 @@ class Loss:
 
     @property
     def ok(self) -> bool:
-        """Within the limit."""
+        """Whether it is within the limit, which what is not a number never is."""
         return self.before - self.after <= self.limit + _ROUNDING
 
 
 def score(model: Model, subject: Subject, records: Sequence[Record]) -> dict[str, tuple[float, float]]:
     """Each head's main metric and each decision's sensitivity on records, with how much lower it may be.
 
+    What cannot be estimated on these records is left out.
+
     Args:
         model: The model.
         subject: Heads and decisions.
         records: With annotations.
+
+    Raises:
+        BundleError: The model fails, or gives numbers that are not finite.
     """
     plans = subject.plans
     scores, rows = Scores(plans), list[dict[str, Any]]()
@@ -83,8 +88,9 @@ def score(model: Model, subject: Subject, records: Sequence[Record]) -> dict[str
 
 
 def losses(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> list[Loss]:
-    """Both scores side by side; what cannot be estimated on these records is left out."""
-    return [Loss(what, value, after[what][0], limit) for what, (value, limit) in before.items() if what in after]
+    """Both scores side by side; a figure that the other model has not is not a number, and so beyond any limit."""
+    missing = (math.nan, 0.0)
+    return [Loss(what, value, after.get(what, missing)[0], limit) for what, (value, limit) in before.items()]
 
 
 def speedup(exact: Model, other: Model, squares: Sequence[Square], *, rounds: int = 7) -> float:

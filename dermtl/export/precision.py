@@ -1,6 +1,7 @@
 """A run as an ONNX file of lower precision, written only where the gate lets it through."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import onnx
 
 from dermtl.data.spread import spread
-from dermtl.errors import DataError
+from dermtl.errors import BundleError, DataError
 from dermtl.evaluation.subject import Subject
 from dermtl.export.export import export_run
 from dermtl.export.gate import FASTER, SMALLER, Loss, losses, score, speedup
@@ -24,6 +25,7 @@ from dermtl.runtime.golden import golden_path, make_samples, write_golden
 from dermtl.runtime.modelfile import write_model
 from dermtl.runtime.predictor import Model, load
 
+_log = logging.getLogger(__name__)
 _NUM_SEEN = 64
 _NUM_TRIED = 64
 _NUM_FITTED = 256
@@ -71,7 +73,7 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
-        DataError: There are no records to calibrate on or to judge by.
+        DataError: There are no records to calibrate on, or none that a head can be judged by.
         ExportError: The network cannot be exported or quantised.
     """
     if precision == "fp32":
@@ -121,6 +123,13 @@ class _Judge:
         self._sides = {"train": spread(sides["train"], _NUM_FITTED), "val": sides["val"]}
         self._squares = [exact.prepare(record.path) for record in spread(sides["val"], 8)]
         self._before = {side: score(exact, subject, records) for side, records in self._sides.items()}
+        judged = {what.partition(" ")[0] for what in self._before["val"]}
+        if unjudged := [head for head in subject.plans if head not in judged]:
+            raise DataError(
+                f"the main metric of {', '.join(unjudged)} cannot be estimated on the {len(sides['val'])} validation "
+                f"records, so nothing would tell what {name} costs there",
+                hint="--precision fp32 needs no judgement",
+            )
 
     def attempt(self, other: Model, how: str, smaller: float) -> Attempt:
         """What another model gains and loses; it is scored no further than it holds."""
@@ -129,9 +138,17 @@ class _Judge:
         side, lost, held = "", tuple[Loss, ...](), gained
         for following, records in self._sides.items():
             if held:
-                side, lost = following, tuple(losses(self._before[following], score(other, self._subject, records)))
+                side, lost = following, tuple(losses(self._before[following], self._score(other, how, records)))
                 held = all(loss.ok for loss in lost)
         return Attempt(self._name, how, faster, smaller, side, lost, held)
+
+    def _score(self, other: Model, how: str, records: Sequence[Record]) -> dict[str, tuple[float, float]]:
+        """The figures of another model; none if its numbers are not finite, which the gate takes as lost."""
+        try:
+            return score(other, self._subject, records)
+        except BundleError as error:
+            _log.warning("%s, %s: %s", self._name, how, error.message)
+            return {}
 
 
 def _noted(content: bytes, attempt: Attempt) -> bytes:

@@ -180,8 +180,26 @@ def test_the_gate():
     assert Loss("head accuracy", 0.900, 0.895, 0.005).ok
     assert not Loss("head accuracy", 0.900, 0.894, 0.005).ok
     assert Loss("head accuracy", 0.5, 0.9, 0.005).ok
-    found = losses({"a": (0.9, 0.005), "gone": (0.1, 0.01)}, {"a": (0.8, 0.005)})
-    assert [(loss.what, loss.ok) for loss in found] == [("a", False)]
+    found = losses({"a": (0.9, 0.005), "b": (0.9, 0.005)}, {"a": (0.8, 0.005), "b": (0.9, 0.005), "new": (0, 0.1)})
+    assert [(loss.what, loss.ok) for loss in found] == [("a", False), ("b", True)]
+
+
+@pytest.mark.parametrize("after", [{}, {"d r2": (float("nan"), 0.005)}], ids=["missing", "not a number"])
+def test_a_figure_that_is_lost_fails_the_gate(after):
+    from dermtl.export.gate import losses
+
+    (loss,) = losses({"d r2": (-5.0, 0.005)}, after)
+    assert not loss.ok
+
+
+def test_an_answer_that_is_not_finite_is_infinitely_far():
+    from dermtl.export.deviation import deviation
+
+    exact = {"a": np.arange(4.0), "b": np.arange(4.0)}
+    for value in (np.nan, np.inf, -np.inf):
+        other = {"a": np.array([0, 1, value, 3.0]), "b": np.arange(4.0) + 1}
+        assert deviation(exact, other) == np.inf
+    assert deviation(exact, exact) == 0
 
 
 @pytest.fixture
@@ -219,13 +237,54 @@ def fake_rungs(monkeypatch, precision, num=4):
     monkeypatch.setattr(precision, "rungs", rungs)
 
 
+def figures(value):
+    """A figure of every head, one of which is this."""
+    return {"diagnosis f1": (value, 0.005), "extent iou": (0.5, 0.005), "outline dice": (0.5, 0.005)}
+
+
+def test_a_candidate_that_does_not_answer_in_finite_numbers_is_refused_and_the_next_is_tried(
+    judged, run_folder, tmp_path, monkeypatch, caplog
+):
+    from dermtl.export.half import halve
+
+    def rungs(content, seen, tried):
+        model = onnx.load_from_string(content)
+        weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+        weight.raw_data = np.full(len(weight.raw_data) // 4, np.nan, np.float32).tobytes()
+        yield "broken", model.SerializeToString()
+        yield "whole", halve(content)
+
+    precision, _ = judged
+    monkeypatch.setattr(precision, "rungs", rungs)
+    monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
+    attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
+    broken, whole = attempts
+    assert (broken.how, broken.side, broken.passed) == ("broken", "train", False)
+    assert broken.losses
+    assert not any(loss.ok for loss in broken.losses)
+    assert "not finite" in caplog.text
+    assert whole.losses
+
+
+def test_what_cannot_be_judged_on_the_validation_records_is_not_made(judged, run_folder, tmp_path, monkeypatch):
+    from dermtl.errors import DataError
+
+    precision, _ = judged
+    known = figures(0.9)
+    del known["extent iou"]
+    monkeypatch.setattr(precision, "score", lambda *arguments: known)
+    with pytest.raises(DataError, match=r"main metric of extent cannot be estimated on the .* validation records"):
+        precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
+    assert list(tmp_path.glob("model*")) == []
+
+
 def test_what_loses_too_much_is_refused_and_nothing_is_written(judged, run_folder, tmp_path, monkeypatch):
     precision, _ = judged
     fake_rungs(monkeypatch, precision)
     # Before, on train and val; then way 0 fails on train, the others on val.
     scores = iter([0.9, 0.9, 0.8, *[0.9, 0.8] * 3])
     monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
-    monkeypatch.setattr(precision, "score", lambda *arguments: {"diagnosis f1": (next(scores), 0.005)})
+    monkeypatch.setattr(precision, "score", lambda *arguments: figures(next(scores)))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
     assert [(attempt.how, attempt.side, attempt.passed) for attempt in attempts] == [
         ("way 0", "train", False),
@@ -239,7 +298,7 @@ def test_the_first_that_holds_is_written(judged, run_folder, tmp_path, monkeypat
     fake_rungs(monkeypatch, precision)
     scores = iter([0.9, 0.9, 0.8, 0.9, 0.9])
     monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
-    monkeypatch.setattr(precision, "score", lambda *arguments: {"diagnosis f1": (next(scores), 0.005)})
+    monkeypatch.setattr(precision, "score", lambda *arguments: figures(next(scores)))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
     assert [attempt.passed for attempt in attempts] == [False, True]
     assert dermtl.load(tmp_path / "model.onnx").bundle.provenance["precision"]["how"] == "way 1"
@@ -264,7 +323,7 @@ def test_what_passes_is_written_with_its_figures_and_verifies(judged, run_folder
     prepare = dermtl.Model.prepare
     monkeypatch.setattr(dermtl.Model, "prepare", lambda self, source: seen.append(source) or prepare(self, source))
     # An untrained network decides near ties, where any rounding may tell.
-    monkeypatch.setattr(precision, "score", lambda *arguments: score(*arguments) and {"diagnosis f1": (0.9, 0.005)})
+    monkeypatch.setattr(precision, "score", lambda *arguments: score(*arguments) and figures(0.9))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "fp16")
     assert {record.path for record in stub.records if record.split == "test"}.isdisjoint(seen)
     model = dermtl.load(tmp_path / "model.onnx")
