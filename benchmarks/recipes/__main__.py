@@ -10,7 +10,7 @@ others leave them alone (`plain+val` trains on them). `dermtl` is the experiment
 other keys.
 
 A result that is there is not repeated; remove its folder below OUT/results to measure again. A method that fails is
-named at the end, and the others go on; the exit code is then 1. `--summary` only prints.
+named at the end, and the others go on; the exit code is then 1. `--summary` runs nothing and prints what is there.
 Prints a table, and as its last line one JSON object with every figure.
 """
 
@@ -24,6 +24,7 @@ from pathlib import Path
 
 from benchmarks.recipes import folds, methods, store
 from benchmarks.recipes.datasets import SETS, DataSet, Picture, read_pictures
+from benchmarks.recipes.environment import installed
 from benchmarks.recipes.experiment import QUICK
 from benchmarks.recipes.methods import METHODS, REFERENCE, Setting
 from benchmarks.recipes.store import Key
@@ -43,9 +44,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/recipes"))
     parser.add_argument("--sets", nargs="+", choices=SETS)
-    parser.add_argument("--methods", nargs="*", choices=METHODS, help="default: all that can run")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, help="default: all; --quick installs no fastai")
     parser.add_argument("--folds", nargs="+", type=int, help="which folds; default: all of the set")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--seeds", nargs="+", type=int, help="default: 0")
     parser.add_argument("--size", type=int, help="side of the picture in pixels; default: that of the experiment")
     parser.add_argument("--labels-per-class", type=int, help="train on so many pictures a class; a fifth validates")
     parser.add_argument("--variant", nargs="+", action="append", default=[], metavar=("NAME", "KEY=VALUE"))
@@ -55,9 +56,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--summary", action="store_true", help="run nothing")
     parser.add_argument("--quick", action="store_true", help="32 px, one epoch, one fold of two sets: does it run?")
     arguments = parser.parse_args()
-    if arguments.methods is None:
-        arguments.methods = [name for name in METHODS if name != "timm" or arguments.timm_script]
-    if "timm" in arguments.methods and not (arguments.timm_script or arguments.summary):
+    if arguments.methods is None and not arguments.summary:
+        lacking = {"timm": not arguments.timm_script, "fastai": arguments.quick and not installed(arguments.out)}
+        arguments.methods = [name for name in METHODS if not lacking.get(name)]
+    if "timm" in (arguments.methods or ()) and not (arguments.timm_script or arguments.summary):
         parser.error("the method timm needs --timm-script")
     if arguments.quick:
         arguments.sets = arguments.sets or QUICK_SETS
@@ -118,7 +120,7 @@ def main() -> None:
     """Measure what is missing, and print the table."""
     arguments = parse()
     setting = Setting(arguments.data, arguments.weights, arguments.out, overrides(arguments), arguments.timm_script)
-    names = [*arguments.methods, *(name for name in setting.overrides if name != REFERENCE)]
+    names = [*(arguments.methods or ()), *(name for name in setting.overrides if name != REFERENCE)]
     rows, failed = [], []
     for dataset in (SETS[name] for name in arguments.sets):
         pictures = read_pictures(dataset, setting.data)
@@ -127,7 +129,7 @@ def main() -> None:
         keys = [
             Key(dataset.name, method, fold, seed, size, arguments.labels_per_class)
             for fold in chosen
-            for seed in arguments.seeds
+            for seed in arguments.seeds or [0]
             for method in names
             if methods.targets(method, dataset)
         ]
@@ -136,7 +138,10 @@ def main() -> None:
                 measure(key, dataset, pictures, setting, quick=arguments.quick)
             except subprocess.CalledProcessError as error:
                 failed.append(f"{key.dataset} {key.method} fold {key.fold} seed {key.seed}: {error}")
-        there = [key for key in keys if store.read(key, setting.out) is not None]
+        there = store.found(setting.out, dataset.name, size, arguments.labels_per_class)
+        if not arguments.summary or names:
+            there = [key for key in there if key.method in names]
+        there = [key for key in there if key.fold in chosen and key.seed in (arguments.seeds or [key.seed])]
         rows += summarise(dataset, pictures, there, arguments.reference, setting.out, arguments.resamples)
     print("\n".join([*lines(rows, arguments.reference), *(f"failed: {text}" for text in failed)]))
     figures = {"labels_per_class": arguments.labels_per_class, "rows": rows, "failed": failed}

@@ -58,6 +58,7 @@ def run(method: str, task: Task, dataset: DataSet, setting: Setting, work: Path)
     """
     task.write(work)
     name = method.partition(":")[0]
+    python = str(fastai_python(setting.out)) if name == "fastai" else sys.executable  # may install: before the clock
     began, before = time.perf_counter(), _children_s()
     if name == REFERENCE:
         _call(experiment.command(task, dataset, setting.data, work, setting.overrides.get(method, [])), setting)
@@ -68,7 +69,6 @@ def run(method: str, task: Task, dataset: DataSet, setting: Setting, work: Path)
         assert setting.timm_script is not None
         _call(timm_script.command(task, work, str(setting.timm_script)), setting)
     else:
-        python = str(fastai_python(setting.out)) if name == "fastai" else sys.executable
         module, *options = {
             "plain": ("plain",),
             "plain+val": ("plain", "--val"),

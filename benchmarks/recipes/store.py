@@ -10,7 +10,7 @@ import csv
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,13 @@ def keep(key: Key, out: Path, work: Path, facts: dict[str, Any]) -> None:
         shutil.copytree(work / "masks", partial / "masks")
     (partial / "result.json").write_text(json.dumps(asdict(key) | facts, indent=1) + "\n")
     partial.replace(target)
+
+
+def found(out: Path, dataset: str, size: int, labels: int | None) -> list[Key]:
+    """All results of a set that are there, sorted."""
+    folder = Key(dataset, "any", 0, 0, size, labels).folder(out).parents[1]
+    stored = [json.loads(path.read_text()) for path in sorted(folder.glob("*/fold*-seed*/result.json"))]
+    return [Key(**{field.name: values[field.name] for field in fields(Key)}) for values in stored]
 
 
 def read(key: Key, out: Path) -> dict[str, Any] | None:
