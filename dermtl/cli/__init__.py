@@ -12,6 +12,8 @@ from importlib import import_module
 
 import click
 
+from dermtl import __version__
+
 _COMMANDS = {
     "train": ("dermtl.cli.train:train", "Train a backbone and its heads."),
     "lr-find": ("dermtl.cli.lr_find:lr_find", "Try rising learning rates and suggest one."),
@@ -71,7 +73,7 @@ def _brought() -> dict[str, str]:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
-@click.version_option(package_name="dermtl")
+@click.version_option(__version__)
 def dermtl(debug: bool) -> None:
     """One YAML file and one table of images in, one clinically evaluated model.onnx out.
 

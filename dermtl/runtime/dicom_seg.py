@@ -8,10 +8,10 @@ import hashlib
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import dermtl
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import InputError, MissingExtra
 from dermtl.imaging.affine import Array
@@ -143,7 +143,7 @@ def _segmentation(source: Any, decided: Array, kind: Mask, name: str, model: str
             instance_number=int(source.get("InstanceNumber") or 1),
             manufacturer="dermtl",
             manufacturer_model_name=model,
-            software_versions=version("dermtl"),
+            software_versions=dermtl.__version__,
             device_serial_number=digest[:16] or "unknown",
             content_label="OUTLINE",
             omit_empty_frames=False,

@@ -5,7 +5,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def first_facts(
         "state": "running",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": experiment.training.seed,
-        "versions": {package: version(package) for package in _PACKAGES} | {"python": platform.python_version()},
+        "versions": {package: version_of(package) for package in _PACKAGES} | {"python": platform.python_version()},
         "plugins": {name: dict(plan.origin) for name, plan in plans.items()},
         "data": {
             "digest": data_digest(records),
@@ -61,6 +61,18 @@ def first_facts(
         },
         "backbone": {"name": experiment.backbone.name, "weights_licence": licence},
     }
+
+
+def version_of(package: str) -> str:
+    """Version of an installed distribution, with the name of the one that is there in its place; else ``absent``.
+
+    onnxruntime-gpu and its kin bring the module ``onnxruntime``.
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        others = set(packages_distributions().get(package.replace("-", "_"), []))
+        return ", ".join(f"{other} {version(other)}" for other in sorted(others)) or "absent"
 
 
 def data_digest(records: Sequence[Record]) -> str:
