@@ -37,21 +37,23 @@ def _apply(source: Source, override: str) -> None:
     name, separator, text = override.partition("=")
     if not separator or not name:
         raise ConfigError(f"expected key=value, got {override!r}", where="-o", hint="for example -o training.seed=3")
-    key: Key = tuple(int(part) if part.isdecimal() else part for part in name.split("."))
+    key: Key = ()
     target: Any = source.data
-    for depth, part in enumerate(key):
-        last = depth == len(key) - 1
+    parts = name.split(".")
+    for depth, written in enumerate(parts):
+        last = depth == len(parts) - 1
+        part: str | int = written
         if isinstance(target, list):
-            if not isinstance(part, int) or part >= len(target):
-                raise ConfigError(
-                    f"{name}: expected an index below {len(target)}, got {part!r}", where=f"-o {override}"
-                )
-        elif isinstance(target, dict):
-            part = str(part)
+            if not written.isdecimal() or int(written) >= len(target):
+                got = written if written.isdecimal() else repr(written)
+                raise ConfigError(f"{name}: expected an index below {len(target)}, got {got}", where=f"-o {override}")
+            part = int(written)
+        elif isinstance(target, dict):  # whose keys are strings, digits too
             if not last and not isinstance(target.get(part), dict | list):
                 target[part] = {}
         else:
-            raise ConfigError(f"{name}: {dotted(key[:depth])} has no keys of its own", where=f"-o {override}")
+            raise ConfigError(f"{name}: {dotted(key)} has no keys of its own", where=f"-o {override}")
+        key = (*key, part)
         if last:
             target[part] = parse(f"value: {text}", f"-o {override}").data["value"]
         else:

@@ -172,6 +172,16 @@ def test_later_overrides_win_and_are_named_as_the_place(tmp_path: Path) -> None:
     assert source.where(("b", "d")) == f"{path}:3:3"
 
 
+@pytest.mark.parametrize("written", ["{'1': 2}", "{1: 2}"], ids=["text", "number"])
+def test_an_override_of_a_key_in_digits_is_named_as_the_place(written: str) -> None:
+    override = "heads.a.class_weights.1=-3"
+    source = parse_source(f"heads: {{a: {{class_weights: {written}, steps: [4, 5]}}}}", overrides=[override])
+    assert source.data["heads"]["a"]["class_weights"] == {"1": -3}
+    assert source.where(("heads", "a", "class_weights", "1")) == f"-o {override}"
+    source = parse_source("heads: {a: {steps: [4, 5]}}", overrides=["heads.a.steps.1=6"])
+    assert source.where(("heads", "a", "steps", 1)) == "-o heads.a.steps.1=6"
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
