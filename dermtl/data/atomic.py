@@ -55,6 +55,19 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         draft.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
+def refuse_file_as_folder(folder: Path) -> None:
+    """Refuse a folder that could not be made, before hours of work are to be written there.
+
+    Raises:
+        DataError: A file has its name, or that of a folder above.
+    """
+    for path in (folder, *folder.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise DataError("is a file, a folder is needed", where=str(path), hint="give another folder")
+            return
+
+
 def copy_atomic(source: Path, path: Path) -> None:
     """Copy a file whole or not at all.
 

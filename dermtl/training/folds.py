@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dermtl.config.load import load_experiment
-from dermtl.data.atomic import write_atomic
+from dermtl.data.atomic import refuse_file_as_folder, write_atomic
 from dermtl.errors import ConfigError
 from dermtl.model.calibrate_folds import calibrate_trained_folds
 from dermtl.model.run import RunFolder
@@ -40,7 +40,8 @@ def train_folds(
     """
     experiment, _ = load_experiment(path, [*overrides, f"data.split.folds={num}"])
     folder = run or Path("runs") / experiment.name
-    if folder.exists() and any(folder.iterdir()) and not resume:
+    refuse_file_as_folder(folder)
+    if not resume and folder.exists() and any(folder.iterdir()):
         raise ConfigError("exists already", where=str(folder), hint="give another --run, or go on with --resume")
     names = [f"fold-{fold}" for fold in range(num)]
     for fold, name in enumerate(names):

@@ -20,7 +20,7 @@ _HARMLESS = (
     "training.shard",
     "training.trackers",
 )
-_EPOCHS = re.compile(r"training\.stages\.(\d+)\.epochs")
+_STAGE = re.compile(r"(training\.stages\.(\d+))\.(.+)")
 
 
 def refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
@@ -37,16 +37,26 @@ def refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
     at = phases[min(int(position.get("stage", 0)), len(phases) - 1)].number - 1
 
     def extends(key: str) -> bool:
-        found = _EPOCHS.fullmatch(key)
-        if not found or int(found[1]) < at or stored.training.stages[int(found[1])].train == "auto":
+        found = _STAGE.fullmatch(key)
+        if not found or found[3] != "epochs" or key not in before or key not in after:
             return False
-        return bool(after[key] > before[key])
+        stage = int(found[2])
+        return stage >= at and stored.training.stages[stage].train != "auto" and bool(after[key] > before[key])
 
     refused = [key for key in changed if not extends(key)]
     if refused:
-        lines = ", ".join(f"{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in refused)
+        lines = ", ".join(dict.fromkeys(_change(key, before, after) for key in refused))
         hint = "go on with the old experiment, or begin another --run; more epochs for a stage not yet left are allowed"
         raise ConfigError(f"the experiment changed since this run began: {lines}", where=str(folder.path), hint=hint)
+
+
+def _change(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What became of a key; of a stage that only one of the two has, what became of the stage."""
+    found = _STAGE.fullmatch(key)
+    if found and (f"{found[1]}.epochs" in before) != (f"{found[1]}.epochs" in after):
+        return f"{found[1]}: {'added' if key in after else 'removed'}"
+    old, new = (repr(side[key]) if key in side else "absent" for side in (before, after))
+    return f"{key}: {old} -> {new}"
 
 
 def refuse_other_data(folder: RunFolder, records: Sequence[Record]) -> None:

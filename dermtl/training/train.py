@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dermtl.config.load import load_experiment
-from dermtl.data.atomic import write_atomic
+from dermtl.data.atomic import refuse_file_as_folder, write_atomic
 from dermtl.data.copies import write_copies
 from dermtl.data.split import write_splits
 from dermtl.errors import ConfigError, DermtlError
@@ -52,7 +52,8 @@ def train(
     folder = RunFolder(run or Path("runs") / experiment.name)
     begun = resume and folder.config.exists()  # killed before its first state: that run begins again
     resume = resume and folder.state.exists()
-    if not resume and not begun and folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+    refuse_file_as_folder(folder.path)
+    if not resume and not begun and folder.path.exists() and any(folder.path.iterdir()):
         raise ConfigError("exists already", where=str(folder.path), hint="give another --run, or go on with --resume")
     prepared = prepare(experiment, source, folder.splits if resume else None)
     stored = as_run(experiment, prepared.plans)

@@ -14,7 +14,7 @@ import optuna
 from dermtl.config.load import load_experiment, validate
 from dermtl.config.source import read_source
 from dermtl.config.tuning import Range, Search
-from dermtl.data.atomic import write_atomic
+from dermtl.data.atomic import refuse_file_as_folder, write_atomic
 from dermtl.errors import ConfigError, NonFiniteLoss, TrainingError
 from dermtl.model.run import RunFolder
 from dermtl.training.provenance import to_yaml
@@ -55,6 +55,7 @@ class Tuning:
         for key, values in search.space.items():
             first = values.choices[0] if values.choices is not None else _number(values, values.low)
             load_experiment(config, [*overrides, _override(key, first)])
+        refuse_file_as_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would show a traceback of what is told below
         self._study = optuna.create_study(

@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from dermtl.errors import AnnotationError, ConfigError, ManifestError, NonFiniteLoss
+from dermtl.errors import AnnotationError, ConfigError, DataError, ManifestError, NonFiniteLoss
 from dermtl.model.run import RunFolder, load_run
 
 Train = Callable[..., RunFolder]
@@ -112,6 +112,41 @@ def test_a_folder_of_something_else_is_not_resumed(train_tiny: Train, tmp_path: 
 def test_resuming_with_another_config_names_the_key(finished: RunFolder, train_tiny: Train) -> None:
     with pytest.raises(ConfigError, match=r"training\.stages\.0\.lr: 0\.002 -> 0\.01"):
         train_tiny(finished.path, "training.stages.0.lr=0.01", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ("[{train: head, epochs: 1, lr: 0.002}, {train: all, epochs: 2}]", r"training\.stages\.1: added"),
+        ("[{train: all, epochs: 3, lr: 0.002}]", r"training\.stages\.1: removed"),
+    ],
+)
+def test_resuming_with_another_number_of_stages_names_the_stage(
+    train_tiny: Train, tmp_path: Path, stages: str, told: str
+) -> None:
+    one, two = "[{train: all, epochs: 1, lr: 0.002}]", "[{train: head, epochs: 1}, {train: all, epochs: 1}]"
+    run = train_tiny(tmp_path / "run", f"training.stages={one if 'added' in told else two}")
+    before = {path: path.read_bytes() for path in sorted(run.path.rglob("*")) if path.is_file()}
+    with pytest.raises(ConfigError, match=told) as caught:
+        train_tiny(run.path, f"training.stages={stages}", resume=True)
+    assert "stages.1." not in caught.value.message, "a stage is named once, not once a key"
+    assert {path: path.read_bytes() for path in sorted(run.path.rglob("*")) if path.is_file()} == before
+
+
+@pytest.mark.parametrize("inner", ["", "below"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_file_in_the_place_of_a_run_is_refused_and_stays(
+    tiny_experiment: Path, tmp_path: Path, inner: str, resume: bool
+) -> None:
+    from dermtl.training.folds import train_folds
+    from dermtl.training.train import train
+
+    (tmp_path / "file").write_text("dear")
+    for begin in (train, lambda path, **options: train_folds(path, num=3, **options)):
+        with pytest.raises(DataError, match="is a file") as caught:
+            begin(tiny_experiment, run=tmp_path / "file" / inner, resume=resume)
+        assert caught.value.where == str(tmp_path / "file")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["dear"]
 
 
 def test_resuming_with_other_data_is_refused(finished: RunFolder, drawn: Path, tmp_path: Path) -> None:
