@@ -43,7 +43,9 @@ def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
         if isinstance(here, type) and issubclass(here, BaseModel) and part in here.model_fields:
             here = _model_in(here.model_fields[str(part)].annotation)
         # An index of a list or a key of a dict: `_model_in` has already taken its element type.
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    if not (isinstance(here, type) and issubclass(here, BaseModel)):
+        return []
+    return [field.alias or name for name, field in here.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> Any:

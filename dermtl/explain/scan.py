@@ -80,8 +80,7 @@ def scan(run: TrainedRun, plan: HeadPlan, records: Sequence[Record]) -> Scan:
         images = torch.from_numpy(np.stack(boxed)).permute(0, 3, 1, 2)
         with torch.no_grad():
             features = network.backbone(images)
-            raw = {name: head(features) for name, head in network.heads.items()}
-            outputs = network.activate(temper(network, raw, run.decisions.temperatures))
+            outputs = network.activate(temper(network, network.run_heads(features), run.decisions.temperatures))
         pooled.append(features.pooled.float().numpy())
         probability.append(outputs[output].numpy())
     truth = np.array([_holds(value, len(names), isinstance(kind, Category)) for _, value in known], bool)

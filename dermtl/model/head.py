@@ -1,8 +1,9 @@
 """The contract of a head's torch module."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -31,10 +32,13 @@ class Features:
     Attributes:
         pooled: float [N, D], what timm's own classifier would have read.
         maps: float [N, C, h, w] each, fine to coarse; sizes are only about S / reduction.
+        outputs: Outputs of the heads that the config's ``reads()`` names, ``<head>.<output>`` to float32 [N, ...],
+            network frame, before calibration. The backbone gives none.
     """
 
     pooled: Tensor
     maps: tuple[Tensor, ...]
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Head(nn.Module, ABC):
@@ -44,9 +48,12 @@ class Head(nn.Module, ABC):
 
     Attributes:
         soft_targets: Whether :meth:`loss` also takes float [n, K] class shares where the target kind is a Category.
+        rows: ``apart`` if the loss of a row does not depend on the other rows; ``together`` if rows see one another,
+            as in contrastive losses. Rows that see one another are only ever given all at once.
     """
 
     soft_targets: ClassVar[bool] = False
+    rows: ClassVar[Literal["apart", "together"]] = "apart"
 
     def __init__(self, config: Any, features: FeatureInfo) -> None:
         super().__init__()
@@ -57,13 +64,26 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Named terms, each a scalar mean over the rows.
+        """What each row adds to the numerator of each named term, float32 [n] a term; nothing is averaged here.
+
+        The core divides the sum of a term by the sum of its :meth:`weights`, each over the whole batch, however many
+        parts and processes compute it, or over all validation records. A weighted mean multiplies by the weight here.
 
         Args:
             raw: Rows of :meth:`forward`'s result that have a target, at least one, float32.
             target: [n, ...], the head's kind encoded in the network frame; where ``soft_targets`` holds, also
                 float32 [n, K], the share of each class, rows sum to one.
         """
+
+    def weights(self, target: Tensor) -> Mapping[str, Tensor]:
+        """What each row adds to the denominator of each term, float32 [n] of 0 or more; a term left out counts rows.
+
+        A term whose denominator is 0 in a batch does not count in it.
+
+        Args:
+            target: As in :meth:`loss`.
+        """
+        return {}
 
     def temper(self, raw: Tensor, temperature: float) -> Tensor:
         """A raw output whose class probabilities are those of ``raw`` to the power 1 / temperature, normalised.

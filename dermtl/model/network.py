@@ -1,6 +1,7 @@
 """The network: backbone, heads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -8,24 +9,37 @@ from torch import Tensor, nn
 from dermtl.config.experiment import Backbone as BackboneConfig
 from dermtl.errors import PluginContract
 from dermtl.model.backbone import Backbone
-from dermtl.model.head import Head
+from dermtl.model.head import Features, Head
 from dermtl.plugins.blame import at_work
 from dermtl.plugins.discovery import resolve
 from dermtl.plugins.plan import HeadPlan
+from dermtl.plugins.reads import run_order
 
 
 class Network(nn.Module):
     """One backbone shared by several heads.
 
+    Args:
+        backbone: Features of a batch.
+        heads: By name, in the experiment's order.
+        reads: Head to the heads whose outputs it sees; a head left out sees none.
+
     Attributes:
         backbone: Features of a batch.
         heads: By name, in the experiment's order.
+
+    Raises:
+        ConfigError: Heads read one another in a circle.
     """
 
-    def __init__(self, backbone: Backbone, heads: Mapping[str, Head]) -> None:
+    def __init__(
+        self, backbone: Backbone, heads: Mapping[str, Head], reads: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = nn.ModuleDict(heads)
+        self._reads = {name: tuple((reads or {}).get(name, ())) for name in heads}
+        self._order = run_order(self._reads)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Raw outputs by head.
@@ -33,20 +47,30 @@ class Network(nn.Module):
         Args:
             image: uint8 or float [N, 3, S, S] in 0..255, RGB, letterboxed.
         """
-        features, raw = self.backbone(image), {}
-        for name, head in self.heads.items():
+        return self.run_heads(self.backbone(image))
+
+    def run_heads(self, features: Features) -> dict[str, Tensor]:
+        """Raw outputs by head, in the experiment's order, from what the backbone gave; sources run before readers."""
+        raw: dict[str, Tensor] = {}
+        for name in self._order:
+            seen = features
+            if self._reads[name]:
+                outputs = {output: value for other in self._reads[name] for output, value in self._output(other, raw)}
+                seen = replace(features, outputs=outputs)
             with at_work(name, "its layers"):
-                raw[name] = head(features)
-        return raw
+                raw[name] = self.heads[name](seen)
+        return {name: raw[name] for name in self.heads}
 
     def activate(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs in the network frame, named ``<head>.<output>``, float32."""
-        outputs: dict[str, Tensor] = {}
-        for name, head in self.heads.items():
-            assert isinstance(head, Head)
-            with at_work(name, "its activation"):
-                outputs.update({f"{name}.{output}": v for output, v in head.activate(raw[name].float()).items()})
-        return outputs
+        return {output: value for name in self.heads for output, value in self._output(name, raw)}
+
+    def _output(self, name: str, raw: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+        """The outputs of one head with their full names."""
+        head = self.heads[name]
+        assert isinstance(head, Head)
+        with at_work(name, "its activation"):
+            return [(f"{name}.{output}", value) for output, value in head.activate(raw[name].float()).items()]
 
 
 def build_network(config: BackboneConfig, plans: Mapping[str, HeadPlan], *, pretrained: bool = True) -> Network:
@@ -67,4 +91,5 @@ def build_network(config: BackboneConfig, plans: Mapping[str, HeadPlan], *, pret
         from dermtl.model.lora import add_lora
 
         add_lora(backbone.model, config.lora)
-    return Network(backbone, heads).to(memory_format=torch.channels_last)
+    reads = {name: plan.config.reads() for name, plan in plans.items()}
+    return Network(backbone, heads, reads).to(memory_format=torch.channels_last)

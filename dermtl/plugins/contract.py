@@ -23,7 +23,7 @@ class HeadConfig(BaseModel, ABC):
     Subclasses add fields and define :meth:`target` and :meth:`outputs`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     @classmethod
     def example(cls) -> Self:
@@ -49,6 +49,23 @@ class HeadConfig(BaseModel, ABC):
 
         Args:
             records: The training records, annotated or not.
+        """
+        return self
+
+    def reads(self) -> tuple[str, ...]:
+        """Names of other heads of the experiment whose outputs this head sees, as ``Features.outputs``."""
+        return ()
+
+    def connected(self, outputs: Mapping[str, Kind]) -> Self:
+        """A copy with what the outputs of the heads that :meth:`reads` names tell.
+
+        Called whenever an experiment or a model file is read, and only if :meth:`reads` names a head.
+
+        Args:
+            outputs: Full output name, ``<head>.<output>``, to kind.
+
+        Raises:
+            ValueError: They are not what this head needs; the message says what is.
         """
         return self
 

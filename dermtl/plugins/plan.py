@@ -12,6 +12,7 @@ from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.plugins.contract import HeadConfig, Metrics
 from dermtl.plugins.discovery import describe, load_head, resolve
+from dermtl.plugins.reads import connect
 from dermtl.plugins.spec import HeadSpec
 
 
@@ -76,9 +77,9 @@ def plan_heads(experiment: Experiment, source: Source) -> dict[str, HeadPlan]:
 
     Raises:
         PluginError: A plugin is missing, ambiguous or broken; the message names the line of ``type``.
-        ConfigError: A key is not the plugin's.
+        ConfigError: A key is not the plugin's, or a head reads another that does not exist or does not fit.
     """
-    return {name: _plan(name, head, source) for name, head in experiment.heads.items()}
+    return connect({name: _plan(name, head, source) for name, head in experiment.heads.items()}, source)
 
 
 def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
@@ -95,7 +96,7 @@ def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
         )
         for name, head in heads.items()
     }
-    return {name: _plan(name, head, source) for name, head in named.items()}
+    return connect({name: _plan(name, head, source) for name, head in named.items()}, source)
 
 
 def _plan(name: str, head: Head, source: Source) -> HeadPlan:
