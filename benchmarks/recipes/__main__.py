@@ -119,7 +119,8 @@ def measure(key: Key, dataset: DataSet, pictures: list[Picture], setting: Settin
 def main() -> None:
     """Measure what is missing, and print the table."""
     arguments = parse()
-    setting = Setting(arguments.data, arguments.weights, arguments.out, overrides(arguments), arguments.timm_script)
+    script = arguments.timm_script.resolve() if arguments.timm_script else None
+    setting = Setting(arguments.data, arguments.weights, arguments.out.resolve(), overrides(arguments), script)
     names = [*(arguments.methods or ()), *(name for name in setting.overrides if name != REFERENCE)]
     rows, failed = [], []
     for dataset in (SETS[name] for name in arguments.sets):

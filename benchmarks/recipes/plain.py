@@ -31,7 +31,7 @@ def train(model: nn.Module, squares: list[Square], truth: Truth, loss: Loss, tas
     num_batches = max(1, len(squares) // task.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, task.epochs * num_batches)
     draw = random.Random(task.seed)
-    model.train()
+    model.train().to(memory_format=torch.channels_last)  # a third off on a CPU, as PyTorch's tuning guide has it
     for _ in range(task.epochs):
         for batch in torch.randperm(len(squares)).split(task.batch_size)[:num_batches]:
             seen = [augment(squares[index], draw, upright=task.upright) for index in batch]

@@ -50,6 +50,7 @@ def command(task: Task, folder: Path, script: str) -> list[str]:
         sys.executable,
         script,
         "--pretrained",
+        "--channels-last",
         *(part for key, values in options.items() for part in (key, *values)),
     ]
 
