@@ -61,7 +61,7 @@ class Predictions:
         for image in dict.fromkeys([*self.labels, *self.circles, *self.masks]):
             classes = {f"p:{name}": value for name, value in self.labels.get(image, {}).items()}
             circle = dict(zip(("cx", "cy", "r"), self.circles.get(image, ()), strict=False))
-            rows.append({"image": image} | classes | circle)
+            rows.append({"image": image, **classes, **circle})
         with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
