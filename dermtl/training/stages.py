@@ -16,6 +16,7 @@ from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
 from dermtl.model.lora import is_addition
 from dermtl.model.network import Network
+from dermtl.training.decay import undecayed
 
 _TINY = 0.01  # a last group with a smaller share of the parameters (a final norm) counts as part of the one before
 _FLOOR = 0.01  # layer decay never scales a rate below this
@@ -107,7 +108,7 @@ def parameter_groups(
     """Groups for the optimiser with ``lr``, ``weight_decay`` and ``name``.
 
     The heads, and ``others`` with them, get ``lr``, or what ``head_lrs`` says; a backbone group at distance d from the
-    last gets ``(backbone_lr or lr) * max(layer_decay ** (d + 1), 0.01)``. One-dimensional parameters are not decayed.
+    last gets ``(backbone_lr or lr) * max(layer_decay ** (d + 1), 0.01)``. What :func:`undecayed` names is not decayed.
     """
     trained = select(stage, groups)
     top = stage.backbone_lr or stage.lr
@@ -122,10 +123,11 @@ def parameter_groups(
     for group in trained:
         distance = len(groups) - groups.index(group)
         rated.append((group.name, group.parameters, top * max(stage.layer_decay**distance, _FLOOR)))
+    exempt = undecayed(network.backbone.model).union(*(undecayed(head) for head in network.heads.values()))
     built: list[dict[str, object]] = []
     for name, parameters, lr in rated:
-        flat = [parameter for parameter in parameters.values() if parameter.ndim < 2]
-        deep = [parameter for parameter in parameters.values() if parameter.ndim >= 2]
+        flat = [parameter for parameter in parameters.values() if parameter.ndim < 2 or id(parameter) in exempt]
+        deep = [parameter for parameter in parameters.values() if parameter.ndim >= 2 and id(parameter) not in exempt]
         for members, decay in ((deep, stage.weight_decay), (flat, 0.0)):
             if members:
                 built.append({"params": members, "lr": lr, "weight_decay": decay, "name": name})
