@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import torch
 from timm.optim import create_optimizer_v2, list_optimizers
 from timm.scheduler import create_scheduler_v2
 from torch import nn
@@ -15,6 +16,38 @@ from dermtl.model.network import Network
 from dermtl.training.stages import Group, parameter_groups
 
 _log = logging.getLogger(__name__)
+_FAULTS = (AssertionError, KeyError, TypeError, ValueError, RuntimeError)
+
+
+def try_optimiser(stage: Stage, accelerator: str) -> None:
+    """Let a stage's optimiser take steps on a few small tensors, as training will on the network's.
+
+    Some want more than gradients: adahessian needs the graph that they were computed by, which training frees.
+
+    Args:
+        stage: Whose optimiser and options.
+        accelerator: The experiment's; some optimisers know tensors of a GPU only.
+
+    Raises:
+        ConfigError: timm cannot make it, or it cannot step.
+    """
+    device = torch.device("cpu")
+    if accelerator != "cpu":
+        device = torch.accelerator.current_accelerator(check_available=True) or device
+    tensors = [nn.Parameter(torch.ones(shape, device=device)) for shape in ((4,), (4, 3), (4, 3, 3, 3))]
+    optimiser = _create(stage, [{"params": tensors, "lr": stage.lr, "weight_decay": stage.weight_decay}])
+    with torch.random.fork_rng(devices=[]):
+        for _ in range(2):
+            optimiser.zero_grad()
+            torch.autograd.backward([(tensor**2).sum() for tensor in tensors])
+            try:
+                optimiser.step()
+            except Exception as error:
+                reason = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
+                raise ConfigError(
+                    f"optimizer: timm's {stage.optimizer} cannot take a step here: {reason}",
+                    hint="it needs more than gradients, or other options; adamw, sgd, lion and most others do without",
+                ) from error
 
 
 def build_optimiser(
@@ -44,10 +77,8 @@ def build_optimiser(
         _log.debug("%s: lr %.3g, %d tensors", group["name"], group["lr"], len(group["params"]))  # type: ignore[arg-type]
     # A step that changes nothing is a constant rate which still warms up, on every version of timm.
     shape = {"sched": "step", "decay_rate": 1.0} if stage.schedule == "constant" else {"sched": stage.schedule}
+    optimiser = _create(stage, rated)
     try:
-        optimiser = create_optimizer_v2(
-            rated, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay, **stage.optimizer_options
-        )
         schedule, _ = create_scheduler_v2(
             optimiser,
             **shape,
@@ -57,11 +88,20 @@ def build_optimiser(
             step_on_epochs=False,
             updates_per_epoch=updates_per_epoch,
         )
-    except (AssertionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        known = list_optimizers()
-        near = [] if stage.optimizer.lower() in known else get_close_matches(stage.optimizer, known, n=3)
-        hint = f"near names: {', '.join(near)}" if near else ""
-        raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}", hint=hint) from error
+    except _FAULTS as error:
+        raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}") from error
     if schedule is None and stage.schedule != "none":
         raise ConfigError(f"timm knows no schedule {stage.schedule!r}", hint="for example cosine, step, constant")
     return optimiser, schedule
+
+
+def _create(stage: Stage, rated: list[dict[str, object]]) -> Any:
+    try:
+        return create_optimizer_v2(
+            rated, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay, **stage.optimizer_options
+        )
+    except _FAULTS as error:
+        known = list_optimizers()
+        near = [] if stage.optimizer.lower() in known else get_close_matches(stage.optimizer, known, n=3)
+        hint = f"near names: {', '.join(near)}" if near else ""
+        raise ConfigError(f"timm cannot make {stage.optimizer}: {error}", hint=hint) from error

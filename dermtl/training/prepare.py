@@ -21,7 +21,7 @@ from dermtl.model.network import Network, build_network
 from dermtl.plugins.plan import HeadPlan, plan_heads
 from dermtl.training.augmentation import Augmentation
 from dermtl.training.dataset import Examples
-from dermtl.training.optimiser import build_optimiser
+from dermtl.training.optimiser import build_optimiser, try_optimiser
 from dermtl.training.stages import backbone_groups, select
 
 _TRIED = 8  # records that are augmented before the run begins, to find what cannot be
@@ -133,6 +133,11 @@ def make_network(prepared: Prepared, source: Source, *, pretrained: bool = True)
         except ConfigError as error:
             where = source.where(("training", "stages", index))
             raise ConfigError(f"training.stages.{index}: {error.message}", where=where, hint=error.hint) from error
+        try:
+            try_optimiser(stage, training.accelerator)
+        except ConfigError as error:
+            where = source.where(("training", "stages", index, "optimizer"))
+            raise ConfigError(f"training.stages.{index}.{error.message}", where=where, hint=error.hint) from error
     return network
 
 
