@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from dermtl.config.section import Section, Share
 
+_EMA = 0.99  # a mean of about the last hundred steps
+
 
 class Stage(Section):
     """One phase of training: what trains, for how long, how fast."""
@@ -22,8 +24,19 @@ class Stage(Section):
     views: int | None = Field(
         None,
         ge=1,
-        description="Augment each picture in so many ways and then repeat them, so that frozen layers need no second "
-        "pass; default: anew in every epoch.",
+        description="Augment each picture in so many ways and then repeat them, so that a frozen backbone needs no "
+        "second pass; default: anew in every epoch.",
+    )
+    image_size: int | None = Field(
+        None,
+        ge=32,
+        description="Side in pixels of the pictures that this stage trains on, at most backbone.image_size, which is "
+        "the default and the size of validation; small ones cost less.",
+    )
+    norms: Literal["train", "frozen"] = Field(
+        "train",
+        description="frozen: BatchNorm layers of the backbone go on with their pretrained running statistics; their "
+        "scale and shift learn with their group.",
     )
     lr: float = Field(1e-3, gt=0, description="Rate of the heads, and where the backbone's rates start from.")
     head_lrs: dict[str, Annotated[float, Field(gt=0)]] = Field({}, description="Rates of single heads, if not lr.")
@@ -40,10 +53,26 @@ class Stage(Section):
 
 
 class EarlyStopping(Section):
-    """Stop a stage when the validation loss has not fallen for ``patience`` epochs."""
+    """End a stage when what ``select.by`` names has not improved within it for ``patience`` epochs."""
 
     patience: int = Field(8, ge=1)
-    min_delta: float = Field(0.0, ge=0)
+    min_delta: float = Field(0.0, ge=0, description="Least improvement that counts.")
+
+
+class Select(Section):
+    """Which weights become the run's best ones."""
+
+    by: str = Field(
+        "val.loss",
+        pattern=r"^(val\.loss|last|-?[a-z][a-z0-9_]*\..+)$",
+        description="val.loss: the epoch of the lowest; <head>.<metric>: of the highest; -<head>.<metric>: of the "
+        "lowest; last: the last epoch of each stage.",
+    )
+    average: Literal["none", "ema", "soup"] = Field(
+        "none",
+        description="ema: validate and keep an exponential moving average of the weights; soup: in the end, the mean "
+        "of those epochs of the last stage that improve it on validation.",
+    )
 
 
 class Mix(Section):
@@ -77,7 +106,7 @@ class Training(Section):
         "ram", description="Where letterboxed pictures are kept after epoch 1."
     )
     feature_cache_mb: int = Field(
-        2000, ge=0, description="Memory in which the outputs of frozen layers may be kept, where they repeat; 0: none."
+        2000, ge=0, description="Memory for the features of a frozen backbone whose pictures repeat; 0: none."
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: str = Field("auto", description="auto, cpu, cuda, mps.")
@@ -92,11 +121,23 @@ class Training(Section):
     )
     clip_grad: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; null for none.")
     early_stopping: EarlyStopping | None = EarlyStopping()
+    select: Select = Select()
     ema: float | None = Field(
-        None, gt=0, lt=1, description="Validate and keep a running mean of the weights that decays by this a step."
+        None, gt=0, lt=1, description="Decay per step of select.average: ema, which it switches on; default: 0.99."
     )
     mix: Mix | None = None
     loss_weighting: Literal["fixed", "uncertainty"] = Field(
         "fixed", description="uncertainty: learn each head's weight besides its loss_weight (Kendall et al. 2018)."
     )
     trackers: list[str] = Field([], description="Installed trackers that are told every epoch, such as tensorboard.")
+
+    @model_validator(mode="after")
+    def _one_average(self) -> "Training":
+        if self.ema is not None and self.select.average == "soup":
+            raise ValueError("give ema or select.average: soup")
+        return self
+
+    @property
+    def ema_decay(self) -> float | None:
+        """Decay per step of the moving average of the weights; None if there is none."""
+        return self.ema or (_EMA if self.select.average == "ema" else None)

@@ -68,11 +68,17 @@ def refuse_file_as_folder(folder: Path) -> None:
             return
 
 
-def copy_atomic(source: Path, path: Path) -> None:
-    """Copy a file whole or not at all.
+def link_atomic(source: Path, path: Path) -> None:
+    """Give a file a second name, whole or not at all; a copy, if the file system knows no hard links.
+
+    Only for files that are replaced and never written into: both names stay with the same content.
 
     Raises:
         DataError: As in :func:`new_version`, or ``source`` cannot be read.
     """
     with new_version(path) as draft:
-        shutil.copyfile(source, draft)
+        draft.unlink()
+        try:
+            os.link(source, draft)
+        except OSError:
+            shutil.copyfile(source, draft)

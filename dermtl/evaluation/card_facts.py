@@ -1,5 +1,6 @@
 """What no figure tells of a model and a person must write: the keys of ``card.yaml``."""
 
+import logging
 from pathlib import Path
 
 from pydantic import Field
@@ -10,7 +11,9 @@ from dermtl.config.source import read_source
 from dermtl.errors import ConfigError
 from dermtl.runtime.bundle import read_bundle
 
+_log = logging.getLogger(__name__)
 FILE = "card.yaml"
+_FOLDS = "folds.json"  # what a cross-validation's folder holds
 
 
 class CardFacts(Section):
@@ -38,11 +41,15 @@ class CardFacts(Section):
 
 
 def read_facts(path: Path | None, *beside: Path) -> CardFacts:
-    """The facts of a file, else of the first ``card.yaml`` in one of some folders, else none.
+    """The facts of a model, by one rule for every command.
+
+    They are those of the file that is named. Without one, ``card.yaml`` in the folder of the run, of the
+    cross-validation or of the model file is taken; a fold without its own takes that of its cross-validation. Without
+    any of these, a model file says what it was exported with.
 
     Args:
-        path: The file.
-        beside: Folders; a model file stands for its folder, and then for what it says of itself.
+        path: The file that is named.
+        beside: Folders in order of preference; a model file stands for its folder, and then for itself.
 
     Raises:
         ConfigError: The file is missing, or a key is not one of the above.
@@ -50,9 +57,11 @@ def read_facts(path: Path | None, *beside: Path) -> CardFacts:
     """
     if path is not None and not path.is_file():
         raise ConfigError("no such file", where=str(path), hint=f"keys: {', '.join(CardFacts.model_fields)}")
-    folders = (place if place.is_dir() else place.parent for place in beside)
+    folders = [place if place.is_dir() else place.parent for place in beside]
+    folders += [folder.parent for folder in folders if (folder.parent / _FOLDS).is_file()]
     found = path or next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
     if found is not None:
+        _log.info("card: the texts of %s", found)
         source = read_source(found)
         return validate(CardFacts, source.data, source)
     model = next((place for place in beside if place.suffix == ".onnx" and place.is_file()), None)

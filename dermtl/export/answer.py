@@ -1,4 +1,4 @@
-"""A run's network as a function from a decoded picture to its answer, to compare an exported file with."""
+"""A run's network, or that of an ensemble, as a function from a decoded picture to its answer, to compare an exported file with."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,21 +7,21 @@ from dermtl.errors import InputError
 from dermtl.export.graph import Graph
 from dermtl.imaging.affine import Array
 from dermtl.kinds import Kind
-from dermtl.model.run import load_run
+from dermtl.model.folds import load_ensemble
 
 
 def run_answer(run: Path, kinds: Mapping[str, Kind]) -> Callable[[Array], Mapping[str, Array]]:
     """What a run's network says of a picture, uint8 [H, W, 3]: output name to value, source frame.
 
     Args:
-        run: The run's folder.
+        run: The run's folder, or that of the folds of a cross-validation, whose ensemble answers.
         kinds: The exported file's outputs.
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
         InputError: Its outputs are not those of the file.
     """
-    trained = load_run(run)
+    trained = load_ensemble(run)
     if dict(trained.kinds) != dict(kinds):
         given, wanted = ", ".join(trained.kinds), ", ".join(kinds)
         raise InputError(

@@ -5,13 +5,13 @@ from pathlib import Path
 from dermtl.evaluation.card_facts import read_facts
 from dermtl.export.graph import Graph
 from dermtl.export.onnx_file import to_onnx
-from dermtl.model.folds import load_ensemble
+from dermtl.model.folds import fold_runs, load_ensemble
 from dermtl.model.run import TrainedRun
 from dermtl.runtime.bundle import Bundle
 from dermtl.runtime.golden import golden_path, make_samples, write_golden
 from dermtl.runtime.modelfile import write_model
 
-_PROVENANCE = ("versions", "data", "backbone", "seed", "epochs")
+_PROVENANCE = ("versions", "data", "backbone", "seed", "epochs", "folds")
 
 
 def export_run(run: Path, out: Path) -> Path:
@@ -29,7 +29,7 @@ def export_run(run: Path, out: Path) -> Path:
     trained = load_ensemble(run)
     size = trained.experiment.backbone.image_size
     graph = Graph(trained.network, trained.kinds, size, trained.decisions.temperatures)
-    data = to_onnx(graph, describe(trained), size=size)
+    data = to_onnx(graph, describe(trained, run), size=size)
     samples = make_samples(size)
     answers = [graph.answer(sample.pixels) for sample in samples]
     write_model(out, data)
@@ -37,9 +37,18 @@ def export_run(run: Path, out: Path) -> Path:
     return out
 
 
-def describe(trained: TrainedRun) -> Bundle:
-    """The metadata of a run's model; no path of this machine, no name of a picture."""
+def describe(trained: TrainedRun, run: Path) -> Bundle:
+    """The metadata of a run's model; no path of this machine, no name of a picture.
+
+    Args:
+        trained: The network and what is known of it; of an ensemble, that of its first member.
+        run: The folder that is exported; ``card.yaml`` is looked for there.
+    """
     facts = trained.folder.facts
+    members = [member.name for member in fold_runs(run)]
+    if members:  # epochs, weights and sides of the data are a member's own
+        shared = {"data": {"digest": facts.get("data", {}).get("digest", "")}, "folds": len(members)}
+        facts = {key: facts[key] for key in ("versions", "backbone", "seed") if key in facts} | shared
     experiment = trained.experiment
     return Bundle(
         name=experiment.name,
@@ -51,5 +60,5 @@ def describe(trained: TrainedRun) -> Bundle:
         data={"image": experiment.data.image, "group": experiment.data.group},
         provenance={key: facts[key] for key in _PROVENANCE if key in facts},
         decisions=trained.decisions,
-        card=read_facts(None, trained.folder.path).told,
+        card=read_facts(None, run).told,
     )

@@ -11,13 +11,14 @@ from typing import Any
 import onnx
 
 from dermtl.data.spread import spread
-from dermtl.errors import BundleError, DataError
+from dermtl.errors import BundleError, DataError, InputError
 from dermtl.evaluation.subject import Subject
 from dermtl.export.export import export_run
 from dermtl.export.gate import FASTER, SMALLER, Loss, losses, score, speedup
 from dermtl.export.half import halve
 from dermtl.export.ladder import rungs
 from dermtl.kinds import Record
+from dermtl.model.run import RunFolder
 from dermtl.model.subject import run_subject
 from dermtl.runtime.agreement import answer
 from dermtl.runtime.bundle import KEY
@@ -63,7 +64,7 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
     it passes and is exact where not: float16 is smaller, never faster.
 
     Args:
-        run: The run's folder.
+        run: The run's folder; at ``fp32`` also that of the folds of a cross-validation.
         out: The ``model.onnx`` to write, with golden samples and digest beside it. Of ``fp16`` and ``int8`` that do not
             pass, nothing is written.
         precision: ``fp32``, ``fp16``, ``int8`` or ``auto``.
@@ -73,12 +74,20 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
+        InputError: These are the folds of a cross-validation, and the precision is not ``fp32``.
         DataError: There are no records to calibrate on, or none that a head can be judged by.
         ExportError: The network cannot be exported or quantised.
     """
     if precision == "fp32":
         export_run(run, out)
         return []
+    if RunFolder(run).folds.is_file():
+        raise InputError(
+            f"the ensemble of a cross-validation has no {precision} file: each record was learned from by one of its "
+            "members, so nothing would tell what lower precision costs",
+            where=str(run),
+            hint="--precision fp32 writes the ensemble; or export one fold, such as fold-0",
+        )
     subject = run_subject(run)
     sides = {side: [record for record in subject.records if record.split == side] for side in ("train", "val")}
     if not all(sides.values()):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 
@@ -39,6 +40,14 @@ class Features:
     pooled: Tensor
     maps: tuple[Tensor, ...]
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def part(self, start: int, end: int) -> "Features":
+        """Those of the pictures from ``start`` to ``end``."""
+        return Features(self.pooled[start:end], tuple(values[start:end] for values in self.maps))
+
+    def to(self, device: torch.device) -> "Features":
+        """The same on a device."""
+        return Features(self.pooled.to(device), tuple(values.to(device) for values in self.maps))
 
 
 class Head(nn.Module, ABC):

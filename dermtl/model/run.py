@@ -5,7 +5,7 @@ run.json           seeds, versions, plugins, digest of the data, state
 metrics.csv        one row an epoch
 splits.csv         image, group, split
 last.safetensors   weights after the last epoch
-best.safetensors   weights with the lowest validation loss
+best.safetensors   the weights that training.select chose
 decisions.json     temperatures and thresholds, settled on the validation split
 resume/state.pt    everything a continuation needs, in one file
 """
@@ -49,7 +49,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Weights with the lowest validation loss."""
+        """The weights that training.select chose."""
         return self.path / "best.safetensors"
 
     @property
@@ -66,6 +66,10 @@ class RunFolder:
     def folds(self) -> Path:
         """The list of a cross-validation's runs; a plain run has none."""
         return self.path / "folds.json"
+
+    def snapshot(self, epoch: int) -> Path:
+        """Weights after an epoch, counted over all stages, that a soup may take."""
+        return self.path / "resume" / f"epoch-{epoch}.safetensors"
 
     @property
     def rival(self) -> Path:

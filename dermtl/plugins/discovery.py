@@ -170,17 +170,26 @@ def _read_spec(point: EntryPoint) -> HeadSpec:
     return spec
 
 
+_FROM_API_1 = (
+    "upgrade the plugin, or migrate it: Head.loss now gives what each row adds to a term, [n], instead of a mean, and "
+    "Head.weights what each row adds to its denominator; docs/plugins.md says how; then write api=(2, 0)"
+)
+
+
 def _require_served(spec: HeadSpec, point: EntryPoint) -> None:
     """A head's major must be served, with its minor or a newer one."""
     if any(spec.api[0] == major and spec.api[1] <= minor for major, minor in SERVED):
         return
     owner = distribution_of(point)
     late, early = (CORE, owner) if spec.api > max(SERVED) else (owner, CORE)
+    is_ended = all(major > 1 for major, _ in SERVED)
     served = " and ".join(f"{major}.{minor}" for major, minor in SERVED)
     raise PluginContract(
         f"needs plugin API {spec.api[0]}.{spec.api[1]}, this dermtl has {served}",
         where=_where(point),
-        hint=f"pip install --upgrade {late}, or install an older {early}",
+        hint=_FROM_API_1
+        if is_ended and spec.api[0] == 1
+        else f"pip install --upgrade {late}, or install an older {early}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-API = (1, 0)
+API = (2, 0)
 SERVED = (API,)  # the newest API of each major that heads may ask for; a major before the last stays for a year or more
 
 

@@ -136,4 +136,4 @@ class LayerChecks:
 
 def _loss(network: Network, images: Tensor, targets: Tensor) -> Tensor:
     terms = head_of(network).loss(network(images)[NAME].float(), targets)
-    return torch.stack(list(terms.values())).sum()
+    return torch.stack([term.mean() for term in terms.values()]).sum()

@@ -1,4 +1,4 @@
-"""Checks of the loss: finite, a mean over rows, and aware of all that the target says."""
+"""Checks of the loss: finite, a sum over rows, and aware of all that the target says."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ class LossChecks:
     subject: Subject
 
     def test_loss_gives_named_finite_terms(self) -> None:
-        """For a batch, for one row, and for wild raw values the terms are named scalars, finite, with a gradient."""
+        """For a batch, for one row, and for wild raw values the terms are named rows, finite, with a gradient."""
         raw, target = self._batch()
         for rows, scale in ((len(raw), 1.0), (1, 1.0), (len(raw), 1e2), (len(raw), 1e3)):
             values = (torch.randn_like(raw[:rows]) * (scale > 1) * scale + raw[:rows]).requires_grad_()
@@ -23,19 +23,51 @@ class LossChecks:
             require(terms, "loss gives no term")
             for name, term in terms.items():
                 require(isinstance(name, str) and name, "a term of the loss has no name")
-                require(term.shape == (), f"term {name} has shape {list(term.shape)}, expected a scalar")
-                require(term.isfinite(), f"term {name} is {float(term.detach())} for raw values of about {scale:g}")
-            (gradient,) = torch.autograd.grad(torch.stack(list(terms.values())).sum(), values)
+                require(
+                    term.shape == (rows,),
+                    f"term {name} has shape {list(term.shape)}, expected [{rows}]: what each row adds, not a mean",
+                )
+                require(term.isfinite().all(), f"term {name} is not finite for raw values of about {scale:g}")
+            (gradient,) = torch.autograd.grad(torch.stack([term.sum() for term in terms.values()]).sum(), values)
             require(gradient.isfinite().all(), f"the loss has no finite gradient for raw values of about {scale:g}")
 
-    def test_loss_is_a_mean_over_rows(self) -> None:
-        """The same rows twice have the same loss, and the order of rows does not matter."""
+    def test_weights_are_of_rows(self) -> None:
+        """Weights name terms of the loss, are 0 or more a row, and each row's is the same in any batch."""
         raw, target = self._batch()
-        once = self._loss(raw, target)
-        twice = self._loss(torch.cat([raw, raw]), torch.cat([target, target]))
-        require(_near(once, twice), f"rows given twice change the loss from {once:.6g} to {twice:.6g}: not a mean")
-        back = self._loss(raw.flip(0), target.flip(0))
-        require(_near(once, back), f"rows in another order change the loss from {once:.6g} to {back:.6g}")
+        head = self._head()
+        weights = head.weights(target)
+        for name, weight in weights.items():
+            require(name in head.loss(raw, target), f"weights name {name!r}, which is no term of the loss")
+            require(weight.shape == (len(target),), f"weights of {name} have shape {list(weight.shape)}")
+            require(bool((weight >= 0).all() and weight.isfinite().all()), f"weights of {name} are not all 0 or more")
+            for rows in _subsets(len(target)):
+                own = head.weights(target[rows])[name]
+                require(bool(torch.allclose(own, weight[rows])), f"weights of {name} depend on the rows beside")
+
+    def test_rows_add_up(self) -> None:
+        """Rows apart: a row adds the same whatever stands beside it. Rows together: their order does not matter."""
+        raw, target = self._batch()
+        head = self._head()
+        apart = head.rows == "apart"
+        subsets = _subsets(len(raw)) if apart else [torch.arange(len(raw)).flip(0)]
+        with torch.no_grad():
+            whole = head.loss(raw, target)
+            for rows in subsets:
+                for name, values in head.loss(raw[rows], target[rows]).items():
+                    worst = float((values - whole[name][rows]).abs().max())
+                    require(
+                        worst <= 1e-4 * max(1e-6, float(whole[name].abs().max())),
+                        f"term {name}: a row adds another value (by {worst:.3g}) "
+                        + (
+                            "among other rows; say rows = 'together' if rows see one another"
+                            if apart
+                            else "in another order"
+                        ),
+                    )
+            if not apart:
+                alike = head.loss(raw[:1].expand_as(raw).clone(), target[:1].expand_as(target).clone())
+                for name, values in alike.items():
+                    require(values.isfinite().all(), f"term {name} is not finite if all rows are alike")
 
     def test_loss_leaves_its_arguments(self) -> None:
         """The loss changes neither raw nor target, and gives the same again."""
@@ -68,7 +100,7 @@ class LossChecks:
         values = raw.clone().requires_grad_()
         # Where no zero occurs it is no value of this kind; then all alike is the nearest to it.
         empty = torch.zeros_like(target) if (target == 0).any() else target[:1].expand_as(target).clone()
-        total = torch.stack(list(self._head().loss(values, empty).values())).sum()
+        total = torch.stack([term.sum() for term in self._head().loss(values, empty).values()]).sum()
         require(total.isfinite(), f"the loss of an empty target is {float(total.detach())}")
         (gradient,) = torch.autograd.grad(total, values)
         require(gradient.isfinite().all(), "the loss of an empty target has no finite gradient")
@@ -81,8 +113,8 @@ class LossChecks:
         raw, target = self._batch()
         for row in range(len(raw)):
             shares = torch.nn.functional.one_hot(target[row : row + 1], len(kind.classes)).float()
-            total = torch.stack(list(head.loss(raw[row : row + 1], shares).values())).sum()
-            require(total.isfinite(), f"the loss of shares is {float(total.detach())}")
+            hard, soft = (_quotient(head, raw[row : row + 1], found) for found in (target[row : row + 1], shares))
+            require(_near(hard, soft), f"a share of one gives {soft:.6g}, the class itself {hard:.6g}")
 
     def _head(self) -> Head:
         return head_of(self.subject.networks["test_resnet"].eval())
@@ -95,8 +127,29 @@ class LossChecks:
         return raw + 0.1 * torch.randn_like(raw), self.subject.targets[:8].clone()
 
     def _loss(self, raw: Tensor, target: Tensor) -> float:
-        with torch.no_grad():
-            return float(torch.stack(list(self._head().loss(raw, target).values())).sum().double())
+        return _quotient(self._head(), raw, target)
+
+
+def _quotient(head: Head, raw: Tensor, target: Tensor) -> float:
+    """The head's loss of a batch: every term's numerator over its denominator."""
+    with torch.no_grad():
+        weights = head.weights(target)
+        found = 0.0
+        for name, values in head.loss(raw, target).items():
+            denominator = float(weights[name].double().sum()) if name in weights else len(values)
+            found += float(values.double().sum()) / denominator if denominator else 0.0
+        return found
+
+
+def _subsets(num: int) -> list[Tensor]:
+    """Each row alone, both halves, and every second row."""
+    half = num // 2
+    return [
+        *(torch.tensor([row]) for row in range(num)),
+        torch.arange(half),
+        torch.arange(half, num),
+        torch.arange(0, num, 2),
+    ]
 
 
 def _near(one: float, other: float, limit: float = 1e-4) -> bool:

@@ -33,13 +33,20 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 def figures(row: Row) -> dict[str, float]:
-    """The numbers of a row that can be plotted: all that are finite, but the epoch itself."""
-    numbers = {name: float(value) for name, value in row.items() if isinstance(value, Real) and name != "epoch"}
+    """The numbers of a row that can be plotted: all that are finite, but the epoch itself and the mark of the best."""
+    named = {name: value for name, value in row.items() if name not in ("epoch", "best")}
+    numbers = {name: float(value) for name, value in named.items() if isinstance(value, Real)}
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def best_row(rows: Sequence[Row]) -> Row | None:
-    """The epoch of the lowest validation loss, the first of several; the last epoch where nothing was validated."""
+    """The last epoch that was marked as the best so far.
+
+    Without marks, as older runs are: the epoch of the lowest validation loss, the first of several; the last epoch if
+    nothing was validated.
+    """
+    if marked := [row for row in rows if row.get("best") == 1]:
+        return marked[-1]
     validated = [row for row in rows if math.isfinite(row.get("val.loss", math.nan))]
     if validated:
         return min(validated, key=lambda row: float(row["val.loss"]))

@@ -56,7 +56,7 @@ class RunSummary:
         started: When, where the run noted it.
         epochs: Epochs done.
         seconds: Their time in all.
-        best_epoch: The epoch of the lowest validation loss, or the last where nothing was validated.
+        best_epoch: The epoch of the best weights, or the last if nothing was validated.
         best_val_loss: Its loss on validation.
         final_val_loss: The last epoch's.
         primary: Head to the metric that stands for it.

@@ -16,8 +16,8 @@ from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind, Record
+from dermtl.model.head import Features
 from dermtl.training.augmentation import Augmentation
-from dermtl.training.frozen import Replay
 from dermtl.training.sampling import BatchOrder, Key, keyed_seed
 
 _PATIENCE = 20  # seconds that a worker outlives a signal
@@ -34,7 +34,7 @@ class Batch:
         indices: Positions of the records.
         sizes_hw: Height and width of every source picture.
         annotations: For each record, head to annotation in the source frame; empty while training.
-        frozen: What frozen layers gave for these pictures, where that was kept; the pictures are then blank.
+        features: What a frozen backbone gave for these pictures, if that is cached; the pictures are then blank.
     """
 
     images: Tensor
@@ -42,7 +42,7 @@ class Batch:
     indices: list[int]
     sizes_hw: list[tuple[int, int]] = field(default_factory=list)
     annotations: list[dict[str, Array]] = field(default_factory=list)
-    frozen: Replay | None = None
+    features: Features | None = None
 
     def pin_memory(self) -> "Batch":
         """Move the pictures into page-locked memory, from where they reach a GPU faster; the loader calls this."""

@@ -12,13 +12,14 @@ from contextlib import nullcontext
 from typing import Any
 
 from dermtl.config.training import Training
-from dermtl.data.atomic import copy_atomic
+from dermtl.data.atomic import link_atomic
 from dermtl.errors import ConfigError, NonFiniteLoss
-from dermtl.model.checkpoint import load_weights, save_weights
+from dermtl.model.checkpoint import load_weights
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
 from dermtl.tracking.trackers import Trackers
+from dermtl.training.best_weights import BestWeights
 from dermtl.training.dataset import Examples
 from dermtl.training.feeds import Feeds
 from dermtl.training.interruption import StopSignals
@@ -29,7 +30,7 @@ from dermtl.training.phases import Phase, phases_of
 from dermtl.training.position import Position
 from dermtl.training.processes import Processes
 from dermtl.training.progress import Progress
-from dermtl.training.rivals import choose, record_losses
+from dermtl.training.selection import column_of, refuse_unknown_metric
 from dermtl.training.snapshot import Snapshot
 from dermtl.training.stages import Group, backbone_groups, freeze, thawed
 from dermtl.training.step import Step
@@ -55,7 +56,7 @@ class Trainer:
         position: How far training has come.
 
     Raises:
-        ConfigError: The heads do not go with blending, or ``train: auto`` has nothing to choose by.
+        ConfigError: The heads do not go with blending, or there is nothing to choose weights by.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Trainer:
         self._phases = phases_of(training.stages)
         if any(phase.rivals for phase in self._phases) and not len(val):
             raise ConfigError("training.stages: auto chooses by validation records, and there are none")
+        refuse_unknown_metric(training.select, plans, val)
         self._network = processes.place(network)
         weights = {name: plan.loss_weight for name, plan in plans.items()}
         self._objective = Objective(network, weights, learned=training.loss_weighting == "uncertainty")
@@ -82,8 +84,12 @@ class Trainer:
         self._learner = Learner(network, self._objective, tied=processes.sharded)
         self._groups = backbone_groups(network)
         self._feeds = Feeds(training, processes, network, train, val)
-        self._step = Step(training, processes, list(plans), plan_mixing(training.mix, network, plans), train.records)
+        mixing = plan_mixing(training.mix, network, plans)
+        self._step = Step(training, processes, self._objective, mixing, train.records)
         self._snapshot = Snapshot(folder, processes, network, self._objective)
+        self._weights = BestWeights(
+            training, network, plans, self._objective, self._feeds, folder, processes, self._snapshot
+        )
         self.position = Position()
 
     def fit(
@@ -113,7 +119,8 @@ class Trainer:
         if not resume:
             self._snapshot.save(self.position)  # a run that is killed in its first epoch can be resumed, too
         stages = [phase.stage for phase in self._phases]
-        with StopSignals() as signals, Progress(stages, len(self._feeds.order)) as progress:
+        primary = {name: plan.metrics().primary for name, plan in self._plans.items()}
+        with StopSignals() as signals, Progress(stages, len(self._feeds.order), primary) as progress:
 
             def told(row: Mapping[str, Any]) -> None:
                 progress.report(row, self.position.stage)
@@ -130,8 +137,9 @@ class Trainer:
             phase = self._phases[self.position.stage]
             self._run_phase(phase, signals, progress, told)
             if phase.rivals == "second":
-                self._settle(phase)
+                self._weights.compare(self.position, phase)
             if self.position.stage + 1 == len(self._phases):
+                self._weights.blend(self.position)
                 return  # the position stays where it is, so that the run can be given more epochs
             self._leave(phase)
 
@@ -142,29 +150,36 @@ class Trainer:
         updates, others = len(self._feeds.order), list(self._objective.parameters())
         optimizer, schedule = build_optimiser(self._network, stage, self._groups, updates, others)
         optimizer = self._processes.fabric.setup_optimizers(optimizer)
-        average = WeightMean(self._network, self._training.ema) if self._training.ema is not None else None
+        decay = self._training.ema_decay
+        average = WeightMean(self._network, decay) if decay is not None else None
         self._snapshot.take_up(optimizer, average)
+        self._step.image_size = stage.image_size
         trained: list[Group] | None = None
         while position.epoch < stage.epochs and not self._is_stale():
             started = time.perf_counter()
             wanted = thawed(stage, self._groups, position.epoch)
             self._learner.train()
-            freeze(self._network, wanted)
+            freeze(self._network, wanted, stage.norms)
             if trained is None or len(wanted) != len(trained):
                 trained = wanted
-                freezes = not trained or len(trained) < len(self._groups)
-                self._feeds.prepare(stage, freezes=freezes, after_batch=lambda: signals.raise_if_caught(where))
+                self._feeds.prepare(stage, frozen=not trained, after_batch=lambda: signals.raise_if_caught(where))
                 self._step.learner = None  # lets go of the old one, which listens to gradients
                 self._step.learner = self._processes.fabric.setup_module(self._learner)
             self._run_epoch(optimizer, schedule, average, signals, progress)
             with average.applied() if average is not None else nullcontext():
                 found = self._check()
                 seconds = round(time.perf_counter() - started, 2)
-                self._note(phase, {"lr": optimizer.param_groups[0]["lr"], "seconds": seconds, **found})
+                self._weights.note(
+                    position, phase, {"lr": optimizer.param_groups[0]["lr"], "seconds": seconds, **found}
+                )
             self._snapshot.save(position)
             told(position.history[-1])
             if self._processes.num == 1:  # several stop together, in a step
                 signals.raise_if_caught(where)
+        if position.epoch < stage.epochs:
+            message = "stage %d stopped early, after %d of %d epochs: %s did not improve for %d epochs"
+            column, _ = column_of(self._training.select.by)
+            _log.info(message, phase.number, position.epoch, stage.epochs, column, position.stale)
 
     def _run_epoch(
         self, optimizer: Any, schedule: Any, average: WeightMean | None, signals: StopSignals, progress: Progress
@@ -205,44 +220,16 @@ class Trainer:
             )
         return found | {f"val.{name}": value for name, value in checked.items()}
 
-    def _note(self, phase: Phase, found: Mapping[str, float]) -> None:
-        """Close the epoch at hand: its row, and the weights as they are now, if they are the best also as these."""
-        position, stopping = self.position, self._training.early_stopping
-        position.close_epoch(phase.number, found)
-        is_best = position.judge(found.get("val.loss"), stopping.min_delta if stopping else 0.0)
-        if (state := self._processes.whole(self._network.state_dict())) is not None:
-            save_weights(self._folder.last, state)
-            if is_best:
-                copy_atomic(self._folder.last, self._folder.best)
-            self._folder.write_metrics(position.history)
-
-    def _settle(self, phase: Phase) -> None:
-        """Choose between the weights that the phase before this one gave and those of this one."""
-        position = self.position
-        if not any(choice["stage"] == phase.number for choice in position.choices):
-            device, gather, feeds = self._processes.device, self._processes.gather, self._feeds
-            losses = [
-                record_losses(self._network, path, feeds.unshuffled(), self._objective, device, gather)
-                for path in (self._folder.rival, self._folder.best)
-            ]
-            found = {"stage": phase.number, **choose(losses[0], losses[1], feeds.val_records)}
-            position.choices.append(found)
-            _log.info("stage %(stage)d: %(chosen)s kept (gain %(gain).3g, standard error %(standard_error)s)", found)
-            self._snapshot.save(position)
-        if position.choices[-1]["chosen"] == "head":
-            position.best = position.rival
-            if self._processes.rank == 0:
-                copy_atomic(self._folder.rival, self._folder.best)
-        self._processes.barrier()
-
     def _leave(self, phase: Phase) -> None:
         """Go on to the next phase, with the best weights so far."""
         self._processes.barrier()
         load_weights(self._folder.best, self._network)
         if phase.rivals == "first":
             if self._processes.rank == 0:
-                copy_atomic(self._folder.best, self._folder.rival)
-            self.position.rival, self.position.best, self.position.mark = self.position.best, math.inf, math.inf
+                link_atomic(self._folder.best, self._folder.rival)
+            position = self.position
+            position.rival, position.rival_epoch = position.best, position.best_epoch
+            position.best, position.best_epoch = math.inf, 0
         self.position.next_stage()
         self._snapshot.forget()
         self._snapshot.save(self.position)

@@ -79,13 +79,14 @@ def find_rate(
     objective = Objective(network, {name: plan.loss_weight for name, plan in prepared.plans.items()})
     feeds = Feeds(training, processes, network, examples, validation)
     mixing = plan_mixing(training.mix, network, prepared.plans)
-    step = Step(training, processes, list(prepared.plans), mixing, examples.records)
+    step = Step(training, processes, objective, mixing, examples.records)
+    step.image_size = chosen.image_size
     groups = backbone_groups(network)
     optimizer, _ = build_optimiser(network, chosen, groups, len(feeds.order))
     ratios = [group["lr"] / chosen.lr for group in optimizer.param_groups]
     optimizer = processes.fabric.setup_optimizers(optimizer)
     network.train()
-    freeze(network, select(chosen, groups))
+    freeze(network, select(chosen, groups), chosen.norms)
     step.learner = processes.fabric.setup_module(Learner(network, objective, tied=processes.sharded))
     rates: list[float] = np.geomspace(low, high, steps).tolist()
     losses: list[float] = []

@@ -1,16 +1,23 @@
-"""The loss of several heads on one batch, of which any record may lack any target."""
+"""The loss of several heads on one batch, of which any record may lack any target.
 
-from collections.abc import Callable, Mapping
+Every term of every head is a quotient: what the rows add to its numerator over what they add to its denominator, both
+summed over the whole batch, in however many parts and processes it is computed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dermtl.model.head import Head
+from dermtl.errors import PluginContract
+from dermtl.model.head import Features, Head
 from dermtl.model.network import Network
 from dermtl.plugins.blame import at_work
 
 Targets = Mapping[str, tuple[Tensor, Tensor]]
+Denominators = dict[str, dict[str, float]]
+_ROWS = ""  # stands for the terms that count rows
 
 
 class Objective(nn.Module):
@@ -22,7 +29,9 @@ class Objective(nn.Module):
         learned: While training, also learn how far each head is to be trusted: its loss L counts as exp(-s) L + s / 2.
 
     Attributes:
-        log_variances: The learned s of each head, float [H]; None where weights are fixed.
+        log_variances: The learned s of each head, float [H]; None if weights are fixed.
+        heads: Name to head.
+        factors: Head to the factor on its terms.
 
     Source: Kendall, Gal and Cipolla 2018, equation 7, with s = log(sigma^2).
     """
@@ -30,51 +39,90 @@ class Objective(nn.Module):
     def __init__(self, network: Network, weights: Mapping[str, float], *, learned: bool = False) -> None:
         super().__init__()
         # In a plain mapping, which does not make them this module's own: they are the network's.
-        self._heads = {name: head for name, head in network.heads.items() if isinstance(head, Head)}
-        self._weights = weights
-        self.log_variances = nn.Parameter(torch.zeros(len(self._heads))) if learned else None
+        self.heads = {name: head for name, head in network.heads.items() if isinstance(head, Head)}
+        self.factors = weights
+        self.log_variances = nn.Parameter(torch.zeros(len(self.heads))) if learned else None
 
     def forward(
-        self, raw: Mapping[str, Tensor], targets: Targets, totals: Mapping[str, float] | None = None
-    ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """The loss of a batch, or of a part of one.
+        self, raw: Mapping[str, Tensor], targets: Targets, totals: Denominators | None = None
+    ) -> tuple[Tensor | None, dict[str, tuple[Tensor, float]]]:
+        """The loss of a batch, or what a part of a batch adds to it.
 
         Args:
             raw: Head to its raw output, [N, ...].
             targets: Head to the rows that have a target, and their targets.
-            totals: Head to the rows of the whole batch that have a target, where ``targets`` holds a part of them;
-                the losses of all parts then sum up to that of the batch.
+            totals: Denominators of the whole batch, if ``targets`` holds a part of it; see :func:`add_up`.
 
         Returns:
-            The weighted sum, None where no head has a target; and ``<head>.loss.<term>`` to each term, unweighted,
-            detached.
+            The weighted sum, None if no row adds to it; and ``<head>.loss.<term>`` to the numerator, unweighted and
+            detached, and the denominator of the rows given.
         """
         total: Tensor | None = None
-        terms: dict[str, Tensor] = {}
-        for place, (name, head) in enumerate(self._heads.items()):
+        sums: dict[str, tuple[Tensor, float]] = {}
+        totals = totals if totals is not None else add_up([self.denominators(targets)])
+        for place, name in enumerate(self.heads):
             if name not in targets:
                 continue
             rows, target = targets[name]
             known = raw[name].float()
-            if len(rows) < len(known):
-                known = known[rows]
-            with torch.autocast(known.device.type, enabled=False), at_work(name, "its loss"):
-                found = head.loss(known, target)
-                weighted = self._weights[name] * torch.stack(list(found.values())).sum()
+            found = self.terms(name, known if len(rows) == len(known) else known[rows], target)
+            head: Tensor | None = None
+            for term, (values, weights) in found.items():
+                numerator, denominator = values.sum(), totals[name].get(term, totals[name][_ROWS])
+                sums[f"{name}.loss.{term}"] = numerator.detach(), _total(weights)
+                if denominator > 0:
+                    quotient = numerator / denominator
+                    head = quotient if head is None else head + quotient
+            if head is None:
+                continue
+            head = self.factors[name] * head
             if self.training and self.log_variances is not None:
-                weighted = torch.exp(-self.log_variances[place]) * weighted + self.log_variances[place] / 2
-            if totals is not None:
-                weighted = weighted * (len(rows) / totals[name])
-            total = weighted if total is None else total + weighted
-            terms.update({f"{name}.loss.{term}": value.detach() for term, value in found.items()})
-        return total, terms
+                share = len(rows) / totals[name][_ROWS]
+                head = torch.exp(-self.log_variances[place]) * head + self.log_variances[place] / 2 * share
+            total = head if total is None else total + head
+        return total, sums
+
+    def terms(self, name: str, raw: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """What each row of one head adds to each term.
+
+        Args:
+            name: Of the head.
+            raw: float32 [n, ...], rows that have a target.
+            target: [n, ...].
+
+        Returns:
+            Term to numerators and denominators, float32 [n] both.
+
+        Raises:
+            PluginContract: The head gives something else.
+        """
+        head = self.heads[name]
+        with torch.autocast(raw.device.type, enabled=False), at_work(name, "its loss"):
+            values = head.loss(raw, target)
+            weights = head.weights(target)
+        _require_rows(name, "loss", values, len(target))
+        _require_rows(name, "weights", weights, len(target))
+        if unknown := [term for term in weights if term not in values]:
+            raise PluginContract(f"its weights name {unknown[0]!r}, its loss {', '.join(values)}", where=_where(name))
+        ones = torch.ones(len(target), device=raw.device)
+        return {term: (value, weights.get(term, ones)) for term, value in values.items()}
+
+    def denominators(self, targets: Targets) -> Denominators:
+        """Head to term to the sum of its rows' weights, and to their number; of targets alone."""
+        found: Denominators = {}
+        for name, (rows, target) in targets.items():
+            with at_work(name, "the weights of its loss"):
+                weights = self.heads[name].weights(target)
+            _require_rows(name, "weights", weights, len(target))
+            found[name] = {_ROWS: float(len(rows)), **{term: _total(weight) for term, weight in weights.items()}}
+        return found
 
     def learned_weights(self) -> dict[str, float]:
-        """``<head>.weight`` to exp(-s); empty where weights are fixed."""
+        """``<head>.weight`` to exp(-s); empty if weights are fixed."""
         if self.log_variances is None:
             return {}
         found = torch.exp(-self.log_variances.detach()).tolist()
-        return {f"{name}.weight": weight for name, weight in zip(self._heads, found, strict=True)}
+        return {f"{name}.weight": weight for name, weight in zip(self.heads, found, strict=True)}
 
 
 class Learner(nn.Module):
@@ -83,7 +131,7 @@ class Learner(nn.Module):
     Args:
         network: Which learns.
         objective: What for.
-        tied: Give every head that any process has a target for a gradient on all of them, zero where need be: sharded
+        tied: Give every head that any process has a target for a gradient on all of them, zero if need be: sharded
             processes sum only what all of them have.
     """
 
@@ -94,42 +142,76 @@ class Learner(nn.Module):
         self._tied = tied
 
     def forward(
-        self, images: Tensor, targets: Targets, totals: Mapping[str, float]
-    ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """What the objective says of the network's answer to ``images``, uint8 or float [N, 3, S, S].
+        self, images: Tensor, targets: Targets, totals: Denominators, features: Features | None = None
+    ) -> tuple[Tensor, dict[str, tuple[Tensor, float]]]:
+        """What the objective says of the network's answer to ``images``, uint8 or float [N, 3, s, s].
+
+        ``features`` stand in for the backbone if they are given.
 
         Without any target in this part the loss is zero, yet tied to every output: among several processes each has to
         take part in the sum of gradients.
         """
-        raw = self.network(images)
-        loss, terms = self.objective(raw, targets, totals)
+        raw = self.network(images) if features is None else self.network.run_heads(features)
+        loss, sums = self.objective(raw, targets, totals)
         if self._tied:
-            zero = [raw[name].float().sum() * 0 for name, total in totals.items() if total and name not in targets]
-            return torch.stack([*zero, *([loss] if loss is not None else [])]).sum(), terms
-        return (torch.stack([value.sum() for value in raw.values()]).sum() * 0 if loss is None else loss), terms
+            zero = [raw[name].float().sum() * 0 for name in totals]
+            return torch.stack([*zero, *([loss] if loss is not None else [])]).sum(), sums
+        return (torch.stack([value.sum() for value in raw.values()]).sum() * 0 if loss is None else loss), sums
 
 
 class Means:
-    """Running means of named values, each over its own rows."""
+    """Running quotients of named sums."""
 
     def __init__(self, sums: Mapping[str, float] | None = None, counts: Mapping[str, float] | None = None) -> None:
         self.sums: dict[str, float] = dict(sums or {})
         self.counts: dict[str, float] = dict(counts or {})
 
-    def add(self, name: str, value: float, rows: float, count: float | None = None) -> None:
-        """Add a mean over ``rows`` rows, which counts as ``count`` of them."""
-        self.sums[name] = self.sums.get(name, 0.0) + value * rows
-        self.counts[name] = self.counts.get(name, 0) + (rows if count is None else count)
+    def add(self, name: str, numerator: float, denominator: float) -> None:
+        """Add to both sums of a name."""
+        self.sums[name] = self.sums.get(name, 0.0) + numerator
+        self.counts[name] = self.counts.get(name, 0.0) + denominator
 
     def values(self) -> dict[str, float]:
-        """Name to mean."""
+        """Name to quotient; names whose denominator is 0 are left out."""
         return {name: total / self.counts[name] for name, total in self.sums.items() if self.counts[name]}
 
     def pooled(self, gather: Callable[[Any], list[Any]]) -> "Means":
-        """The means over all processes, of which ``gather`` brings each one's value."""
+        """The quotients over all processes, of which ``gather`` brings each one's value."""
         whole = Means()
         for sums, counts in gather((self.sums, self.counts)):
             for name, total in sums.items():
-                whole.sums[name] = whole.sums.get(name, 0.0) + total
-                whole.counts[name] = whole.counts.get(name, 0) + counts[name]
+                whole.add(name, total, counts[name])
         return whole
+
+
+def add_up(parts: Sequence[Denominators]) -> Denominators:
+    """The denominators of a batch from those of its parts."""
+    found: Denominators = {}
+    for part in parts:
+        for name, terms in part.items():
+            own = found.setdefault(name, {})
+            for term, value in terms.items():
+                own[term] = own.get(term, 0.0) + value
+    return found
+
+
+def _total(weights: Tensor) -> float:
+    return float(weights.sum())
+
+
+def _require_rows(name: str, what: str, found: object, num: int) -> None:
+    """A plugin's tensors are one number a row."""
+    if not isinstance(found, Mapping):
+        raise PluginContract(f"its {what} gives {type(found).__name__}, expected a mapping", where=_where(name))
+    for term, value in found.items():
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if shape != (num,):
+            raise PluginContract(
+                f"its {what} gives {term!r} with shape {shape}, expected ({num},): what each row adds",
+                where=_where(name),
+                hint="leave the mean over rows to dermtl; docs/plugins.md says how",
+            )
+
+
+def _where(name: str) -> str:
+    return f"head {name!r}"

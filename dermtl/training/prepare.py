@@ -22,6 +22,7 @@ from dermtl.plugins.plan import HeadPlan, plan_heads
 from dermtl.training.augmentation import Augmentation
 from dermtl.training.dataset import Examples
 from dermtl.training.optimiser import build_optimiser, try_optimiser
+from dermtl.training.picture_size import refuse_size
 from dermtl.training.stages import backbone_groups, select
 
 _TRIED = 8  # records that are augmented before the run begins, to find what cannot be
@@ -128,6 +129,11 @@ def make_network(prepared: Prepared, source: Source, *, pretrained: bool = True)
         except ConfigError as error:
             where = source.where(("training", "stages", index, "train"))
             raise ConfigError(f"training.stages.{index}.{error.message}", where=where) from error
+        try:
+            refuse_size(stage, network)
+        except ConfigError as error:
+            where = source.where(("training", "stages", index, "image_size"))
+            raise ConfigError(f"training.stages.{index}.{error.message}", where=where, hint=error.hint) from error
         try:
             build_optimiser(network, stage, groups, -(-num // training.batch_size))
         except ConfigError as error:

@@ -20,10 +20,12 @@ class Progress:
     Args:
         stages: All stages, as they are run.
         batches: Batches an epoch.
+        primary: Head to the name of its primary metric.
     """
 
-    def __init__(self, stages: Sequence[Stage], batches: int) -> None:
+    def __init__(self, stages: Sequence[Stage], batches: int, primary: Mapping[str, str]) -> None:
         self._stages = stages
+        self._primary = [f"val.{head}.{metric}" for head, metric in primary.items()]
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -47,6 +49,8 @@ class Progress:
 
     def report(self, row: Mapping[str, Any], stage: int) -> None:
         """After an epoch; ``stage`` counts as in :meth:`advance`."""
-        shown = [f"{name} {value:.4g}" for name, value in row.items() if name.endswith("loss") and "." in name]
+        losses = [name for name in row if name in ("train.loss", "val.loss")]
+        shown = [f"{name} {row[name]:.4g}" for name in [*losses, *self._primary] if row.get(name) is not None]
         count = f"epoch {row['epoch']} (stage {row['stage']}, {self._stages[stage].train})"
-        _log.info("%s: %s, %.1f s", count, ", ".join(shown), row["seconds"])
+        mark = ", best so far" if row.get("best") and "val.loss" in row else ""
+        _log.info("%s: %s, %.1f s%s", count, ", ".join(shown), row["seconds"], mark)

@@ -13,6 +13,7 @@ from dermtl.model.checkpoint import load_weights
 from dermtl.model.network import Network
 from dermtl.training.dataset import Batch
 from dermtl.training.objective import Objective
+from dermtl.training.record_losses import RecordLosses
 
 
 def record_losses(
@@ -25,22 +26,14 @@ def record_losses(
 ) -> dict[int, float]:
     """The loss of every record with a target, by its position, under stored weights; of all processes' records."""
     load_weights(weights, network)
-    found: dict[int, float] = {}
+    losses = RecordLosses(objective)
     network.eval()
     objective.eval()
     with torch.no_grad():
         for batch in batches:
-            raw = network(batch.images.to(device))
-            for row, index in enumerate(batch.indices):
-                own = {
-                    name: (torch.zeros(1, dtype=torch.int64, device=device), target[rows == row].to(device))
-                    for name, (rows, target) in batch.targets.items()
-                    if bool((rows == row).any())
-                }
-                total, _ = objective({name: value[row : row + 1] for name, value in raw.items()}, own)
-                if total is not None:
-                    found[index] = float(total)
-    return {index: loss for own in gather(found) for index, loss in own.items()}
+            targets = {name: (rows.to(device), target.to(device)) for name, (rows, target) in batch.targets.items()}
+            losses.add(batch.indices, network(batch.images.to(device)), targets)
+        return losses.by_record(gather)
 
 
 def choose(head: Mapping[int, float], fine: Mapping[int, float], records: Sequence[Record]) -> dict[str, Any]:

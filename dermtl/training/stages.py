@@ -81,10 +81,15 @@ def thawed(stage: Stage, groups: list[Group], epoch: int) -> list[Group]:
     return trained[max(len(trained) - epoch // stage.unfreeze_epochs, 0) :]
 
 
-def freeze(network: Network, trained: list[Group]) -> None:
+def freeze(network: Network, trained: list[Group], norms: str = "train") -> None:
     """Let only the heads and ``trained`` learn, and keep frozen norms from moving and frozen dropout asleep.
 
     Call after every ``network.train()``, which would wake them.
+
+    Args:
+        network: Of the run.
+        trained: The backbone's groups that learn.
+        norms: As of a stage; ``frozen`` keeps the running statistics of all the backbone's BatchNorm layers.
     """
     learning = {id(parameter) for group in trained for parameter in group.parameters.values()}
     for parameter in network.backbone.parameters():
@@ -94,6 +99,8 @@ def freeze(network: Network, trained: list[Group]) -> None:
             module.eval()
         elif _is_frozen(list(module.parameters(recurse=False))):
             module.training = False  # not eval(), which would reach the children too
+        if norms == "frozen" and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
     if not trained:
         network.backbone.eval()
 

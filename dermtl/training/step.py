@@ -12,9 +12,9 @@ from dermtl.config.training import Training
 from dermtl.errors import ConfigError, NonFiniteLoss
 from dermtl.kinds import Record
 from dermtl.training.dataset import Batch
-from dermtl.training.frozen import replaying
 from dermtl.training.mixing import Mixing, Targets
-from dermtl.training.objective import Means
+from dermtl.training.objective import Means, Objective, add_up
+from dermtl.training.picture_size import shrunk
 from dermtl.training.processes import Processes
 from dermtl.training.sampling import keyed_seed
 
@@ -22,34 +22,38 @@ from dermtl.training.sampling import keyed_seed
 class Step:
     """Moves the weights by one batch.
 
-    The losses of parts and processes are weighed by how many records with a target each has, so that the sum of their
-    gradients is that of the whole batch at once; only BatchNorm sees each part by itself.
+    Every part and process divides by the denominators of the whole batch, which are summed from the targets before the
+    first gradient, so that the sum of their gradients is that of the whole batch at once; only BatchNorm sees each
+    part by itself.
 
     Args:
         training: Clipping, parts, precision, seed.
         processes: Whose gradients are averaged.
-        heads: Names of the heads.
+        objective: The loss, for its denominators.
         mixing: Blends batches first.
         records: What batches are of, for messages.
 
     Attributes:
         learner: The :class:`~dermtl.training.objective.Learner` as Fabric set it up.
+        image_size: Side of the pictures that the network sees; None for as they come.
     """
 
     learner: Any
+    image_size: int | None = None
 
     def __init__(
         self,
         training: Training,
         processes: Processes,
-        heads: Sequence[str],
+        objective: Objective,
         mixing: Mixing | None,
         records: Sequence[Record],
     ) -> None:
         self._records = records
         self._training = training
         self._processes = processes
-        self._heads = heads
+        self._objective = objective
+        _refuse_parts(training, processes, objective)
         self._mixing = mixing
 
     def __call__(self, batch: Batch, optimizer: Any, means: Means, number: int, *, stop: bool = False) -> bool:
@@ -72,34 +76,39 @@ class Step:
         training, device = self._training, self._processes.device
         images: Any = batch.images.to(device)
         targets: Targets = {n: (rows.to(device), target.to(device)) for n, (rows, target) in batch.targets.items()}
+        if batch.features is None:
+            images = shrunk(images, self.image_size)
         if self._mixing is not None:
             images, targets = self._mixing(images, targets, keyed_seed(training.seed, 2, number))
-        known = [float(len(targets[name][0])) if name in targets else 0.0 for name in self._heads]
-        *counts, num, stops = self._processes.total([*known, float(len(batch.indices)), float(stop)])
-        totals = dict(zip(self._heads, counts, strict=True))
-        if not any(counts):
-            return stops > 0  # no record of this batch has any target
+        known = self._processes.gather((self._objective.denominators(targets), len(batch.indices), stop))
+        totals, num, stops = (
+            add_up([own[0] for own in known]),
+            sum(own[1] for own in known),
+            any(own[2] for own in known),
+        )
+        if not totals:
+            return stops  # no record of this batch has any target
         rank = self._processes.rank
         _seed(keyed_seed(training.seed, 1, number, *([rank] if rank else [])), device)  # dropout
         optimizer.zero_grad(set_to_none=True)
         # As many parts on every process, since sharded ones exchange after each.
-        parts = list(_parts(len(images), min(training.accumulate, int(num) // self._processes.num)))
+        parts = list(_parts(len(images), min(training.accumulate, num // self._processes.num)))
         summed = 0.0
         for place, (start, end) in enumerate(parts):
             own = targets if len(parts) == 1 else _within(targets, start, end)
-            kept = batch.frozen.part(start, end) if batch.frozen is not None else None
+            features = batch.features.part(start, end).to(device) if batch.features is not None else None
             quiet = self._processes.without_exchange(self.learner) if place + 1 < len(parts) else nullcontext()
             with quiet:
-                with replaying(kept, device), _told():
-                    loss, terms = self.learner(images[start:end], own, totals)
+                with _told():
+                    loss, sums = self.learner(images[start:end], own, totals, features)
                 value = float(loss.detach())
                 if not np.isfinite(value):
-                    bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+                    bad = [name for name, (numerator, _) in sums.items() if not torch.isfinite(numerator)]
                     raise self._non_finite("the loss", bad, batch, number)
                 self._processes.fabric.backward(loss * self._processes.num)
             summed += value
-            for name, term in terms.items():
-                means.add(name, float(term), len(own[name.partition(".")[0]][0]))
+            for name, (numerator, denominator) in sums.items():
+                means.add(name, float(numerator), denominator)
         if training.clip_grad is not None:
             norm = self._processes.fabric.clip_gradients(
                 self.learner, optimizer, max_norm=training.clip_grad, error_if_nonfinite=False
@@ -108,8 +117,8 @@ class Step:
             if norm is not None and not scaled and not torch.isfinite(norm):
                 raise self._non_finite("the gradient", list(targets), batch, number)
         optimizer.step()
-        means.add("loss", summed, num, len(batch.indices))
-        return stops > 0
+        means.add("loss", summed * num, len(batch.indices))
+        return stops
 
     def _non_finite(self, what: str, names: Sequence[str], batch: Batch, number: int) -> NonFiniteLoss:
         images = ", ".join(self._records[index].image for index in batch.indices)
@@ -131,6 +140,26 @@ def _told() -> Iterator[None]:
             "a norm of this network cannot learn from one picture of this size at a time",
             hint="raise training.batch_size or backbone.image_size, lower training.accumulate, or use fewer processes",
         ) from error
+
+
+def _refuse_parts(training: Training, processes: Processes, objective: Objective) -> None:
+    """Rows that see one another must come all at once, and as they are.
+
+    Raises:
+        ConfigError: Naming the key.
+    """
+    together = [name for name, head in objective.heads.items() if head.rows == "together"]
+    asked = {
+        f"training.accumulate: {training.accumulate}": training.accumulate > 1,
+        f"{processes.num} processes": processes.num > 1,
+        "training.mix": training.mix is not None,
+    }
+    for what, is_wrong in asked.items():
+        if together and is_wrong:
+            raise ConfigError(
+                f"{what}: the loss of head {together[0]!r} compares the rows of a batch with one another",
+                hint="train with accumulate: 1, in one process and without mix",
+            )
 
 
 def _seed(seed: int, device: torch.device) -> None:

@@ -1,7 +1,6 @@
 """From an experiment file to a finished run. Everything that can be wrong is found before anything is written."""
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,10 @@ def train(
             note(folder.facts | {"state": "failed"})
             raise
         position = trainer.position
-        best_val_loss = position.best if math.isfinite(position.best) else None  # nothing to validate on
-        facts = {"state": "finished", "epochs": position.total_epochs, "best_val_loss": best_val_loss}
+        facts = {
+            "state": "finished",
+            "epochs": position.total_epochs,
+            **position.selection(experiment.training.select.by),
+        }
         note(folder.facts | facts | ({"choices": position.choices} if position.choices else {}))
     return folder

@@ -51,13 +51,13 @@ def five_broken(install: Install) -> list[str]:
     install("raises", {"raises": "brk_raises:spec"}, {"brk_raises": "raise RuntimeError('no API key\\nof yours')"})
     install("exits", {"exits": "brk_exits:spec"}, {"brk_exits": "import sys; sys.exit(3)"})
     install("absent", {"absent": "brk_absent:spec"}, {})
-    install("future", {"future": "brk_future:spec"}, {"brk_future": head_spec("future", api=(2, 0))})
+    install("future", {"future": "brk_future:spec"}, {"brk_future": head_spec("future", api=(9, 0))})
     install("stranger", {"stranger": "brk_stranger:spec"}, {"brk_stranger": "spec = 'no spec'"})
     return ["raises", "exits", "absent", "future", "stranger"]
 
 
 def head_spec(
-    name: str, *, config: str = f"{CONTRACT}:HeadConfig", api: object = (1, 0), summary: str = "a test's head"
+    name: str, *, config: str = f"{CONTRACT}:HeadConfig", api: object = (2, 0), summary: str = "a test's head"
 ) -> str:
     return SPEC.format(name=name, summary=summary, config=config, metrics=f"{CONTRACT}:Metrics", api=api)
 

@@ -6,8 +6,9 @@ import pytest
 
 from dermtl.testing.run import check_head
 
-BCE = "F.binary_cross_entropy_with_logits(raw, target)"
-BY_HAND = "-(target * torch.log(torch.sigmoid(raw)) + (1 - target) * torch.log(1 - torch.sigmoid(raw))).mean()"
+BCE = 'F.binary_cross_entropy_with_logits(raw, target, reduction="none").mean(dim=1)'
+QUADRATIC = 'F.mse_loss(raw, target / self.side, reduction="none").mean(dim=1)'
+BY_HAND = "-(target * torch.log(torch.sigmoid(raw)) + (1 - target) * torch.log(1 - torch.sigmoid(raw))).mean(dim=1)"
 LINEAR = "self.linear = nn.Linear(features.num_pooled, 3)"
 FAULTS = {
     "torch at spec import": ("circle", "spec", "from dermtl.api", "import torch\nfrom dermtl.api",
@@ -63,11 +64,13 @@ FAULTS = {
         "shapes on every family", "ValueError"),
     "probabilities the wrong way round": ("category", "head", "torch.softmax(raw.float()", "torch.softmax(-raw.float()",
         "overfits a batch", "they disagree"),
-    "a deaf loss": ("circle", "head", "F.mse_loss(raw, target / self.side)",
-        "F.mse_loss(raw[:, :2], target[:, :2] / self.side)",
+    "a deaf loss": ("circle", "head", QUADRATIC,
+        'F.mse_loss(raw[:, :2], target[:, :2] / self.side, reduction="none").mean(dim=1)',
         "loss hears every part of the target", "ignores number 2 of the target"),
-    "a loss that is a sum": ("circle", "head", "F.mse_loss(raw, target / self.side)",
-        'F.mse_loss(raw, target / self.side, reduction="sum")', "loss is a mean over rows", "not a mean"),
+    "a loss that is a mean": ("circle", "head", QUADRATIC,
+        "F.mse_loss(raw, target / self.side)", "loss gives named finite terms", "what each row adds, not a mean"),
+    "a loss that compares rows": ("circle", "head", QUADRATIC,
+        QUADRATIC + " / raw.std()", "rows add up", "among other rows"),
     "a loss that overflows": ("tags", "head", BCE, BY_HAND, "loss gives named finite terms", r"term bce is (nan|inf)"),
     "a loss that writes": ("circle", "head", "target / self.side", "target.div_(self.side)",
         "loss leaves its arguments", "changes raw or target in place"),
@@ -97,12 +100,12 @@ def test_a_fault_is_found_and_named(fault, make_head, drawn_once):
 
 
 RUNS = {
-    "a loss that does not fall": ("circle", "head", "F.mse_loss(raw, target / self.side)",
-        "F.mse_loss(raw, target / self.side).clamp(min=10) + 0 * raw.sum()", "overfits a batch", "falls from"),
-    "a count outside the state": ("circle", "head", "F.mse_loss(raw, target / self.side)",
-        "F.mse_loss(raw, target / self.side) * self._later()", "resume changes nothing", "after a stop and a resume"),
-    "a loss that is none for most": ("circle", "head", "F.mse_loss(raw, target / self.side)",
-        "F.mse_loss(raw, target / self.side) / (self.training * 1.0)", "trains where truth is missing", "not finite"),
+    "a loss that does not fall": ("circle", "head", QUADRATIC,
+        QUADRATIC + ".clamp(min=10) + 0 * raw.sum()", "overfits a batch", "falls from"),
+    "a count outside the state": ("circle", "head", QUADRATIC,
+        QUADRATIC + " * self._later()", "resume changes nothing", "after a stop and a resume"),
+    "a loss that is none for most": ("circle", "head", QUADRATIC,
+        QUADRATIC + " / (self.training * 1.0)", "trains where truth is missing", "not finite"),
     "a branch on the values": ("circle", "head", "raw.float() * self.side}",
         "raw.float() * self.side * (2 if raw.sum() > 0 else 1)}", "graph answers like the network", "cannot export"),
 }  # fmt: skip

@@ -59,7 +59,7 @@ def test_weights_scale_the_sum_and_not_the_terms(network: Network) -> None:
         assert total is not None
         found[weights] = float(total.detach())
         by_head = {
-            name: sum(float(value) for term, value in terms.items() if term.startswith(f"{name}.loss."))
+            name: sum(float(value) / num for term, (value, num) in terms.items() if term.startswith(f"{name}.loss."))
             for name in names
         }
         assert float(total.detach()) == pytest.approx(sum(names[name] * by_head[name] for name in names))
@@ -90,13 +90,14 @@ def test_half_precision_is_lifted_before_the_loss(network: Network) -> None:
     assert torch.equal(total, exact)
 
 
-def test_means_are_over_rows_not_batches() -> None:
+def test_means_are_quotients_of_sums_not_means_of_batches() -> None:
     means = Means()
-    means.add("a", 1.0, 3)
+    means.add("a", 3.0, 3)
     means.add("a", 5.0, 1)
+    means.add("b", 5.0, 0)
     assert means.values() == {"a": 2.0}
     again = Means(means.sums, means.counts)
-    again.add("a", 2.0, 4)
+    again.add("a", 8.0, 4)
     assert again.values() == {"a": 2.0}
-    assert means.counts == {"a": 4}
+    assert means.counts["a"] == 4
     assert Means().values() == {}

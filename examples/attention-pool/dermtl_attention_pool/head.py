@@ -22,13 +22,13 @@ class AttentionPoolHead(Head):
         return logits
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy.
+        """Cross-entropy of each row, [n].
 
         Args:
             raw: float32 [n, K].
             target: int64 [n], index of the class.
         """
-        return {"cross_entropy": F.cross_entropy(raw, target)}
+        return {"cross_entropy": F.cross_entropy(raw, target, reduction="none")}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``probability``: float32 [N, K], rows sum to one."""

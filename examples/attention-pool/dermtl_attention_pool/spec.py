@@ -4,7 +4,7 @@ from dermtl.api import HeadSpec
 
 attention_pool = HeadSpec(
     name="attention_pool",
-    api=(1, 0),
+    api=(2, 0),
     summary="one of several classes, with attention over the feature map",
     config="dermtl_attention_pool.config:AttentionPoolConfig",
     head="dermtl_attention_pool.head:AttentionPoolHead",

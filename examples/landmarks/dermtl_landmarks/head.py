@@ -25,7 +25,9 @@ class LandmarksHead(Head):
         return ends.reshape(-1, 2, 2)
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Quadratic, for the order of the ends that fits better: near the horizontal either may be the upper one.
+        """Mean square of each row, [n], for the order of the ends that fits better.
+
+        Near the horizontal either end may be the upper one.
 
         Args:
             raw: float32 [n, 2, 2].
@@ -33,7 +35,7 @@ class LandmarksHead(Head):
         """
         true = target / self.side
         orders = [F.mse_loss(raw, ends, reduction="none").mean(dim=(1, 2)) for ends in (true, true.flip(1))]
-        return {"quadratic": torch.minimum(*orders).mean()}
+        return {"quadratic": torch.minimum(*orders)}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``axis``: float32 [N, 2, 2] in network pixels, the upper end first."""

@@ -4,7 +4,7 @@ from dermtl.api import HeadSpec
 
 landmarks = HeadSpec(
     name="landmarks",
-    api=(1, 0),
+    api=(2, 0),
     summary="the two ends of the long axis of a lesion",
     config="dermtl_landmarks.config:LandmarksConfig",
     head="dermtl_landmarks.head:LandmarksHead",

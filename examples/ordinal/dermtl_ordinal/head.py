@@ -33,7 +33,7 @@ class OrdinalHead(Head):
         return torch.cat([self.first, self.first + F.softplus(self.steps).cumsum(0)])
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Negative log-likelihood of the level.
+        """Negative log-likelihood of each row's level, [n].
 
         With a < b, sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)), which keeps its logarithm finite.
 
@@ -52,7 +52,7 @@ class OrdinalHead(Head):
             + torch.where(is_bottom, 0.0, F.logsigmoid(-below))
             + torch.where(is_top | is_bottom, 0.0, torch.log(-torch.expm1(gap)))
         )
-        return {"cumulative_link": -log_p.mean()}
+        return {"cumulative_link": -log_p}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``probability``: float32 [N, K], rows sum to one."""

@@ -4,7 +4,7 @@ from dermtl.api import HeadSpec
 
 ordinal = HeadSpec(
     name="ordinal",
-    api=(1, 0),
+    api=(2, 0),
     summary="ordered grades (cumulative link, quadratic kappa)",
     config="dermtl_ordinal.config:OrdinalConfig",
     head="dermtl_ordinal.head:OrdinalHead",

@@ -4,7 +4,7 @@ from dermtl.api import HeadSpec
 
 classification = HeadSpec(
     name="classification",
-    api=(1, 0),
+    api=(2, 0),
     summary="one of K classes (softmax, cross-entropy)",
     config="dermtl_classification.category.config:ClassificationConfig",
     head="dermtl_classification.category.head:ClassificationHead",
@@ -13,7 +13,7 @@ classification = HeadSpec(
 
 tags = HeadSpec(
     name="tags",
-    api=(1, 0),
+    api=(2, 0),
     summary="independent labels, any number of which may hold (sigmoid, binary cross-entropy)",
     config="dermtl_classification.tags.config:TagsConfig",
     head="dermtl_classification.tags.head:TagsHead",

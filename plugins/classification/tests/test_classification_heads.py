@@ -24,6 +24,13 @@ def _features(num, seed=0):
     return Features(torch.randn(num, INFO.num_pooled, generator=torch.Generator().manual_seed(seed)), ())
 
 
+def _quotient(head, raw, target):
+    """The loss of a batch, as dermtl puts it together: the sum of the rows over the sum of their weights."""
+    weights = head.weights(target)
+    terms = head.loss(raw, target).items()
+    return sum(rows.sum() / weights.get(term, torch.ones(len(target))).sum() for term, rows in terms)
+
+
 def _focal(**keys):
     return _category(loss="focal", **keys)
 
@@ -43,7 +50,7 @@ def test_overfits_one_batch(build, target):
     optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
     losses = []
     for _ in range(60):
-        loss = sum(head.loss(head(features), target).values())
+        loss = _quotient(head, head(features), target)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -55,7 +62,7 @@ def test_overfits_one_batch(build, target):
 def test_gradient_reaches_every_parameter_and_the_features(build, target):
     head, features = build(), _features(len(target))
     features.pooled.requires_grad_()
-    sum(head.loss(head(features), target).values()).backward()
+    _quotient(head, head(features), target).backward()
     for tensor in (*head.parameters(), features.pooled):
         assert tensor.grad.isfinite().all()
         assert tensor.grad.abs().sum() > 0
@@ -73,7 +80,7 @@ def test_class_weights_and_smoothing_are_those_of_cross_entropy():
     raw, target = torch.randn(6, 3), torch.tensor([0, 1, 2, 1, 0, 2])
     head = _category(class_weights={"c": 4.0}, label_smoothing=0.1)
     expected = F.cross_entropy(raw, target, weight=torch.tensor([1.0, 1.0, 4.0]), label_smoothing=0.1)
-    torch.testing.assert_close(head.loss(raw, target)["cross_entropy"], expected)
+    torch.testing.assert_close(_quotient(head, raw, target), expected)
 
 
 @pytest.mark.parametrize("weights", [None, {"c": 4.0}])
@@ -84,15 +91,15 @@ def test_focal_without_focus_is_cross_entropy(weights, smoothing, target):
     keys = {"class_weights": weights, "label_smoothing": smoothing}
     plain = _category(**keys).loss(raw, target)["cross_entropy"]
     torch.testing.assert_close(_focal(focal_gamma=0.0, **keys).loss(raw, target)["focal"], plain)
-    assert _focal(focal_gamma=2.0, **keys).loss(raw, target)["focal"] < plain
+    assert (_focal(focal_gamma=2.0, **keys).loss(raw, target)["focal"] < plain).all()
 
 
 def test_focal_loss_is_the_papers():
     """Lin et al. 2017: at gamma 2 a row with p = 0.9 counts a hundredth of its cross-entropy."""
     raw = torch.log(torch.tensor([[0.9, 0.06, 0.04]]))
-    found = _focal(focal_gamma=2.0).loss(raw, torch.tensor([0]))["focal"]
+    found = _focal(focal_gamma=2.0).loss(raw, torch.tensor([0]))["focal"][0]
     torch.testing.assert_close(found, -torch.log(torch.tensor(0.9)) * 0.01)
-    weighted = _focal(class_weights={"a": 3.0}).loss(torch.cat([raw, raw]), torch.tensor([0, 1]))["focal"]
+    weighted = _quotient(_focal(class_weights={"a": 3.0}), torch.cat([raw, raw]), torch.tensor([0, 1]))
     second = -torch.log(torch.tensor(0.06)) * 0.94**2
     torch.testing.assert_close(weighted, (3 * found + second) / 4)
 
@@ -100,7 +107,7 @@ def test_focal_loss_is_the_papers():
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
 def test_focal_loss_stays_finite_where_all_is_certain(gamma):
     raw = torch.tensor([[200.0, 0.0, 0.0], [0.0, 200.0, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
-    loss = _focal(focal_gamma=gamma).loss(raw, torch.tensor([0, 0, 1]))["focal"]
+    loss = _focal(focal_gamma=gamma).loss(raw, torch.tensor([0, 0, 1]))["focal"].sum()
     loss.backward()
     assert loss.isfinite()
     assert raw.grad.isfinite().all()
@@ -110,6 +117,8 @@ def test_focal_loss_stays_finite_where_all_is_certain(gamma):
 def test_whole_shares_are_indices(build):
     raw, index = torch.randn(6, 3), torch.tensor([0, 1, 2, 1, 0, 2])
     torch.testing.assert_close(build().loss(raw, F.one_hot(index, 3).float()), build().loss(raw, index))
+    head = build(class_weights={"c": 4.0})
+    torch.testing.assert_close(head.weights(F.one_hot(index, 3).float()), head.weights(index))
 
 
 @pytest.mark.parametrize("build", [_category, _focal])

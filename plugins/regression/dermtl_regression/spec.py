@@ -4,16 +4,16 @@ from dermtl.api import HeadSpec
 
 circle = HeadSpec(
     name="circle",
-    api=(1, 0),
-    summary="a centre and a radius (no softmax, quadratic loss)",
+    api=(2, 0),
+    summary="a centre and a radius, learned or read off an outline",
     config="dermtl_regression.circle.config:CircleConfig",
-    head="dermtl_regression.circle.head:CircleHead",
+    head="dermtl_regression.circle.head:build_circle_head",
     metrics="dermtl_regression.circle.metrics:CircleMetrics",
 )
 
 number = HeadSpec(
     name="number",
-    api=(1, 0),
+    api=(2, 0),
     summary="plain numbers with units",
     config="dermtl_regression.number.config:NumberConfig",
     head="dermtl_regression.number.head:NumberHead",

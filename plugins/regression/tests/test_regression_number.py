@@ -60,7 +60,7 @@ def test_overfits_one_batch_through_every_parameter(loss):
     optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
     for _ in range(200):
         optimiser.zero_grad()
-        sum(head.loss(head(features), TARGET).values()).backward()
+        sum(head.loss(head(features), TARGET).values()).mean().backward()
         assert all(parameter.grad.abs().sum() > 0 for parameter in head.parameters())
         optimiser.step()
     torch.testing.assert_close(head.activate(head(features))["value"], TARGET, atol=0.2, rtol=0)

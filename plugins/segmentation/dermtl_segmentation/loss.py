@@ -19,19 +19,21 @@ def foreground(raw: Tensor) -> Tensor:
 
 
 def cross_entropy(raw: Tensor, target: Tensor) -> Tensor:
-    """Mean over all pixels: binary for one class, else over background and classes.
+    """Mean over each row's pixels, float32 [N]: binary for one class, else over background and classes.
 
     Args:
         raw: As :func:`foreground`.
         target: integers [N, S, S], 0 for background and 1..C.
     """
     if raw.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(raw[:, 0].float(), (target == 1).float())
-    return F.cross_entropy(raw.float(), target.long())
+        return F.binary_cross_entropy_with_logits(raw[:, 0].float(), (target == 1).float(), reduction="none").mean(
+            dim=(1, 2)
+        )
+    return F.cross_entropy(raw.float(), target.long(), reduction="none").mean(dim=(1, 2))
 
 
 def soft_dice(raw: Tensor, target: Tensor) -> Tensor:
-    """1 - (2 sum pg + eps) / (sum p + sum g + eps), sums over one image and class, then the mean.
+    """1 - (2 sum pg + eps) / (sum p + sum g + eps), summed over one image and class; mean over classes, [N].
 
     Args:
         raw: As :func:`foreground`.
@@ -42,4 +44,4 @@ def soft_dice(raw: Tensor, target: Tensor) -> Tensor:
     truth = (target.unsqueeze(1) == numbers).float()
     common = (probability * truth).sum(dim=(2, 3))
     total = probability.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-    return (1 - (2 * common + EPS) / (total + EPS)).mean()
+    return (1 - (2 * common + EPS) / (total + EPS)).mean(dim=1)

@@ -4,7 +4,7 @@ from dermtl.api import HeadSpec
 
 segmentation = HeadSpec(
     name="segmentation",
-    api=(1, 0),
+    api=(2, 0),
     summary="outlines of one or several classes (U-Net or FPN over any backbone)",
     config="dermtl_segmentation.config:SegmentationConfig",
     head="dermtl_segmentation.head:SegmentationHead",

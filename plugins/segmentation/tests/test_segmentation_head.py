@@ -61,7 +61,7 @@ def test_any_pyramid_gives_probabilities_at_the_inputs_size(pyramid, decoder, cl
 @pytest.mark.parametrize("pyramid", PYRAMIDS)
 def test_gradient_reaches_every_parameter(pyramid, decoder, norm):
     head, size = _head(pyramid, decoder=decoder, norm=norm), PYRAMIDS[pyramid][0].image_size
-    sum(head.loss(head(_features(pyramid, 2)), _target(size, 2, 1)).values()).backward()
+    sum(head.loss(head(_features(pyramid, 2)), _target(size, 2, 1)).values()).mean().backward()
     for name, parameter in head.named_parameters():
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0, name
@@ -76,7 +76,7 @@ def test_overfits_one_batch(classes, loss):
     optimiser = torch.optim.Adam(head.parameters(), lr=0.005)
     for _ in range(150):
         optimiser.zero_grad()
-        sum(head.loss(head(features), target).values()).backward()
+        sum(head.loss(head(features), target).values()).mean().backward()
         optimiser.step()
     mask = head.activate(head(features))["mask"]
     truth = torch.stack([target == number for number in range(1, len(classes) + 1)], dim=1)
@@ -104,7 +104,7 @@ def test_group_norm_fits_any_width(channels):
 
 def test_a_batch_of_one_trains():
     head = _head("vit")
-    loss = sum(head.loss(head(_features("vit", 1)), _target(80, 1, 1)).values())
+    loss = sum(head.loss(head(_features("vit", 1)), _target(80, 1, 1)).values()).sum()
     loss.backward()
     assert torch.isfinite(loss)
     assert all(parameter.grad is not None for parameter in head.parameters())

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 def focal_loss(
     raw: Tensor, target: Tensor, *, gamma: float, weight: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Cross-entropy whose term of class k is scaled by (1 - p_k)^gamma; with gamma 0 it is torch's cross-entropy.
+    """Cross-entropy whose term of class k is scaled by (1 - p_k)^gamma; with gamma 0 it is torch's, unreduced.
 
     Args:
         raw: Logits, float32 [n, K].
@@ -18,18 +18,16 @@ def focal_loss(
         label_smoothing: Share that is spread over all classes alike.
 
     Returns:
-        float32 [], the mean over the rows; over rows with an index it is weighted by their classes' weights.
+        float32 [n], each row times the weights of its classes.
 
     Source: Lin et al. 2017, Focal loss for dense object detection, equation 5, with shares as mixing and label
     smoothing give them in the place of a single class.
     """
     num_classes = raw.shape[1]
-    is_index = target.ndim == 1
-    shares = F.one_hot(target, num_classes).to(raw.dtype) if is_index else target
+    shares = F.one_hot(target, num_classes).to(raw.dtype) if target.ndim == 1 else target
     smoothed = shares * (1 - label_smoothing) + label_smoothing / num_classes
     log_p = torch.log_softmax(raw, dim=1)
     # 1 - p without cancellation; the root of a gamma below 1 has no slope at 0.
     missing = (-torch.expm1(log_p)).clamp_min(torch.finfo(raw.dtype).tiny)
     factors = torch.ones(num_classes, dtype=raw.dtype, device=raw.device) if weight is None else weight
-    rows = -(smoothed * factors * missing**gamma * log_p).sum(dim=1)
-    return rows.sum() / factors[target].sum() if is_index else rows.mean()
+    return -(smoothed * factors * missing**gamma * log_p).sum(dim=1)

@@ -39,10 +39,7 @@ class ClassificationHead(Head):
         return logits
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy or focal loss.
-
-        Rows with an index are averaged with their classes' weights; rows with shares weigh each class's term and are
-        averaged plainly, as torch does.
+        """Cross-entropy or focal loss of each row, [n], times the weights of its classes.
 
         Args:
             raw: float32 [n, K].
@@ -52,7 +49,18 @@ class ClassificationHead(Head):
         if self.config.loss == "focal":
             gamma = self.config.focal_gamma
             return {"focal": focal_loss(raw, target, gamma=gamma, weight=weight, label_smoothing=smoothing)}
-        return {"cross_entropy": F.cross_entropy(raw, target, weight=weight, label_smoothing=smoothing)}
+        rows = F.cross_entropy(raw, target, weight=weight, label_smoothing=smoothing, reduction="none")
+        return {"cross_entropy": rows}
+
+    def weights(self, target: Tensor) -> dict[str, Tensor]:
+        """The weight of each row's class, or of its classes by their shares, float32 [n]; rows count 1 without weights.
+
+        Args:
+            target: As in :meth:`loss`.
+        """
+        if self.weight is None:
+            return {}
+        return {self.config.loss: self.weight[target] if target.ndim == 1 else target @ self.weight}
 
     def temper(self, raw: Tensor, temperature: float) -> Tensor:
         """Logits for a temperature that counts after the correction for the deployment's prior."""

@@ -29,14 +29,15 @@ class TagsHead(Head):
         return logits
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Binary cross-entropy, the mean over rows and labels.
+        """Binary cross-entropy of each row, the mean over its labels, [n].
 
         Args:
             raw: float32 [n, K].
             target: float32 [n, K] of 0 and 1.
         """
-        loss = F.binary_cross_entropy_with_logits(raw, target.to(raw.dtype), pos_weight=self.pos_weight)
-        return {"bce": loss}
+        truth = target.to(raw.dtype)
+        loss = F.binary_cross_entropy_with_logits(raw, truth, pos_weight=self.pos_weight, reduction="none")
+        return {"bce": loss.mean(dim=1)}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``probability``: float32 [N, K], each in 0..1."""

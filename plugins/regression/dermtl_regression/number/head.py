@@ -35,7 +35,7 @@ class NumberHead(Head):
         return standardised
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """``quadratic`` or ``smooth_l1`` (beta 1), the mean over rows and numbers, in standard deviations.
+        """``quadratic`` or ``smooth_l1`` (beta 1), of each row the mean over its numbers, in standard deviations, [n].
 
         Args:
             raw: float32 [n, D], standardised.
@@ -43,8 +43,8 @@ class NumberHead(Head):
         """
         true = (target - self.mean) / self.std
         if self.config.loss == "quadratic":
-            return {"quadratic": F.mse_loss(raw, true)}
-        return {"smooth_l1": F.smooth_l1_loss(raw, true)}
+            return {"quadratic": F.mse_loss(raw, true, reduction="none").mean(dim=1)}
+        return {"smooth_l1": F.smooth_l1_loss(raw, true, reduction="none").mean(dim=1)}
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``value``: float32 [N, D] in the numbers' own units."""
