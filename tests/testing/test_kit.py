@@ -57,7 +57,7 @@ def test_a_fresh_head_passes_everything(kind, make_head, drawn_once):
 @pytest.mark.parametrize(
     ("head", "config"),
     [
-        ("circle", {"xy": "soft_argmax", "loss": "quadratic+circle_giou"}),
+        ("circle", {"stride": 4}),
         ("segmentation", {"decoder": "fpn"}),
         ("classification", {"loss": "focal", "class_weights": "auto"}),
         ("classification", WITH_TREE),

@@ -354,7 +354,7 @@ def test_an_epochs_loss_is_its_own(train_tiny: Train, tmp_path: Path) -> None:
         "heads.diagnosis.dropout=0",
         "heads.extent.dropout=0",
     )
-    for column in ("train.loss", "train.extent.loss.quadratic"):
+    for column in ("train.loss", "train.extent.loss.giou"):
         first, *others = numbers(run, column)
         assert others == pytest.approx([first] * 2, rel=1e-4)
 

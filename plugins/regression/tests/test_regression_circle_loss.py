@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from dermtl_regression.circle import metrics
-from dermtl_regression.circle.loss import circle_giou, circle_iou, quadratic, smooth_l1
+from dermtl_regression.circle.loss import BETA, centre_loss, circle_giou, circle_iou, radius_loss
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import smooth_l1_loss
 
 UNIT_IOU = [(0, 1.0), (0.25, 0.726013), (0.5, 0.520956), (1, 0.243010), (1.5, 0.077757), (2, 0.0), (3, 0.0)]
 CENTRES = st.floats(-2, 2, width=32)
@@ -65,16 +66,26 @@ def test_giou_gradient_is_that_of_the_formula(distance):
     assert torch.autograd.gradcheck(circle_giou, (one, other))
 
 
-def test_quadratic_is_the_mean_of_squares_over_rows():
-    predicted, true = torch.tensor([[0.5, 0.5, 0.5], [0.1, 0.2, 0.3]]), torch.tensor([[0.6, 0.3, 0.2], [0.1, 0.2, 0.3]])
-    assert quadratic(predicted, true).item() == pytest.approx((0.01 + 0.04 + 0.09) / 2)
-    assert quadratic(predicted, true, 2.0).item() == pytest.approx((0.01 + 0.04 + 0.18) / 2)
+def test_centre_loss_is_smooth_l1_of_the_distance_in_radii():
+    # Distances 5, 0.5 and 0.3 at radius 10, 10 and 2: 0.5, 0.05 and 0.15 radii.
+    predicted = _double([3, 4, 1], [0.3, 0.4, 99], [0, 0.3, 1])
+    true = _double([0, 0, 10], [0, 0, 10], [0, 0, 2])
+    expected = smooth_l1_loss(_double(0.5, 0.05, 0.15), torch.zeros(3).double(), beta=BETA, reduction="none")
+    torch.testing.assert_close(centre_loss(predicted, true), expected, atol=1e-6, rtol=0)
 
 
-def test_smooth_l1_turns_linear_at_its_beta():
-    true = torch.zeros(1, 3)
-    assert smooth_l1(torch.tensor([[0.01, 0.0, 0.0]]), true).item() == pytest.approx(0.5 * 0.01**2 / 0.02)
-    assert smooth_l1(torch.tensor([[0.0, 0.0, 0.5]]), true, 2.0).item() == pytest.approx(2 * (0.5 - 0.01))
+def test_radius_loss_is_smooth_l1_of_the_logarithm():
+    log_ratio = _double(math.log(2), -math.log(2), math.log(1.05), 0)
+    expected = smooth_l1_loss(log_ratio, torch.zeros(4).double(), beta=BETA, reduction="none")
+    torch.testing.assert_close(radius_loss(log_ratio), expected)
+
+
+@pytest.mark.parametrize("value", [0.0, BETA, 1.0])
+def test_the_slopes_of_both_losses_are_finite(value):
+    log_ratio, circle = torch.tensor([value], requires_grad=True), torch.tensor([[value, 0, 1]], requires_grad=True)
+    (radius_loss(log_ratio) + centre_loss(circle, torch.tensor([[0.0, 0, 1]]))).sum().backward()
+    assert log_ratio.grad.abs().max() <= 1
+    assert circle.grad.abs().max() <= 1
 
 
 def test_a_radius_below_zero_is_an_empty_disc():

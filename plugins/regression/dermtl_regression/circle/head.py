@@ -1,95 +1,67 @@
-"""Layers, losses and activation of ``type: circle``. Knows no records and no source frame.
-
-Raw is normalised, (cx / S, cy / S, r / (S / 2)) with S the side of the network's input; there is no softmax and no
-other squashing, a circle may reach beyond the picture.
-"""
-
-from collections.abc import Sequence
+"""Layers, losses and activation of ``type: circle``. Knows no records and no source frame."""
 
 import torch
 from torch import Tensor, nn
 
 from dermtl.api import FeatureInfo, Features, Head
 from dermtl_regression.circle.config import CircleConfig
-from dermtl_regression.circle.loss import circle_giou, quadratic, smooth_l1
+from dermtl_regression.circle.decoder import TopDown
+from dermtl_regression.circle.loss import centre_loss, circle_giou, radius_loss
+from dermtl_regression.circle.outline import OutlineCircle
+from dermtl_regression.circle.place import SoftArgmax
 
-FINE_REDUCTION = 16
-FIRST_RAW = 0.5  # a circle in the middle, half as wide as the frame
-_FIRST_STD = 1e-3  # small, so that the first circles are that one whatever the backbone's features are
+_FIRST_STD = 1e-3  # small, so that the first radius is the median whatever the features are
+_MAX_LOG = 4.0  # radii stay within a factor of 55 of the median
+_DEFAULT_RADIUS = 0.25  # share of the frame, if no training record has a circle
+_TINY_PX = 1e-3
+
+
+def build_circle_head(config: CircleConfig, features: FeatureInfo) -> Head:
+    """The head that a config asks for: learned, or read off another head's outline."""
+    return OutlineCircle(config, features) if config.from_ else CircleHead(config, features)
 
 
 class CircleHead(Head):
-    """Pooled features, dropout, one linear layer; raw: float [N, 3], normalised.
+    """The centre by soft-argmax over a decoded map, the radius from the features at that place.
 
-    With ``xy: soft_argmax`` the linear layer gives the radius only, and the centre is read from a feature map.
+    Raw: float32 [N, 3]: centre x and y as shares of the frame, in 0..1, and the logarithm of the radius over the median
+    radius of the training records. A centre lies inside the frame, by half a place of the map at least.
     """
-
-    scale: Tensor
 
     def __init__(self, config: CircleConfig, features: FeatureInfo) -> None:
         super().__init__(config, features)
-        self.config = config
-        self.place = SoftArgmax(features) if config.xy == "soft_argmax" else None
-        linear = nn.Linear(features.num_pooled, 3 if self.place is None else 1)
+        self.size = float(features.image_size)
+        self.median = self.size * (config.median_radius or _DEFAULT_RADIUS)
+        reductions, channels = features.reductions, features.channels
+        self.decoder = TopDown(channels, reductions, features.image_size, config.stride, config.channels)
+        self.place = SoftArgmax(config.channels)
+        linear = nn.Linear(config.channels, 1)
         nn.init.normal_(linear.weight, std=_FIRST_STD)
-        nn.init.constant_(linear.bias, FIRST_RAW)
-        self.layers = nn.Sequential(nn.Dropout(config.dropout), linear)
-        side = float(features.image_size)
-        self.register_buffer("scale", torch.tensor([side, side, side / 2]), persistent=False)
+        nn.init.zeros_(linear.bias)
+        self.log_radius = nn.Sequential(nn.Dropout(config.dropout), linear)
 
     def forward(self, features: Features) -> Tensor:
-        """Circles, float [N, 3], normalised."""
-        pooled: Tensor = self.layers(features.pooled)
-        return pooled if self.place is None else torch.cat([self.place(features), pooled.float()], dim=1)
+        """Circles, float32 [N, 3], see the class."""
+        centre, there = self.place(self.decoder(features.maps))
+        return torch.cat([centre, self.log_radius(there).float()], dim=1)
 
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The terms that ``loss`` names; ``circle_giou`` stands for 1 - GIoU.
+        """``centre``, ``radius`` and ``giou``, which is 1 - GIoU, each float32 [n]: what each row adds.
 
         Args:
-            raw: float32 [n, 3], normalised.
+            raw: float32 [n, 3], see the class.
             target: float32 [n, 3] in network pixels.
         """
-        true = target / self.scale
-        lambda_r = self.config.lambda_r
-        if self.config.loss == "quadratic":
-            return {"quadratic": quadratic(raw, true, lambda_r)}
-        if self.config.loss == "smooth_l1":
-            return {"smooth_l1": smooth_l1(raw, true, lambda_r)}
-        unit = self.scale / self.scale[0]  # for areas, the radius needs the unit of the centre
-        giou = (1 - circle_giou(raw * unit, true * unit)).mean()
-        if self.config.loss == "circle_giou":
-            return {"circle_giou": giou}
-        return {"quadratic": quadratic(raw, true, lambda_r), "circle_giou": self.config.giou_weight * giou}
+        circle = self.activate(raw)["circle"]
+        log_ratio = raw[:, 2] - torch.log(target[:, 2].clamp(min=_TINY_PX) / self.median)
+        return {
+            "centre": centre_loss(circle, target),
+            "radius": radius_loss(log_ratio),
+            "giou": 1 - circle_giou(circle / self.size, target / self.size),
+        }
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
         """``circle``: float32 [N, 3], centre x, centre y and radius in network pixels."""
-        return {"circle": raw.float() * self.scale}
-
-
-class SoftArgmax(nn.Module):
-    """The expected place under a softmax over one feature map.
-
-    The map is taken to span the frame whatever its size: place (row i, column j) is at ((j + 1/2) / w, (i + 1/2) / h).
-    """
-
-    def __init__(self, features: FeatureInfo) -> None:
-        super().__init__()
-        self.level = fine_level(features.reductions)
-        # Without a bias: a softmax would not feel it.
-        self.score = nn.Conv2d(features.channels[self.level], 1, kernel_size=1, bias=False)
-        nn.init.normal_(self.score.weight, std=_FIRST_STD)
-
-    def forward(self, features: Features) -> Tensor:
-        """Expected x and y, float32 [N, 2] in 0..1."""
-        score = self.score(features.maps[self.level]).float()
-        height, width = score.shape[-2:]
-        share = torch.softmax(score.flatten(1), dim=1).reshape(score.shape)
-        x = (torch.arange(width, device=score.device, dtype=torch.float32) + 0.5) / width
-        y = (torch.arange(height, device=score.device, dtype=torch.float32) + 0.5) / height
-        return torch.stack([(share.sum(dim=(1, 2)) * x).sum(dim=1), (share.sum(dim=(1, 3)) * y).sum(dim=1)], dim=1)
-
-
-def fine_level(reductions: Sequence[int]) -> int:
-    """Index of the coarsest map whose reduction is at most 16, the deepest of equals; else of the finest map."""
-    fine = [(reduction, level) for level, reduction in enumerate(reductions) if reduction <= FINE_REDUCTION]
-    return max(fine)[1] if fine else 0
+        raw = raw.float()
+        radius = self.median * torch.exp(raw[:, 2:].clamp(-_MAX_LOG, _MAX_LOG))
+        return {"circle": torch.cat([raw[:, :2] * self.size, radius], dim=1)}

@@ -7,29 +7,37 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-SMOOTH_L1_BETA = 0.02  # in normalised units: errors above one percent of the frame count linearly
+BETA = 0.1  # errors below a tenth of the radius, about those of an annotator, count by their square
 MIN_RADIUS = 1e-3
 _TINY = 1e-12  # the slope of a square root is infinite at 0
 
 
-def quadratic(predicted: Tensor, true: Tensor, lambda_r: float = 1.0) -> Tensor:
-    """Mean over rows of dx^2 + dy^2 + lambda_r * dr^2.
+def centre_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """Distance of the centres in true radii, float [...], smooth: below ``BETA`` by its square.
 
     Args:
-        predicted: float [n, 3], normalised.
-        true: float [n, 3], normalised.
-        lambda_r: Weight of the radius.
+        predicted: float [..., 2 or more], centre x and y first.
+        true: float [..., 3].
     """
-    squares = (predicted - true) ** 2
-    return (squares[:, 0] + squares[:, 1] + lambda_r * squares[:, 2]).mean()
+    distance = torch.sqrt(((predicted[..., :2] - true[..., :2]) ** 2).sum(dim=-1) + _TINY)
+    return _smooth(distance / true[..., 2].clamp(min=MIN_RADIUS))
 
 
-def smooth_l1(predicted: Tensor, true: Tensor, lambda_r: float = 1.0) -> Tensor:
-    """As :func:`quadratic`, with errors above ``SMOOTH_L1_BETA`` counting linearly."""
-    terms = F.smooth_l1_loss(predicted, true, beta=SMOOTH_L1_BETA, reduction="none")
-    return (terms[:, 0] + terms[:, 1] + lambda_r * terms[:, 2]).mean()
+def radius_loss(log_ratio: Tensor) -> Tensor:
+    """Absolute logarithm of predicted over true radius, float [...], smooth as :func:`centre_loss`.
+
+    The median of the logarithm minimises it, so radii are neither too large nor too small on average, by ratio.
+    """
+    return _smooth(log_ratio.abs())
+
+
+def _smooth(error: Tensor) -> Tensor:
+    """Huber's function over ``BETA``: error - BETA / 2, below ``BETA`` error^2 / (2 BETA).
+
+    Source: Girshick 2015, smooth L1.
+    """
+    return torch.where(error < BETA, error**2 / (2 * BETA), error - BETA / 2)
 
 
 def circle_iou(one: Tensor, other: Tensor) -> Tensor:
