@@ -42,7 +42,7 @@ def moments(probability: Tensor) -> Tensor:
     """The circle of each outline: the centre of gravity, and sqrt(area / pi), of its pixels above one half.
 
     Pixels within 0.1 of one half count in part, linearly, so that a rounding error moves the circle by a rounding error
-    and not by a pixel; a mask of zeros and ones is exact. Where the highest probability is below 0.625, the threshold is
+    and not by a pixel; a mask of zeros and ones is exact. If the highest probability is below 0.625, the threshold is
     0.8 of it, so that a faint outline gives a circle too. An outline of zeros gives a circle of radius 0 in the middle.
 
     Args:
