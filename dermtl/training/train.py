@@ -17,6 +17,7 @@ from dermtl.tracking.installed import make_trackers
 from dermtl.tracking.trackers import Trackers
 from dermtl.training.interruption import Interrupted
 from dermtl.training.loop import Trainer
+from dermtl.training.memory import keep_freed_memory
 from dermtl.training.prepare import make_examples, make_network, prepare
 from dermtl.training.processes import Processes
 from dermtl.training.provenance import as_run, first_facts, to_yaml, write_documents
@@ -46,6 +47,7 @@ def train(
         DermtlError: The input is wrong; nothing was written.
         Interrupted: On a signal; the run can be resumed.
     """
+    keep_freed_memory()
     experiment, source = load_experiment(path, overrides)
     processes = Processes(experiment.training)
     folder = RunFolder(run or Path("runs") / experiment.name)
