@@ -15,12 +15,12 @@ pytestmark = pytest.mark.slow
 
 
 def test_config_show_is_itself_an_experiment(call, tiny_config, tmp_path):
-    shown = call("config", "show", tiny_config, "-o", "training.seed=7", "-o", "heads.extent.lambda_r=2")
+    shown = call("config", "show", tiny_config, "-o", "training.seed=7", "-o", "heads.extent.channels=32")
     assert shown.code == 0, shown.err
     document = yaml.safe_load(shown.out)
     assert document["training"]["seed"] == 7
     assert (
-        document["heads"]["extent"] | {"type": "dermtl-regression:circle", "lambda_r": 2.0}
+        document["heads"]["extent"] | {"type": "dermtl-regression:circle", "channels": 32}
         == document["heads"]["extent"]
     )
     (tmp_path / "again.yaml").write_text(shown.out)

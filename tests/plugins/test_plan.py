@@ -62,7 +62,7 @@ def test_fitted_learns_the_classes_and_leaves_the_plan_as_it_was(tmp_path):
     [
         ("classes: [a, b]", "clases: [a, b]", ConfigError, "t.yaml:7:5: heads.diagnosis.clases: .*'classes'"),
         ("classes: [a, b]", "classes: [a, a]", ConfigError, "t.yaml:5:3: heads.diagnosis: a class is listed twice"),
-        ("r: radius", "lambda_r: -1", ConfigError, "t.yaml:11:5: heads.extent.lambda_r: .*greater than 0"),
+        ("r: radius", "dropout: -1", ConfigError, "t.yaml:11:5: heads.extent.dropout: .*greater than"),
         ("type: classification", "type: clasification", PluginNotFound, "t.yaml:6:5: .*did you mean 'classification'"),
         ("dermtl-regression:circle", "clinic:circle", PluginNotFound, "t.yaml:9:5: no head named 'clinic:circle'"),
     ],

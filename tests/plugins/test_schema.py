@@ -63,10 +63,10 @@ def test_the_written_out_demo_is_valid():
         lambda d: d.update(trainings={}),
         lambda d: d.pop("backbone"),
         lambda d: d["backbone"].update(nam="x"),
-        lambda d: d["heads"]["extent"].update(lambda_rr=1),
+        lambda d: d["heads"]["extent"].update(chanels=1),
         lambda d: d["heads"]["extent"].update(type="circel"),
         lambda d: d["heads"]["extent"].update(type="dermtl-classification:circle"),
-        lambda d: d["heads"]["extent"].update(lambda_r=0),
+        lambda d: d["heads"]["extent"].update(channels=0),
         lambda d: d["heads"]["outline"].update(decoder="fcn"),
         lambda d: d["heads"]["outline"].pop("type"),
         lambda d: d["heads"]["outline"].update(loss_weight=-1),
@@ -76,7 +76,7 @@ def test_the_written_out_demo_is_valid():
         lambda d: d.update(extends=3),
         lambda d: d.update(extends="five_step", trainings={}),
         lambda d: d.update(extends="five_step", training={"stages": [{"lr": 0.1}]}),
-        lambda d: d.update(extends="five_step", heads={"extent": {"type": "circle", "lambda_rr": 1}}),
+        lambda d: d.update(extends="five_step", heads={"extent": {"type": "circle", "chanels": 1}}),
     ],
 )
 def test_a_mistake_is_marked(demo, change):
