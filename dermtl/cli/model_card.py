@@ -36,7 +36,7 @@ def model_card(path: Path, split: str, facts: Path | None, out: Path | None, str
         from dermtl.evaluation.model_card import model_card as model_card_
 
     metrics = find_metrics(path, split)
-    card = model_card_(read_metrics(metrics), read_facts(facts, path, *list(metrics.parents)[:4]))
+    card = model_card_(read_metrics(metrics), read_facts(facts, path, *list(metrics.parents)[:3]))
     target = out or metrics.with_name("model_card.md")
     write_atomic(target, card.text)
     click.echo(f"model card: {target}")

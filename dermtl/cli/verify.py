@@ -9,7 +9,9 @@ import click
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of pictures to compare the ways in on, too.")
-@click.option("--run", type=click.Path(path_type=Path), help="The run it was exported from, whose network joins in.")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="The run or folds it was exported from, whose network joins in."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(model: Path, images: Path | None, run: Path | None, as_json: bool) -> None:
     """Replay a model's golden samples and compare with what the network answered. Needs no torch.

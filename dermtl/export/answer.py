@@ -1,4 +1,4 @@
-"""A run's network, or that of an ensemble, as a function from a decoded picture to its answer, to compare an exported file with."""
+"""The network of a run or an ensemble as a function from a decoded picture to its answer, beside the exported file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

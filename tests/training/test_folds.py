@@ -123,6 +123,53 @@ def test_the_thresholds_of_the_ensemble_stay_frozen(folds: Path, tmp_path: Path)
     assert load_ensemble(copied).decisions.questions[0].chosen["rule"] == "sensitivity>=0.95"
 
 
+def test_the_file_of_the_ensemble_is_verified_against_its_folds(folds: Path, drawn: Path, tmp_path: Path) -> None:
+    from dermtl.cli.verify import verify
+    from dermtl.export.export import export_run
+
+    model = export_run(folds, tmp_path / "all.onnx")
+    images = tmp_path / "clinic"
+    images.mkdir()
+    for file in sorted((drawn / "images").iterdir())[:3]:
+        shutil.copy(file, images)
+    arguments = [str(model), "--images", str(images), "--json", "--run"]
+    result = CliRunner().invoke(verify, [*arguments, str(folds)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    network = [row for row in json.loads(result.stdout) if row["path"] == "network-graph"]
+    assert {row["output"] for row in network} == set(load_ensemble(folds).kinds)
+    result = CliRunner().invoke(verify, [*arguments, str(folds / "fold-0")], catch_exceptions=False)
+    assert result.exit_code == 1, "one member answers otherwise than their mean"
+
+
+def test_the_card_beside_the_folds_reaches_the_file(folds: Path, tmp_path: Path) -> None:
+    from dermtl.evaluation.card_facts import read_facts
+    from dermtl.export.export import export_run
+    from dermtl.runtime.bundle import read_bundle
+
+    copied = shutil.copytree(folds, tmp_path / "folds")
+    (copied / "fold-0" / "card.yaml").write_text("limits: Of the first fold.\n")
+    assert read_bundle(export_run(copied, tmp_path / "none.onnx")).card == {}
+    (copied / "card.yaml").write_text("intended_use: Of all folds.\n")
+    bundle = read_bundle(export_run(copied, tmp_path / "all.onnx"))
+    assert bundle.card == {"intended_use": "Of all folds."}
+    assert bundle.provenance["folds"] == 3
+    assert set(bundle.provenance["data"]) == {"digest"}, "sides and epochs are those of single folds"
+    assert "epochs" not in bundle.provenance
+    assert read_bundle(export_run(copied / "fold-0", tmp_path / "0.onnx")).card == {"limits": "Of the first fold."}
+    assert read_facts(None, copied / "fold-1").intended_use == "Of all folds."
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16", "auto"])
+def test_an_ensemble_has_no_file_of_lower_precision(folds: Path, tmp_path: Path, precision: str) -> None:
+    from dermtl.export.precision import export_precision
+
+    with pytest.raises(InputError, match=f"no {precision} file") as caught:
+        export_precision(folds, tmp_path / "all.onnx", precision)
+    assert "fp32" in caught.value.hint
+    assert "fold-0" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
 def test_folds_go_on_where_they_were_left(
     folds: Path, tiny_experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
