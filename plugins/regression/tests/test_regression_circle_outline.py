@@ -50,7 +50,7 @@ def test_it_is_the_circle_that_the_kind_derives_from_a_mask_file(tmp_path):
 
 def test_pixels_count_from_one_half_on():
     mask = _disc(32, 32, 10)
-    shaded = torch.from_numpy(np.where(mask > 0, 0.66, 0.38).astype(np.float32))
+    shaded = torch.from_numpy(np.where(mask > 0, 0.66, 0.47).astype(np.float32))
     np.testing.assert_allclose(moments(shaded[None])[0].numpy(), _numpy_moments(mask), atol=1e-4)
 
 

@@ -10,7 +10,7 @@ from dermtl_regression.circle.config import CircleConfig
 
 THRESHOLD = 0.5
 _FAINT = 0.8  # the threshold is at most this share of the highest probability
-_RAMP = 0.2  # share of the threshold over which a pixel goes from in to out on either side
+_RAMP = 0.04  # share of the threshold over which a pixel goes from in to out on either side; more lets in haze
 _TINY = 1e-6
 
 
@@ -41,9 +41,10 @@ class OutlineCircle(Head):
 def moments(probability: Tensor) -> Tensor:
     """The circle of each outline: the centre of gravity, and sqrt(area / pi), of its pixels above one half.
 
-    Pixels within 0.1 of one half count in part, linearly, so that a rounding error moves the circle by a rounding error
-    and not by a pixel; a mask of zeros and ones is exact. If the highest probability is below 0.625, the threshold is
-    0.8 of it, so that a faint outline gives a circle too. An outline of zeros gives a circle of radius 0 in the middle.
+    Pixels within 0.02 of one half count in part, linearly, so that a rounding error moves the circle by a rounding
+    error and not by a pixel; a mask of zeros and ones is exact. If the highest probability is below 0.625, the
+    threshold is 0.8 of it, so that a faint outline gives a circle too. An outline of zeros gives a circle of radius 0
+    in the middle.
 
     Args:
         probability: float32 [N, H, W] in 0..1. What the letterbox adds beside the picture must be about 0.
