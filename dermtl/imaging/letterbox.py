@@ -14,9 +14,12 @@ import numpy as np
 from PIL import Image
 
 from dermtl.imaging.affine import Affine, Array
-from dermtl.imaging.decode import Reduced
-from dermtl.imaging.resize import resize
+from dermtl.imaging.decode import MAX_PIXELS, Reduced
+from dermtl.imaging.resize import resize_hw
 from dermtl.imaging.view import View
+
+_CHUNK_PX = 4_000_000  # pixels that are padded at a time
+_SLIM = 8  # how many times taller than wide a strip is
 
 
 class Frame(Protocol):
@@ -61,6 +64,11 @@ class Letterbox:
         return max(self.source_hw)
 
     @property
+    def _is_vast(self) -> bool:
+        """Whether the square is larger than any picture may be: that of a strip, made from a file of 100 bytes."""
+        return self.side**2 > MAX_PIXELS
+
+    @property
     def offset_xy(self) -> tuple[int, int]:
         """Padding left of and above the picture, in source pixels."""
         height, width = self.source_hw
@@ -90,13 +98,54 @@ class Letterbox:
             if image.scale > 1:
                 return self._apply_reduced(image.pixels, image.scale)
             image = image.pixels
-        height, width = self.source_hw
-        left, top = self.offset_xy
-        square = image
-        if height != width:
-            square = np.zeros((self.side, self.side, 3), np.uint8)
-            square[top : top + height, left : left + width] = image
-        return np.asarray(resize(square[None], self.size)[0])
+        height, _ = self.source_hw
+        _, top = self.offset_xy
+        narrow = self._along_width(image)
+        if height < self.side:
+            padded = np.zeros((self.side, self.size, 3), np.uint8)
+            padded[top : top + height] = narrow
+            narrow = padded
+        return np.asarray(resize_hw(narrow[None], (self.size, self.size))[0])
+
+    def _along_width(self, image: Array) -> Array:
+        """The first of the filter's two passes, uint8 [H, S, 3].
+
+        The square is never laid out: rows above and below the picture are black before this pass and after it, and a
+        picture that is taller than wide is padded a few rows at a time.
+        """
+        (height, width), side = self.source_hw, self.side
+        if width == side:
+            return np.asarray(resize_hw(image[None], (height, self.size))[0])
+        if self._is_vast and width * _SLIM < side:
+            return self._along_width_slim(image)
+        left, _ = self.offset_xy
+        narrow = np.empty((height, self.size, 3), np.uint8)
+        rows = max(1, _CHUNK_PX // side)
+        padded = np.zeros((min(rows, height), side, 3), np.uint8)
+        for start in range(0, height, rows):
+            part = image[start : start + rows]
+            padded[: len(part), left : left + width] = part
+            narrow[start : start + rows] = resize_hw(padded[None, : len(part)], (len(part), self.size))[0]
+        return narrow
+
+    def _along_width_slim(self, image: Array) -> Array:
+        """The same of a strip, by Pillow, whose box leaves out the black that no output pixel of the strip sees.
+
+        It differs by a level at one value in a thousand, which nobody's picture will show: a strip of 20000x1 pixels
+        would otherwise take seconds.
+        """
+        (height, width), shrink = self.source_hw, self.side / self.size
+        left, _ = self.offset_xy
+        first = max(0, math.floor((left - shrink) / shrink))
+        last = min(self.size, math.ceil((left + width + shrink) / shrink))
+        start = math.floor((first - 1) * shrink)
+        canvas = np.zeros((height, math.ceil((last + 1) * shrink) - start, 3), np.uint8)
+        canvas[:, left - start : left - start + width] = image
+        box = (first * shrink - start, 0, last * shrink - start, height)
+        found = Image.fromarray(canvas).resize((last - first, height), Image.Resampling.BILINEAR, box=box)
+        narrow = np.zeros((height, self.size, 3), np.uint8)
+        narrow[:, first:last] = np.asarray(found)
+        return narrow
 
     def _apply_reduced(self, pixels: Array, scale: int) -> Array:
         """The same from a part of the pixels; the square begins and ends between two, and Pillow's box says where."""
@@ -130,9 +179,15 @@ class Letterbox:
         """See :class:`Frame`; float32."""
         height, width = self.source_hw
         left, top = self.offset_xy
+        shrink = self.size / self.side
+        box = (left * shrink, top * shrink, (left + width) * shrink, (top + height) * shrink)
         planes = np.asarray(values, np.float32).reshape(-1, self.size, self.size)
         restored = np.empty((len(planes), height, width), np.float32)
         for index, plane in enumerate(planes):
+            if self._is_vast:
+                part = Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR, box=box)
+                restored[index] = np.asarray(part)  # within 3e-5: Pillow holds the box in single precision
+                continue
             square = Image.fromarray(plane).resize((self.side, self.side), Image.Resampling.BILINEAR)
             restored[index] = np.asarray(square)[top : top + height, left : left + width]
         return restored.reshape(*np.shape(values)[:-2], height, width)

@@ -30,9 +30,22 @@ def resize(images: Array, size: int) -> Array:
     Returns:
         uint8 [N, size, size, 3]; the pictures themselves where they have that size.
     """
-    if images.shape[1:3] == (size, size):
+    return resize_hw(images, (size, size))
+
+
+def resize_hw(images: Array, hw: tuple[int, int]) -> Array:
+    """Resize pictures as :func:`resize` does, to any height and width; a side that stays is not filtered.
+
+    Args:
+        images: uint8 [N, H, W, 3].
+        hw: Height and width of the result in pixels.
+
+    Returns:
+        uint8 [N, *hw, 3]; the pictures themselves where they have that size.
+    """
+    if images.shape[1:3] == hw:
         return images
-    sizes = np.array([len(images), size, size, 3], np.int64)
+    sizes = np.array([len(images), *hw, 3], np.int64)
     (resized,) = _session().run(None, {"image": images, "sizes": sizes})
     return np.asarray(resized)
 

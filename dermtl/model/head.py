@@ -41,6 +41,11 @@ class Features:
     maps: tuple[Tensor, ...]
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The pooled features and the maps."""
+        return [self.pooled, *self.maps]
+
     def part(self, start: int, end: int) -> "Features":
         """Those of the pictures from ``start`` to ``end``."""
         return Features(self.pooled[start:end], tuple(values[start:end] for values in self.maps))

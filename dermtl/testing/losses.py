@@ -27,7 +27,8 @@ class LossChecks:
                     term.shape == (rows,),
                     f"term {name} has shape {list(term.shape)}, expected [{rows}]: what each row adds, not a mean",
                 )
-                require(term.isfinite().all(), f"term {name} is not finite for raw values of about {scale:g}")
+                worst = next((float(value) for value in term.detach() if not value.isfinite()), None)
+                require(worst is None, f"term {name} is {worst} for raw values of about {scale:g}")
             (gradient,) = torch.autograd.grad(torch.stack([term.sum() for term in terms.values()]).sum(), values)
             require(gradient.isfinite().all(), f"the loss has no finite gradient for raw values of about {scale:g}")
 

@@ -71,7 +71,7 @@ class FrozenBackbone:
     def _run(self, images: Tensor) -> list[Tensor]:
         with torch.no_grad(), self._autocast():
             features = self._backbone(images)
-        return [features.pooled, *features.maps]
+        return features.tensors
 
 
 class FeatureCache:

@@ -142,16 +142,18 @@ class Learner(nn.Module):
         self._tied = tied
 
     def forward(
-        self, images: Tensor, targets: Targets, totals: Denominators, features: Features | None = None
+        self, images: Tensor, targets: Targets, totals: Denominators, features: Sequence[Tensor] = ()
     ) -> tuple[Tensor, dict[str, tuple[Tensor, float]]]:
         """What the objective says of the network's answer to ``images``, uint8 or float [N, 3, s, s].
 
-        ``features`` stand in for the backbone if they are given.
+        ``features``, the pooled ones and then the maps, stand in for the backbone if they are given.
 
         Without any target in this part the loss is zero, yet tied to every output: among several processes each has to
         take part in the sum of gradients.
         """
-        raw = self.network(images) if features is None else self.network.run_heads(features)
+        # As tensors, which Fabric casts; it takes no frozen dataclass.
+        given = Features(features[0], tuple(features[1:])) if features else None
+        raw = self.network(images) if given is None else self.network.run_heads(given)
         loss, sums = self.objective(raw, targets, totals)
         if self._tied:
             zero = [raw[name].float().sum() * 0 for name in totals]

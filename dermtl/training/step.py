@@ -96,7 +96,7 @@ class Step:
         summed = 0.0
         for place, (start, end) in enumerate(parts):
             own = targets if len(parts) == 1 else _within(targets, start, end)
-            features = batch.features.part(start, end).to(device) if batch.features is not None else None
+            features = batch.features.part(start, end).to(device).tensors if batch.features is not None else []
             quiet = self._processes.without_exchange(self.learner) if place + 1 < len(parts) else nullcontext()
             with quiet:
                 with _told():

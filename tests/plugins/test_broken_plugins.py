@@ -15,7 +15,7 @@ def test_the_list_explains_each_and_succeeds(five_broken, dermtl_process):
         ("raises", "RuntimeError: no API key of yours"),
         ("exits", "SystemExit: 3"),
         ("absent", "No module named 'brk_absent'"),
-        ("future", "needs plugin API 2.0, this dermtl has 1.0"),
+        ("future", "needs plugin API 9.0, this dermtl has 2.0"),
         ("stranger", "expected a HeadSpec, got str"),
     ):
         (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]
@@ -37,7 +37,7 @@ def test_the_core_works_beside_five_broken_plugins(five_broken, dermtl_process, 
     [
         ("raises", "plugin 'raises' of raises 1.0: fails to import: RuntimeError: no API key of yours"),
         ("exits", "plugin 'exits' of exits 1.0: fails to import: SystemExit: 3"),
-        ("future", "needs plugin API 2.0, this dermtl has 1.0"),
+        ("future", "needs plugin API 9.0, this dermtl has 2.0"),
         ("not_installed", "no head named 'not_installed'"),
     ],
 )

@@ -222,9 +222,9 @@ def test_groups_are_unfrozen_one_after_the_other(
 
     real, seen = loop.freeze, []
 
-    def noted(network: Any, trained: Any) -> None:
+    def noted(network: Any, trained: Any, norms: str) -> None:
         seen.append(len(trained))
-        real(network, trained)
+        real(network, trained, norms)
 
     monkeypatch.setattr(loop, "freeze", noted)
     stages = "training.stages=[{train: 'last:3', epochs: 7, unfreeze_epochs: 2, lr: 1e-2}]"

@@ -238,7 +238,7 @@ def test_a_gradient_that_is_not_finite_is_a_fault_of_the_run(
 
     def steep(self: CircleHead, raw: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
         found = real(self, raw, target)
-        return {**found, "root": torch.sqrt((raw - raw.detach()).abs().sum())}  # 0, with an infinite slope
+        return {**found, "root": torch.sqrt((raw - raw.detach()).abs().sum(dim=1))}  # 0, with an infinite slope
 
     monkeypatch.setattr(CircleHead, "loss", steep)
     with pytest.raises(NonFiniteLoss, match=r"gradient.*extent"):
@@ -263,7 +263,7 @@ def test_patience_counts_small_gains_but_best_keeps_them(train_tiny: Train, tmp_
     """Gains below min_delta do not buy time, and are kept all the same."""
     run = train_tiny(
         tmp_path / "run",
-        "training.stages=[{train: head, epochs: 9, lr: 1e-4, schedule: constant}]",
+        "training.stages=[{train: head, epochs: 9, lr: 1e-3, schedule: constant}]",
         "training.early_stopping={patience: 3, min_delta: 0.5}",
         "training.augmentation=none",
     )
