@@ -14,6 +14,7 @@ import yaml
 from dermtl.errors import ConfigError
 
 Key = tuple[str | int, ...]
+_MOST_KEYS = 50_000  # aliases of aliases make 300 bytes into as many values as one likes
 
 
 class _Loader(yaml.SafeLoader):
@@ -104,6 +105,12 @@ def parse(text: str, name: str) -> Source:
 
 def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
     mark = node.start_mark
+    if len(source.positions) > _MOST_KEYS:
+        raise ConfigError(
+            f"holds more than {_MOST_KEYS:,} keys and values once its aliases are written out",
+            where=source.name,
+            hint="write what an alias (*name) repeats once, or leave it out",
+        )
     source.positions.setdefault(key, f"{source.name}:{mark.line + 1}:{mark.column + 1}")
     if isinstance(node, yaml.MappingNode):
         built: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from dermtl.config.extends import with_extended
 from dermtl.config.variables import expand
 from dermtl.errors import ConfigError
 
-__all__ = ["Key", "Source", "parse_source", "read_source"]
+__all__ = ["Key", "Source", "parse_source", "read_source", "read_stored"]
 
 
 def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
@@ -19,6 +19,18 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
         ConfigError: A file is missing, is not YAML, repeats a key, or an override does not fit.
     """
     return _finished(with_extended(read(path), path.parent, (path.resolve(),)), overrides)
+
+
+def read_stored(path: Path) -> Source:
+    """Read an experiment as a run stored it, which may be somebody else's: nothing is taken from elsewhere.
+
+    A run stores every value written out. ``${NAME}`` stays as it stands, and ``extends`` is no key there, so that a
+    foreign run brings neither this machine's environment nor its files into a report.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or repeats a key.
+    """
+    return read(path)
 
 
 def parse_source(text: str, *, name: str = "config", overrides: Sequence[str] = ()) -> Source:

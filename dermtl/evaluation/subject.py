@@ -8,7 +8,7 @@ from typing import Any
 
 from dermtl.config.experiment import Data, Experiment
 from dermtl.config.load import validate
-from dermtl.config.source import read_source
+from dermtl.config.source import read_stored
 from dermtl.data.groups import group_records
 from dermtl.data.manifest import SPLITS, read_manifest
 from dermtl.data.split import read_splits
@@ -119,7 +119,7 @@ def _run_data(folder: Path) -> Data | None:
     """The data of the run in a folder, or None where there is no run."""
     if not (folder / "config.yaml").is_file():
         return None
-    source = read_source(folder / "config.yaml")
+    source = read_stored(folder / "config.yaml")
     return validate(Experiment, source.data, source).data
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from dermtl.config.experiment import Experiment
 from dermtl.config.load import validate
-from dermtl.config.source import Source, read_source
+from dermtl.config.source import Source, read_stored
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import BundleError, ConfigError, TrainingError
 from dermtl.kinds import Kind
@@ -144,7 +144,7 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise ConfigError("holds no config.yaml, so it is not a run", where=str(self.path))
-        source = read_source(self.config)
+        source = read_stored(self.config)
         return validate(Experiment, source.data, source), source
 
 

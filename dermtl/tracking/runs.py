@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dermtl.config.source import read_source
+from dermtl.config.source import read_stored
 from dermtl.errors import DermtlError, InputError, PluginError
 from dermtl.plugins.discovery import load_head, resolve
 from dermtl.tracking.history import Row, best_row, head_metrics, heads_of, read_history
@@ -111,7 +111,7 @@ def read_summary(path: Path) -> RunSummary:
 
     facts = read("run.json", lambda file: _Facts.model_validate_json(file.read_bytes()), _Facts(name="", state=""))
     nothing: dict[str, Any] = {}
-    experiment = read("config.yaml", lambda file: read_source(file).data, nothing)
+    experiment = read("config.yaml", lambda file: read_stored(file).data, nothing)
     rows: Sequence[Row] = []
     if (path / "metrics.csv").exists():  # a run in its first epoch has none
         rows = read("metrics.csv", read_history, [])

@@ -70,7 +70,7 @@ class FrozenBackbone:
 
     def _run(self, images: Tensor) -> list[Tensor]:
         with torch.no_grad(), self._autocast():
-            features = self._backbone(images)
+            features: Features = self._backbone(images)
         return features.tensors
 
 

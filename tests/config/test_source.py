@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermtl.config.source import parse_source, read_source
+from dermtl.config.source import parse_source, read_source, read_stored
 from dermtl.errors import ConfigError
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)
@@ -196,3 +196,26 @@ def test_an_override_of_a_key_in_digits_is_named_as_the_place(written: str) -> N
 def test_overrides_that_do_not_fit(tmp_path: Path, override: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         overridden(tmp_path, override)
+
+
+def bomb(levels: int) -> str:
+    """Aliases of aliases: each level holds nine times as many values."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, levels)]
+    return "\n".join(lines)
+
+
+def test_aliases_are_written_out_and_a_bomb_is_refused() -> None:
+    assert parse_source("a: &one [1, 2]\nb: *one").data == {"a": [1, 2], "b": [1, 2]}
+    assert parse_source(bomb(3)).data == yaml.safe_load(bomb(3))
+    with pytest.raises(ConfigError, match="more than 50,000 keys"):
+        parse_source(bomb(9))  # PyYAML builds it in a millisecond, for it shares what aliases name
+
+
+def test_a_stored_file_takes_nothing_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "1234")
+    (tmp_path / "other.yaml").write_text("b: 2\n")
+    path = tmp_path / "config.yaml"
+    path.write_text("name: ${SECRET}\nextends: other.yaml\n")
+    assert read_stored(path).data == {"name": "${SECRET}", "extends": "other.yaml"}
+    assert read_source(path).data == {"name": "1234", "b": 2}

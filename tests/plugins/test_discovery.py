@@ -94,7 +94,7 @@ def test_another_api_is_listed_with_the_next_step_and_refused(install, spec_text
 
 def test_a_head_of_api_1_hears_what_became_of_the_loss(install, spec_text):
     install("odd-heads", {"odd": "odd_module:spec"}, {"odd_module": spec_text("odd", api=(1, 0))})
-    with pytest.raises(PluginContract, match="needs plugin API 1.0") as caught:
+    with pytest.raises(PluginContract, match=r"needs plugin API 1\.0") as caught:
         load_head("odd")
     assert "Head.loss now gives what each row adds" in caught.value.hint
 

@@ -6,18 +6,24 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from dermtl.config.experiment import Data
 from dermtl.config.load import load_experiment
 from dermtl.data.manifest import read_manifest
+from dermtl.data.split import read_splits
 from dermtl.kinds import Record
 from dermtl.model.network import Network, build_network
-from dermtl.model.run import RunFolder
+from dermtl.model.run import RunFolder, TrainedRun
 from dermtl.plugins.plan import HeadPlan
+from dermtl.training.dataset import Examples, load_batches
 from dermtl.training.interruption import Interrupted
+from dermtl.training.objective import Objective
 from dermtl.training.prepare import prepare
+from dermtl.training.sampling import BatchOrder
 from dermtl.training.step import Step
 from dermtl.training.train import train
+from dermtl.training.validate import validate
 
 EXPERIMENT = """\
 name: tiny
@@ -98,3 +104,18 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextM
                 yield
 
     return stopping
+
+
+@pytest.fixture(scope="session")
+def validation_loss() -> Callable[[TrainedRun], float]:
+    """The validation loss of a loaded run, computed afresh."""
+
+    def compute(stored: TrainedRun) -> float:
+        records = read_splits(stored.folder.splits, read_manifest(stored.experiment.data))
+        side = [record for record in records if record.split == "val"]
+        examples = Examples(side, {name: plan.target for name, plan in stored.plans.items()}, 48)
+        batches = load_batches(examples, BatchOrder(len(side), 4, shuffle=False))
+        objective = Objective(stored.network, {name: plan.loss_weight for name, plan in stored.plans.items()})
+        return validate(stored.network, batches, stored.plans, objective, torch.device("cpu"))["loss"]
+
+    return compute

@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file
 
 from dermtl.errors import AnnotationError, ConfigError, DataError, ManifestError, NonFiniteLoss
-from dermtl.model.run import RunFolder, load_run
+from dermtl.model.run import RunFolder, TrainedRun, load_run
 
 Train = Callable[..., RunFolder]
 
@@ -245,7 +245,9 @@ def test_a_gradient_that_is_not_finite_is_a_fault_of_the_run(
         train_tiny(tmp_path / "run")
 
 
-def test_early_stopping_stops_and_keeps_the_best(train_tiny: Train, tmp_path: Path) -> None:
+def test_early_stopping_stops_and_keeps_the_best(
+    train_tiny: Train, tmp_path: Path, validation_loss: Callable[[TrainedRun], float]
+) -> None:
     run = train_tiny(
         tmp_path / "run",
         "training.stages=[{train: all, epochs: 30, lr: 0.05, optimizer: sgd, schedule: constant}]",
@@ -259,7 +261,9 @@ def test_early_stopping_stops_and_keeps_the_best(train_tiny: Train, tmp_path: Pa
     assert validation_loss(stored) == pytest.approx(losses[best], rel=1e-4)
 
 
-def test_patience_counts_small_gains_but_best_keeps_them(train_tiny: Train, tmp_path: Path) -> None:
+def test_patience_counts_small_gains_but_best_keeps_them(
+    train_tiny: Train, tmp_path: Path, validation_loss: Callable[[TrainedRun], float]
+) -> None:
     """Gains below min_delta do not buy time, and are kept all the same."""
     run = train_tiny(
         tmp_path / "run",
@@ -272,25 +276,6 @@ def test_patience_counts_small_gains_but_best_keeps_them(train_tiny: Train, tmp_
     assert min(losses) < losses[0], "the rate must let the loss fall, or this shows nothing"
     assert run.facts["best_val_loss"] == pytest.approx(min(losses))
     assert validation_loss(load_run(run.path)) == pytest.approx(min(losses), rel=1e-4)
-
-
-def validation_loss(stored: object) -> float:
-    """The validation loss of a loaded run, computed afresh."""
-    from dermtl.data.manifest import read_manifest
-    from dermtl.data.split import read_splits
-    from dermtl.model.run import TrainedRun
-    from dermtl.training.dataset import Examples, load_batches
-    from dermtl.training.objective import Objective
-    from dermtl.training.sampling import BatchOrder
-    from dermtl.training.validate import validate
-
-    assert isinstance(stored, TrainedRun)
-    records = read_splits(stored.folder.splits, read_manifest(stored.experiment.data))
-    side = [record for record in records if record.split == "val"]
-    examples = Examples(side, {name: plan.target for name, plan in stored.plans.items()}, 48)
-    batches = load_batches(examples, BatchOrder(len(side), 4, shuffle=False))
-    objective = Objective(stored.network, {name: plan.loss_weight for name, plan in stored.plans.items()})
-    return validate(stored.network, batches, stored.plans, objective, torch.device("cpu"))["loss"]
 
 
 def test_no_validation_records(train_tiny: Train, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Steps in 16 bits: weights and validation stay in 32, the features of a frozen backbone may be cached, a run resumes to its bits."""
+"""Steps in 16 bits: weights and validation stay in 32, features may be cached, a run resumes to its bits."""
 
 import csv
 import logging
