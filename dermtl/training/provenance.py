@@ -71,7 +71,7 @@ def version_of(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        others = set(packages_distributions().get(package.replace("-", "_"), []))
+        others = set(packages_distributions().get(package.replace("-", "_"), [])) - {package}
         return ", ".join(f"{other} {version(other)}" for other in sorted(others)) or "absent"
 
 
