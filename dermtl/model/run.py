@@ -143,7 +143,8 @@ class RunFolder:
             ConfigError: There is none, or it does not fit this version.
         """
         if not self.config.is_file():
-            raise ConfigError("holds no config.yaml, so it is not a run", where=str(self.path))
+            hint = "it holds the folds of a cross-validation: name one, such as fold-0" if self.folds.is_file() else ""
+            raise ConfigError("holds no config.yaml, so it is not a run", where=str(self.path), hint=hint)
         source = read_stored(self.config)
         return validate(Experiment, source.data, source), source
 

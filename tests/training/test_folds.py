@@ -198,6 +198,9 @@ def test_folds_are_no_run(folds: Path, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="cross-validation"):
         run_subject(folds)
+    with pytest.raises(ConfigError, match="not a run") as caught:
+        load_run(folds)
+    assert "fold-0" in caught.value.hint
     assert fold_runs(fold_runs(folds)[0]) == []
     assert load_ensemble(fold_runs(folds)[0]).kinds == load_run(fold_runs(folds)[0]).kinds
     (tmp_path / "folds.json").write_text(json.dumps({"runs": ["fold-0"]}))
