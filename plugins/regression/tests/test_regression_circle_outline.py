@@ -22,8 +22,25 @@ def _disc(x, y, radius, size=SIZE):
 
 
 def _blob(seed):
-    """Any region: noise above a threshold."""
-    return (np.random.default_rng(seed).random((SIZE, SIZE)) > 0.8).astype(np.float32)
+    """A ragged region: three quarters of a disc's pixels."""
+    return _disc(40, 30, 18) * (np.random.default_rng(seed).random((SIZE, SIZE)) > 0.25)
+
+
+def _ellipse(length, breadth):
+    columns, rows = np.meshgrid(np.arange(SIZE) + 0.5 - 30, np.arange(SIZE) + 0.5 - 33)
+    along, across = (columns + rows) / math.sqrt(2), (columns - rows) / math.sqrt(2)
+    return ((2 * along / length) ** 2 + (2 * across / breadth) ** 2 <= 1).astype(np.float32)
+
+
+def test_regions_far_from_the_main_one_do_not_count():
+    main = _disc(20, 24, 10)
+    stray = np.maximum(main, np.maximum(_disc(58, 58, 3), _disc(60, 5, 2)))
+    np.testing.assert_allclose(moments(torch.from_numpy(stray)[None])[0].numpy(), _numpy_moments(main), atol=1e-3)
+
+
+def test_pieces_too_far_apart_to_have_a_main_one_give_the_circle_of_all():
+    apart = np.maximum(_disc(8, 8, 3), _disc(56, 56, 3))
+    np.testing.assert_allclose(moments(torch.from_numpy(apart)[None])[0].numpy(), _numpy_moments(apart), atol=1e-3)
 
 
 def _numpy_moments(mask):
@@ -32,7 +49,7 @@ def _numpy_moments(mask):
 
 
 def test_a_perfect_mask_gives_its_moments():
-    masks = [_disc(30.5, 20, 11), _disc(5, 60, 14), _blob(0), _disc(20, 20, 6) + _disc(50, 44, 8), np.ones((64, 64))]
+    masks = [_disc(30.5, 20, 11), _disc(5, 60, 14), _blob(0), _ellipse(36, 14), np.ones((64, 64)), _disc(9.5, 9.5, 1)]
     found = moments(torch.from_numpy(np.stack(masks)).float())
     np.testing.assert_allclose(found.numpy(), [_numpy_moments(mask) for mask in masks], atol=1e-4)
 
