@@ -38,6 +38,8 @@ demo: setup
 	@echo "predictions  $(DEMO)/predictions.jsonl"
 	@echo "overlays     $(DEMO)/overlays"
 
+test fast: export OMP_NUM_THREADS ?= 1  # two test processes, two cores
+
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2
 
