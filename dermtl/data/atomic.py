@@ -55,6 +55,20 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         draft.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
+def sync_folder(folder: Path) -> None:
+    """Bring the names of a folder's files to the disk, before a file that one of them replaces is removed.
+
+    Where the system cannot do that for folders (Windows), nothing happens.
+    """
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def refuse_file_as_folder(folder: Path) -> None:
     """Refuse a folder that could not be made, before hours of work are to be written there.
 

@@ -1,18 +1,17 @@
 """Files of predictions that a run can be killed in the middle of, and go on with.
 
 Lines are only ever added, each whole and in one write. While a file is unfinished, ``<name>.unfinished`` lies beside it
-and says which model wrote it; who writes holds a lock on it, so that two never do. Parquet files cannot grow: their
-lines gather in a CSV beside them first.
+and says which model writes it; who writes holds a lock on it, so that two never do. A finished file keeps the model's
+digest in ``<name>.model.json``. Parquet files cannot grow: their lines gather in a CSV beside them first.
 """
 
 import io
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from dermtl.errors import DataError, InputError
 from dermtl.kinds.kind import Kind
@@ -20,6 +19,7 @@ from dermtl.runtime.decision import Decisions
 from dermtl.runtime.lock import locked
 from dermtl.runtime.parquet import need_pyarrow, read_parquet, to_parquet
 from dermtl.runtime.rows import Csv, JsonLines, Lines, Written
+from dermtl.runtime.written_by import is_finished, is_marked, mark_of, refuse_other_model, write_mark, write_record
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 
@@ -63,11 +63,12 @@ def open_output(
         decisions: What was settled; tables have a column for each decision.
         model: Digest of the model; rows of two models do not mix.
         overwrite: Replace a file that exists.
-        resume: Go on with the file, if there is one; a last line that was cut is dropped. A finished one takes no more.
+        resume: Go on with the file, if there is one of the same model; a last line that was cut is dropped. A finished
+            file takes no more rows.
 
     Raises:
-        InputError: The suffix is unknown, the file exists, was begun with another model, or is being written by another
-            process.
+        InputError: The suffix is unknown, the file exists, its rows are another model's, or another process is writing
+            it.
         DataError: The file cannot be read or written.
         MissingExtra: Parquet needs pyarrow.
     """
@@ -79,17 +80,22 @@ def open_output(
         need_pyarrow()
     lines: Lines = JsonLines(kinds) if suffix == ".jsonl" else Csv(kinds, decisions, guarded=not is_parquet)
     journal = path.with_name(f"{path.name}.rows.csv") if is_parquet else path
-    mark = path.with_name(f"{path.name}.unfinished")
+    mark = mark_of(path)
     try:
-        if resume and path.exists() and not mark.exists():
-            finished = read_parquet(path) if is_parquet else _read(path, lines)[0]
-            yield Output(lines, dict(finished), lambda line: _refuse(path))
-            return
-        if not (resume or overwrite) and path.exists() and not mark.exists():
-            _refuse_existing(path)
+        if path.exists() and not mark.exists():
+            if resume:
+                yield _finished(path, lines, model)
+                return
+            if not overwrite:
+                _refuse_existing(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(mark) as remove_mark:
-            earlier = _begun(path, journal, mark, lines, model, overwrite, resume)
+            if resume and is_finished(path, journal):
+                output = _finished(path, lines, model)
+                remove_mark()
+                yield output
+                return
+            earlier = _begun(path, journal, lines, model, overwrite, resume)
             with journal.open("wb" if earlier is None else "ab", buffering=0) as file:
 
                 def write(line: str) -> None:
@@ -101,8 +107,11 @@ def open_output(
                 if earlier is None:
                     write(lines.header)
                 yield Output(lines, dict(earlier or ()), write)
+                os.fsync(file.fileno())
             if is_parquet:
                 to_parquet(journal, path)
+            write_record(path, model)  # from here on the rows are finished, whenever a kill comes
+            if is_parquet:
                 journal.unlink()
             remove_mark()
     except BlockingIOError as error:
@@ -144,15 +153,18 @@ def _refuse_existing(path: Path) -> NoReturn:
     raise InputError("exists already", where=str(path), hint="choose another name, or pass --overwrite")
 
 
-def _begun(
-    path: Path, journal: Path, mark: Path, lines: Lines, model: str, overwrite: bool, resume: bool
-) -> list[Written] | None:
+def _finished(path: Path, lines: Lines, model: str) -> Output:
+    """A complete file of the same model, which takes no more rows."""
+    refuse_other_model(path, model)
+    rows = read_parquet(path) if path.suffix.lower() == ".parquet" else _read(path, lines)[0]
+    return Output(lines, dict(rows), lambda line: _refuse(path))
+
+
+def _begun(path: Path, journal: Path, lines: Lines, model: str, overwrite: bool, resume: bool) -> list[Written] | None:
     """The rows of an unfinished file, cut after its last whole line; None where one is to be begun."""
-    begun = mark.stat().st_size > 0  # the lock itself makes an empty one
+    begun = is_marked(path)
     if begun and resume:
-        if _marked(mark) != model:
-            hint = "choose another name, or pass --overwrite"
-            raise InputError("was begun with another model", where=str(path), hint=hint)
+        refuse_other_model(path, model)
         if not journal.exists():
             return None
         rows, whole = _read(journal, lines)
@@ -162,24 +174,13 @@ def _begun(
     if begun and not overwrite:
         hint = "--resume goes on with it, --overwrite begins anew"
         raise InputError("was begun and not finished", where=str(path), hint=hint)
-    if path.exists() and not overwrite:
-        mark.unlink()
+    if path.exists() and path.stat().st_size and not overwrite:
+        mark_of(path).unlink()
         _refuse_existing(path)
     if journal.exists():
         os.truncate(journal, 0)  # first, or a kill would leave old rows under the mark of another model
-    with mark.open("wb") as file:  # in place: another file would not be the one that is locked
-        file.write(json.dumps({"model": model}).encode())
-        file.flush()
-        os.fsync(file.fileno())
+    write_mark(path, model)
     return None
-
-
-def _marked(mark: Path) -> Any:
-    try:
-        content = json.loads(mark.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    return content.get("model") if isinstance(content, dict) else None
 
 
 def _read(file: Path, lines: Lines) -> tuple[list[Written], int]:

@@ -1,10 +1,10 @@
 """Rows of predictions as a Parquet file, made from finished CSV lines. Needs pyarrow, the extra ``parquet``."""
 
 import csv
-import secrets
 from pathlib import Path
 from typing import Any
 
+from dermtl.data.atomic import new_version, sync_folder
 from dermtl.errors import MissingExtra
 from dermtl.runtime.rows import COLUMNS, Written
 
@@ -29,10 +29,11 @@ def to_parquet(lines: Path, path: Path) -> None:
 
     Args:
         lines: The CSV.
-        path: The file to write, whole or not at all.
+        path: The file to write, whole or not at all, and on the disk when this returns.
 
     Raises:
-        OSError: It cannot be written.
+        DataError: The file cannot be written.
+        OSError: The CSV cannot be read.
     """
     arrow = need_pyarrow()
     from pyarrow import csv as arrow_csv
@@ -43,17 +44,14 @@ def to_parquet(lines: Path, path: Path) -> None:
         names = next(csv.reader(file))
     types = dict.fromkeys(names, arrow.float64()) | dict(zip(COLUMNS, (text, whole, whole, text), strict=True))
     convert = arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with (
-            arrow_csv.open_csv(lines, convert_options=convert) as blocks,
-            parquet.ParquetWriter(draft, blocks.schema) as table,
-        ):
-            for block in blocks:
-                table.write_batch(block)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with (
+        new_version(path) as draft,
+        arrow_csv.open_csv(lines, convert_options=convert) as blocks,
+        parquet.ParquetWriter(draft, blocks.schema) as table,
+    ):
+        for block in blocks:
+            table.write_batch(block)
+    sync_folder(path.parent)
 
 
 def read_parquet(path: Path) -> list[Written]:

@@ -163,7 +163,7 @@ def test_a_killed_run_leaves_whole_lines_and_is_gone_on_with(model_path, tmp_pat
     assert out.read_bytes().startswith(whole)
     names = [line.split(b".png")[0][-4:] for line in out.read_bytes().splitlines() if b".png" in line]
     assert names == [b"%04d" % number for number in range(NUM)]
-    assert sorted(path.name for path in tmp_path.glob("rows*")) == [name]
+    assert sorted(path.name for path in tmp_path.glob("rows*")) == [name, f"{name}.model.json"]
 
 
 def test_masks_can_be_read_as_truth(model_path, pictures, tmp_path):

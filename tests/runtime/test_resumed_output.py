@@ -1,5 +1,8 @@
-"""A file of predictions that was cut off anywhere is gone on with: no row is lost, none comes twice."""
+"""A file of predictions that was cut off anywhere is gone on with: no row is lost, none comes twice, no models mix."""
 
+import contextlib
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +67,7 @@ def test_cut_anywhere_and_resumed_it_is_the_file_that_was_never_cut(whole, tmp_p
     growing(path).write_bytes(content[: round(share * len(content))])
     fill(path, resume=True)
     assert path.read_bytes() == (whole / name).read_bytes()
-    assert [file.name for file in path.parent.iterdir()] == [name]
+    assert sorted(file.name for file in path.parent.iterdir()) == [name, f"{name}.model.json"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +110,7 @@ def test_a_second_writer_is_turned_away_and_changes_nothing(whole, tmp_path, nam
         for row in ROWS[3:]:
             output.write(output.lines.line(row))
     assert path.read_bytes() == (whole / name).read_bytes()
-    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [name, f"{name}.model.json"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,7 +157,6 @@ def test_parquet_has_types_and_nulls(whole):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_kill_while_another_model_takes_over_leaves_no_old_row(whole, tmp_path, monkeypatch, name):
     """Under the mark of the new model nothing of the old one may stand, whenever the kill comes."""
-    import os
     import shutil
 
     path = tmp_path / name
@@ -168,3 +170,113 @@ def test_a_kill_while_another_model_takes_over_leaves_no_old_row(whole, tmp_path
         fill(path, model="other", overwrite=True)
     monkeypatch.undo()
     assert fill(path, model="other", resume=True) == len(ROWS)
+
+
+def test_a_finished_file_says_which_model_wrote_it(whole):
+    for name in NAMES:
+        assert json.loads((whole / f"{name}.model.json").read_text()) == {"model": "m"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", [ROWS, [*ROWS, Row(Path("new.jpg"), error="no")]], ids=["same", "more"])
+def test_a_finished_file_of_another_model_is_refused(tmp_path, name, rows):
+    path = tmp_path / name
+    fill(path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"finished with another model.*--overwrite"):
+        fill(path, rows, model="other", resume=True)
+    assert path.read_bytes() == before
+    fill(path, model="other", overwrite=True)
+    assert json.loads((tmp_path / f"{name}.model.json").read_text()) == {"model": "other"}
+    assert fill(path, model="other", resume=True) == 0
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_a_finished_file_whose_model_is_not_known_is_refused(tmp_path, content):
+    path, record = tmp_path / "rows.jsonl", tmp_path / "rows.jsonl.model.json"
+    fill(path)
+    record.unlink() if content is None else record.write_text(content)
+    with pytest.raises(InputError, match=r"which model wrote it: rows\.jsonl\.model\.json is missing.*--overwrite"):
+        fill(path, resume=True)
+
+
+class Killed(BaseException):
+    pass
+
+
+class Mortal:
+    """Everything that changes files, until the process dies before the ``alive``-th change."""
+
+    def __init__(self, monkeypatch, alive):
+        self.left = alive
+        for place, name in ((Path, "unlink"), (Path, "replace"), (os, "fsync"), (os, "truncate"), (os, "open")):
+            monkeypatch.setattr(place, name, self.dying(getattr(place, name)))
+
+    def dying(self, change):
+        def call(*args, **options):
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+            return change(*args, **options)
+
+        return call
+
+
+def rows_by(model):
+    return [Row(Path(f"{number}.jpg"), error=f"by {model}") for number in range(3)]
+
+
+def writers(path):
+    """Which models wrote the rows of a file."""
+    if path.suffix == ".parquet":
+        errors = pytest.importorskip("pyarrow.parquet").read_table(path)["error"].to_pylist()
+    else:
+        errors = [line for line in path.read_text().splitlines() if "jpg" in line]
+    assert len(errors) == 3
+    return {model for model in ("m", "other") if any(f"by {model}" in error for error in errors)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("then", ["m", "other"])
+def test_killed_at_any_moment_rows_are_kept_and_of_one_model(tmp_path, name, then):
+    """A file finished by one model, overwritten by one, killed at every change of a file in turn, and resumed."""
+    pytest.importorskip("pyarrow")
+    for alive in range(40):
+        path = tmp_path / str(alive) / name
+        fill(path, rows_by("m"))
+        with pytest.MonkeyPatch.context() as patch:
+            Mortal(patch, alive)
+            try:
+                fill(path, rows_by(then), model=then, overwrite=True)
+                survived = True
+            except Killed:
+                survived = False
+        if path.suffix == ".parquet":
+            assert writers(path) in ({"m"}, {then})  # a Parquet file is whole at every moment
+        try:
+            fill(path, rows_by(then), model=then, resume=True)
+            assert writers(path) == {then}
+        except InputError as error:  # killed before the other model took over
+            refusal = str(error)
+            assert "finished with another model" in refusal, refusal
+            assert writers(path) == {"m"}
+        if survived:
+            break
+    assert survived
+    assert alive > 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_file_is_resumed_whenever_the_kill_came(whole, tmp_path, name):
+    for alive in range(40):
+        path = tmp_path / str(alive) / name
+        with pytest.MonkeyPatch.context() as patch:
+            mortal = Mortal(patch, alive)
+            with contextlib.suppress(Killed):
+                fill(path)
+        fill(path, resume=True)
+        assert path.read_bytes() == (whole / name).read_bytes()
+        if mortal.left > 0:
+            break
+    assert alive > 5
+    assert sorted(file.name for file in path.parent.iterdir()) == [name, f"{name}.model.json"]
