@@ -26,9 +26,9 @@ class Comparison:
 
     Attributes:
         data: How many records and groups, and whether every group has one record.
-        heads: Head to ``metrics`` (metric to first, second, difference, low, high, n), ``mcnemar`` (output to counts
-            and p) and ``delong`` (column to difference, low, high, p); ``nodes``: those that were decided between,
-            where the heads have other classes, else none. There are p-values of independent records only.
+        heads: Head to ``metrics`` (metric to first, second, difference, low, high, redrawn, n), ``mcnemar`` (output to
+            counts and p) and ``delong`` (column to difference, low, high, p); ``nodes``: those that were decided
+            between, where the heads have other classes, else none. There are p-values of independent records only.
         only_first: Heads that the second lacks.
         only_second: Heads that the first lacks.
     """
@@ -161,8 +161,7 @@ def _paired(one: Statistic, other: Statistic, groups: list[str], resamples: int)
             "first": before[metric],
             "second": after[metric],
             "difference": difference,
-            "low": intervals[metric].low,
-            "high": intervals[metric].high,
+            **intervals[metric]._asdict(),
             "n": len(groups),
         }
         for metric, difference in gain.items()

@@ -6,7 +6,7 @@ from typing import Any
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.scoring import Scores
 from dermtl.evaluation.shares import shares
-from dermtl.evaluation.stated import known
+from dermtl.evaluation.stated import known, stated
 from dermtl.evaluation.statistics.bootstrap import bootstrap
 
 BOOTSTRAP, WILSON = "cluster bootstrap", "wilson"
@@ -33,7 +33,7 @@ def head_figures(
         groups: Of every record that was evaluated.
         found: The head's probabilities, where it has some.
         trivial: Trivial predictor to metric to value.
-        resamples: Of the clustered bootstrap.
+        resamples: Number of bootstrap resamples.
 
     Returns:
         Metric to ``value``, ``low``, ``high``, ``method`` of the interval, ``n`` records, ``redrawn`` resamples;
@@ -56,12 +56,9 @@ def head_figures(
         is_share = is_independent and metric in sure
         low, high = wilson if wilson and is_share else intervals[metric][:2]
         figures[metric] = {
-            "value": known(value),
-            "low": known(low),
-            "high": known(high),
+            **stated(value, low, high, intervals[metric].redrawn),
             "method": WILSON if is_share else BOOTSTRAP,
             "n": len(indices),
-            "redrawn": intervals[metric].redrawn,
             **({"wilson": [known(end) for end in wilson]} if wilson else {}),
             **({"baselines": {name: known(own[metric]) for name, own in trivial.items()}} if trivial else {}),
         }

@@ -12,7 +12,7 @@ import yaml
 
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.card_facts import CardFacts
-from dermtl.evaluation.wording import figure_text, interval_text
+from dermtl.evaluation.wording import figure_text, interval_text, value_text
 
 _TASKS = {"category": "image-classification", "tags": "image-classification", "mask": "image-segmentation"}
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
@@ -79,7 +79,7 @@ def model_card(document: Mapping[str, Any], facts: CardFacts) -> ModelCard:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(plain=_plain, figure=figure_text, interval=interval_text)
+    environment.filters.update(plain=_plain, figure=figure_text, value=value_text, interval=interval_text)
     missing = list(facts.open)
     if not any(document["decisions"].values()) and any(
         plan.get("target") == "category" for plan in document["plans"].values()

@@ -41,12 +41,12 @@ def operating_figures(
         found: Its head's probabilities, calibrated.
         groups: The group of every record, [m].
         prevalences: At which predictive values are stated.
-        resamples: Of the clustered bootstrap.
+        resamples: Number of bootstrap resamples.
 
     Returns:
-        ``figures``: metric to value, low, high, n, and ``wilson`` for shares; ``at_prevalence``: prevalence, ppv and
-        npv with intervals; ``doubtful``: share in the band, and the figures outside it; ``curve``: net benefit; and the
-        decision itself. None is not estimable.
+        ``figures``: metric to value, low, high, redrawn, n, and ``wilson`` for shares; ``at_prevalence``: prevalence,
+        ppv and npv with intervals; ``doubtful``: share in the band, and the figures outside it; ``curve``: net benefit;
+        and the decision itself. None is not estimable, or infinite where ``unbounded`` lists it.
     """
     scores, truth = found.score(decision.positive), found.holds(decision.positive)
     called = scores >= decision.threshold
@@ -105,8 +105,8 @@ def threshold_figures(
             "ppv": _ratio(tp, tp + fp),
             "npv": _ratio(tn, tn + fn),
             "f1": _ratio(2 * tp, 2 * tp + fp + fn) if tp + fn else float("nan"),
-            "lr_positive": _ratio(sensitivity, 1 - specificity),
-            "lr_negative": _ratio(1 - sensitivity, specificity),
+            "lr_positive": _likelihood_ratio(sensitivity, 1 - specificity),
+            "lr_negative": _likelihood_ratio(1 - sensitivity, specificity),
             "alert_rate": _ratio(tp + fp, tp + fp + tn + fn),
             **at,
         }
@@ -134,3 +134,8 @@ def _share(hits: Array, of: Array) -> dict[str, Any]:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
+
+
+def _likelihood_ratio(ill: float, well: float) -> float:
+    """Share of the ill over share of the well who are called so: infinite where none of the well is, NaN for 0 / 0."""
+    return float("inf") if ill > 0 and well == 0 else _ratio(ill, well)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.evaluation.statistics.bootstrap import Interval, bootstrap
+from dermtl.evaluation.stated import stated
+from dermtl.evaluation.statistics.bootstrap import bootstrap
 from dermtl.evaluation.statistics.proportion import Proportion
 from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
 from dermtl.imaging.affine import Array
@@ -92,7 +93,7 @@ class ReaderStudy:
         figures = self.figures()
         values = figures(np.ones(len(self.scores), np.int64))
         intervals = bootstrap(figures, self.groups, resamples=resamples)
-        shown: dict[str, dict[str, Any]] = {name: _figure(value, intervals[name]) for name, value in values.items()}
+        shown: dict[str, dict[str, Any]] = {name: stated(value, *intervals[name]) for name, value in values.items()}
         for name, decisions in self.readers.items():
             for part, truth, right in (("sensitivity", self.positive, 1.0), ("specificity", ~self.positive, 0.0)):
                 asked = decisions[truth & np.isfinite(decisions)]
@@ -135,8 +136,3 @@ def _point(decisions: Array, positive: Array, weights: Array) -> tuple[float, fl
     true, false = float(weights @ positive), float(weights @ ~positive)
     hit, passed = float(weights @ (decisions * positive)), float(weights @ ((1 - decisions) * ~positive))
     return (hit / true if true else float("nan")), (passed / false if false else float("nan"))
-
-
-def _figure(value: float, interval: Interval) -> dict[str, float | None]:
-    numbers = {"value": value, "low": interval.low, "high": interval.high}
-    return {name: number if isfinite(number) else None for name, number in numbers.items()}

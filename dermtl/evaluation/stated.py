@@ -1,29 +1,46 @@
-"""Figures with their intervals in the form of metrics.json; None is not estimable."""
+"""Figures with their intervals in the form of metrics.json; None is not estimable, or listed as not bounded."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, isinf
+from typing import Any
 
 import numpy as np
 
 from dermtl.evaluation.statistics.bootstrap import Statistic, bootstrap
 
-Stated = dict[str, float | None]
+Stated = dict[str, Any]
 
 
 def state(statistic: Statistic, groups: Sequence[str], *, resamples: int) -> dict[str, Stated]:
-    """Metric to ``value``, ``low`` and ``high``.
+    """Every metric as :func:`stated` writes it.
 
     Args:
         statistic: Weights, int64 [n], how often each row counts, to metrics; NaN where not estimable.
         groups: The group of every row, [n].
-        resamples: Of the clustered bootstrap.
+        resamples: Number of bootstrap resamples.
     """
     every = statistic(np.ones(len(groups), np.int64))
     intervals = bootstrap(statistic, groups, resamples=resamples)
-    return {
-        name: {"value": known(value), "low": known(intervals[name].low), "high": known(intervals[name].high)}
-        for name, value in every.items()
-    }
+    return {name: stated(value, *intervals[name]) for name, value in every.items()}
+
+
+def stated(value: float, low: float, high: float, redrawn: int) -> Stated:
+    """One metric in the form of metrics.json.
+
+    Args:
+        value: The metric; NaN where not estimable.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        redrawn: Number of bootstrap resamples in which the metric was not estimable.
+
+    Returns:
+        ``value``, ``low``, ``high`` and ``redrawn``. JSON has no infinity: where one of the first three is infinite it
+        is None, and ``unbounded`` lists its name.
+    """
+    numbers = {"value": value, "low": low, "high": high}
+    unbounded = [name for name, number in numbers.items() if isinf(number)]
+    shown = {name: known(number) for name, number in numbers.items()}
+    return {**shown, "redrawn": redrawn, **({"unbounded": unbounded} if unbounded else {})}
 
 
 def known(value: float) -> float | None:

@@ -146,7 +146,7 @@ def _primary(
     metrics: Metrics, table: Mapping[str, Array], inside: Array, clusters: Array, resamples: int
 ) -> dict[str, Any]:
     num = int(inside.sum())
-    row: dict[str, Any] = {"n": num, "value": None, "low": None, "high": None, "difference": None}
+    row: dict[str, Any] = {"n": num, "value": None, "low": None, "high": None, "redrawn": 0, "difference": None}
     if num < MIN_RECORDS:
         return row
     # Each prepared on its own rows: a mean over classes is over those that occur there.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
@@ -15,6 +16,7 @@ from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.shares import shares
 from dermtl.evaluation.subgroups import By, parse_by, subgroup_figures
 from dermtl.evaluation.units import unit_figures, unit_names
+from dermtl.evaluation.wording import interval_text, value_text
 from dermtl.kinds import Record
 from dermtl.plugins.plan import plan_heads
 from dermtl.runtime.decision import Decision, Decisions
@@ -64,6 +66,55 @@ def test_figures_are_those_of_the_table_of_counts():
     assert at["ppv"]["value"] == pytest.approx(0.9 * 0.01 / (0.9 * 0.01 + 0.2 * 0.99))
     benefit = dict(zip(found["curve"]["thresholds"], found["curve"]["model"], strict=True))
     assert benefit[0.5] == pytest.approx(36 / 100 - 12 / 100)
+
+
+def called(tp, fn, fp, tn):
+    """Scores and truths with these counts at the threshold 0.5."""
+    return [0.9] * tp + [0.1] * fn + [0.9] * fp + [0.1] * tn, [1] * (tp + fn) + [0] * (fp + tn)
+
+
+def likelihood_ratios(**counts):
+    scores, truth = called(**counts)
+    groups = [str(index) for index in range(len(scores))]
+    figures = operating_figures(decision(), binary(scores, truth), groups, resamples=1000)["figures"]
+    return figures["lr_positive"], figures["lr_negative"]
+
+
+def test_a_likelihood_ratio_that_is_often_infinite_has_no_upper_end():
+    positive, _ = likelihood_ratios(tp=80, fn=20, fp=1, tn=99)
+    # The one false alarm is in no resample with probability 0.37: far more than the 2.5% above the interval.
+    assert stats.binom.pmf(0, 200, 1 / 200) > 0.025
+    assert positive["value"] == pytest.approx(80.0)  # 0.8 / 0.01
+    assert positive["high"] is None
+    assert positive["unbounded"] == ["high"]
+    assert positive["redrawn"] == 0
+    # Lower end: sensitivity over 1 - specificity with the largest count of false alarms that 2.5% of resamples exceed.
+    most = stats.binom.ppf(0.975, 200, 1 / 200)
+    assert 0.8 / (most / 80) <= positive["low"] <= 80
+    assert interval_text(positive) == f"{positive['low']:.4g} to not bounded"
+
+
+def test_a_likelihood_ratio_without_a_false_alarm_is_infinite():
+    positive, negative = likelihood_ratios(tp=80, fn=20, fp=0, tn=100)
+    assert positive == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "redrawn": 0,
+        "unbounded": ["value", "low", "high"],
+    }
+    assert value_text(positive) == "not bounded"
+    assert negative["value"] == pytest.approx(0.2)
+    _, negative = likelihood_ratios(tp=80, fn=20, fp=100, tn=0)
+    assert value_text(negative) == "not bounded"
+
+
+def test_a_likelihood_ratio_of_nothing_to_nothing_is_not_estimable():
+    positive, negative = likelihood_ratios(tp=0, fn=20, fp=0, tn=100)
+    assert value_text(positive) == "not estimable"
+    assert interval_text(positive) == "not estimable"
+    assert "unbounded" not in positive
+    assert negative["value"] == 1.0
 
 
 def test_whole_groups_widen_the_intervals():

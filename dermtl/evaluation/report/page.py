@@ -23,7 +23,7 @@ from dermtl.evaluation.report import (
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.explained import Explained
 from dermtl.evaluation.subject import Subject
-from dermtl.evaluation.wording import below_text, figure_text, interval_text
+from dermtl.evaluation.wording import below_text, figure_text, interval_text, value_text
 from dermtl.kinds import Record
 from dermtl.tracking.curves import curves_svg
 from dermtl.tracking.history import read_history
@@ -67,7 +67,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure_text, interval=interval_text, below=below_text)
+    environment.filters.update(figure=figure_text, value=value_text, interval=interval_text, below=below_text)
     history = subject.history
     text = environment.get_template("page.html.jinja").render(
         evaluation=evaluation,

@@ -15,9 +15,9 @@ class Interval(NamedTuple):
     """Ends of an interval.
 
     Attributes:
-        low: NaN where not estimable.
-        high: NaN where not estimable.
-        redrawn: Resamples in which the metric was not estimable, and others were drawn in their place.
+        low: Lower end; infinite where the metric has no bound there, NaN where it is not estimable.
+        high: Upper end, in the same way.
+        redrawn: Number of resamples in which the metric was not estimable, so that others were drawn in their place.
     """
 
     low: float
@@ -33,11 +33,12 @@ def bootstrap(
     A resample that leaves a metric without a value (a class was not drawn) does not count for it, and another is drawn.
 
     Args:
-        statistic: Weights, int64 [n], how often each row was drawn, to metrics; NaN where not estimable.
+        statistic: Weights, int64 [n], how often each row was drawn, to metrics. NaN is not estimable; an infinite
+            value, such as a likelihood ratio without a false alarm, is a value like any other.
         groups: The group of every row, [n]; groups are drawn with replacement.
         resamples: How many values each metric is to have.
         level: Share of the resampled values inside.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         Metric to interval; NaN where there are fewer than two groups, or the metric was estimable in fewer than half as
@@ -49,7 +50,8 @@ def bootstrap(
     names, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     full = statistic(np.ones(len(groups), np.int64))
     drawn: dict[str, list[float]] = {metric: [] for metric in full}
-    wanted = [metric for metric, value in full.items() if np.isfinite(value)]
+    redrawn = dict.fromkeys(full, 0)
+    wanted = [metric for metric, value in full.items() if not np.isnan(value)]
     generator, num_draws = np.random.default_rng(seed), 0
     if len(names) >= 2:
         while num_draws < resamples or (
@@ -58,9 +60,13 @@ def bootstrap(
             counts = np.bincount(generator.integers(0, len(names), len(names)), minlength=len(names))
             num_draws += 1
             for metric, value in statistic(counts[codes]).items():
-                if np.isfinite(value) and len(drawn[metric]) < resamples:
+                if len(drawn[metric]) == resamples:
+                    continue
+                if np.isnan(value):
+                    redrawn[metric] += 1
+                else:
                     drawn[metric].append(value)
-    return {metric: _interval(values, resamples, level, num_draws) for metric, values in drawn.items()}
+    return {metric: _interval(values, resamples, level, redrawn[metric]) for metric, values in drawn.items()}
 
 
 def paired(one: Statistic, other: Statistic) -> Statistic:
@@ -76,10 +82,20 @@ def paired(one: Statistic, other: Statistic) -> Statistic:
     return difference
 
 
-def _interval(values: list[float], resamples: int, level: float, num_draws: int) -> Interval:
-    redrawn = num_draws - len(values) if len(values) < resamples else 0
+def _interval(values: list[float], resamples: int, level: float, redrawn: int) -> Interval:
     if 2 * len(values) < resamples or not values:
         return Interval(float("nan"), float("nan"), redrawn)
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(float(low), float(high), redrawn)
+    ordered, tail = np.sort(values), (1 - level) / 2
+    low, high = _quantile(ordered, tail, np.floor), _quantile(ordered, 1 - tail, np.ceil)
+    return Interval(low, high, redrawn)
+
+
+def _quantile(ordered: Array, share: float, outward: Callable[[float], float]) -> float:
+    """Straight between the two nearest values; where one of them is infinite, the outer one."""
+    if np.isfinite(ordered).all():
+        return float(np.quantile(ordered, share))
+    position = share * (len(ordered) - 1)
+    below, above = ordered[int(np.floor(position))], ordered[int(np.ceil(position))]
+    if np.isfinite([below, above]).all():
+        return float(below + (above - below) * (position % 1))
+    return float(ordered[int(outward(position))])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dermtl.evaluation.statistics.bootstrap import bootstrap, paired
 from dermtl.evaluation.statistics.ranking import Ranking
@@ -86,8 +87,53 @@ def test_what_is_rarely_defined_is_not_estimable() -> None:
 
     found = bootstrap(known, [str(i) for i in range(10)], resamples=200)
     assert np.isfinite(found["often"][:2]).all()
-    for name in ("rarely", "never", "endless"):
+    for name in ("rarely", "never"):
         assert np.isnan(found[name][:2]).all(), name
+    assert found["endless"] == (np.inf, np.inf, 0)
+
+
+def test_resamples_without_a_value_are_counted() -> None:
+    """A single positive of n groups is left out of a resample with probability (1 - 1/n)^n."""
+    num, resamples = 20, 2000
+    undefined = 0
+
+    def single(weights: Array) -> dict[str, float]:
+        nonlocal undefined
+        undefined += weights[0] == 0
+        return {"single": float(weights[1:].sum()) if weights[0] else float("nan"), "other": 1.0}
+
+    found = bootstrap(single, [str(i) for i in range(num)], resamples=resamples)
+    assert found["single"].redrawn == undefined
+    assert found["other"].redrawn == 0
+    law = stats.nbinom(resamples, 1 - (1 - 1 / num) ** num)  # failures before so many successes
+    assert law.ppf(1e-6) < found["single"].redrawn < law.ppf(1 - 1e-6)
+
+
+def test_draws_after_a_metric_has_its_values_are_not_its_own() -> None:
+    def three(weights: Array) -> dict[str, float]:
+        return {"often": 1.0 if weights[0] else float("nan"), "rarely": 1.0 if weights[0] > 1 else float("nan")}
+
+    alone = bootstrap(lambda weights: {"often": three(weights)["often"]}, list("abcdefgh"), resamples=200)
+    assert bootstrap(three, list("abcdefgh"), resamples=200)["often"].redrawn == alone["often"].redrawn
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.03, 0.3])
+def test_an_infinite_value_is_an_end_of_the_interval(share: float) -> None:
+    """By the definition of percentiles: the upper end is infinite where at least 2.5% of resamples are."""
+    calls = 0
+
+    def statistic(weights: Array) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        return {"ratio": float("inf") if calls > 1 and calls - 1 <= share * 1000 else float(calls)}
+
+    interval = bootstrap(statistic, list("abc"), resamples=1000)["ratio"]
+    assert np.isfinite(interval.low)
+    assert np.isinf(interval.high) == (share >= 0.025)
+    assert interval.redrawn == 0
+    if np.isfinite(interval.high):
+        values = [float(call) for call in range(2 + int(share * 1000), 1002)] + [1e300] * int(share * 1000)
+        assert interval[:2] == pytest.approx(np.quantile(values, [0.025, 0.975]))
 
 
 def test_a_resample_that_cannot_tell_is_drawn_again() -> None:
