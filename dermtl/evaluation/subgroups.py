@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from difflib import get_close_matches
-from math import floor
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from dermtl.runtime.decision import Decision
 
 MIN_RECORDS = 10
 UNKNOWN = "unknown"
+_EXACT = Context(prec=700)  # digits enough for sums and multiples of any two numbers that a float can hold
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class By:
     """A column to divide the records by.
 
     Attributes:
-        column: Of the table.
-        width: Of the bins of a column of numbers; None takes every text as a group.
+        column: Column of the table.
+        width: Width of the bins of a column of numbers; None takes every text as a group.
     """
 
     column: str
@@ -38,10 +39,13 @@ class By:
     @property
     def name(self) -> str:
         """``age:20``."""
-        return self.column if self.width is None else f"{self.column}:{self.width:g}"
+        return self.column if self.width is None else f"{self.column}:{_plain(self._step)}"
 
     def value(self, record: Record) -> str:
         """The subgroup of a record; an empty cell, or one that is no number, is ``unknown``.
+
+        A bin holds its lower edge and not its upper one. It is found by decimal arithmetic on the cell's text, since
+        0.3 / 0.1 is less than 3 for floats, and its name has all digits, so that no two bins share one.
 
         Raises:
             ManifestError: The table has no such column.
@@ -50,11 +54,20 @@ class By:
         text = record.cells[self.column].strip()
         if self.width is None:
             return text or UNKNOWN
-        try:
-            start = floor(float(text) / self.width) * self.width
-        except (ValueError, OverflowError):
-            return UNKNOWN
-        return f"{start:g} to below {start + self.width:g}"
+        with localcontext(_EXACT):
+            try:
+                number, step = Decimal(text), self._step
+                count = number // step if number.is_finite() else None  # towards zero
+            except InvalidOperation:  # no number, or one too large for any float
+                count = None
+            if count is None:
+                return UNKNOWN
+            start = step * (count - 1 if count * step > number else count)
+            return f"{_plain(start)} to below {_plain(start + step)}"
+
+    @property
+    def _step(self) -> Decimal:
+        return Decimal(str(self.width))
 
 
 def need_column(record: Record, column: str) -> None:
@@ -132,14 +145,18 @@ def subgroup_figures(
     return found
 
 
-def _order(name: str) -> tuple[bool, float, str]:
+def _order(name: str) -> tuple[bool, Decimal, str]:
     """Numbers by size, texts by name, the unknown last."""
-    first = name.split(" ", 1)[0]
     try:
-        number = float(first)
-    except ValueError:
-        number = float("inf")
-    return name == UNKNOWN, number, name
+        number = Decimal(name.split(" ", 1)[0])
+    except InvalidOperation:
+        number = Decimal("inf")
+    return name == UNKNOWN, Decimal("inf") if number.is_nan() else number, name
+
+
+def _plain(number: Decimal) -> str:
+    """All digits, none for powers of ten, and no zeros behind: 40, 0.3."""
+    return f"{number.normalize(_EXACT) + 0:f}"
 
 
 def _primary(

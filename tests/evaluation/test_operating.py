@@ -1,9 +1,13 @@
 """What frozen thresholds do on other records, in subgroups, and by lesion."""
 
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scipy import stats
 
 from dermtl.config.experiment import Experiment
@@ -207,6 +211,49 @@ def test_columns_and_widths_are_read():
         By("skin").value(record(0, sex="f"))
     with pytest.raises(ManifestError, match=r"no column 'sexx'.*did you mean 'sex'"):
         By("sexx").value(record(0, sex="f"))
+
+
+@given(st.decimals(-1000, 1000, places=3), st.sampled_from(["0.05", "0.1", "0.2", "0.3", "0.4", "2.5", "7", "20"]))
+@example(Decimal("0.3"), "0.1")
+@example(Decimal("0.6"), "0.2")
+@example(Decimal("-0.3"), "0.1")
+@example(Decimal("1.2"), "0.1")
+def test_a_value_lies_in_the_bin_that_begins_at_or_below_it(number, width):
+    """By fractions, which are exact; a value on an edge lies in the bin that begins there."""
+    (by,) = parse_by(f"size:{width}")
+    low, high = (Fraction(edge) for edge in by.value(record(0, size=str(number))).split(" to below "))
+    assert low <= Fraction(str(number)) < high
+    assert high - low == Fraction(width)
+    assert (low / Fraction(width)).denominator == 1
+
+
+def test_no_two_bins_share_a_name():
+    (by,) = parse_by("id:1")
+    assert by.value(record(0, id="1234567")) == "1234567 to below 1234568"
+    assert by.value(record(0, id="1234569")) == "1234569 to below 1234570"
+    assert By("id", 1e-7).value(record(0, id="0.1234567")) == "0.1234567 to below 0.1234568"
+    assert len({by.value(record(0, id=f"1{'0' * 200}{digit}")) for digit in range(10)}) == 10
+
+
+@pytest.mark.parametrize("text", ["nan", "sNaN", "inf", "-inf", "1e999999999", "about 40", "1/3"])
+def test_what_is_no_number_is_unknown(text):
+    assert By("age", 20.0).value(record(0, age=text)) == "unknown"
+
+
+def test_bins_come_by_size():
+    ages = ["100", "20", "5", "-3", "x"] * 12
+    records = [record(index, age=age) for index, age in enumerate(ages)]
+    found = binary(np.linspace(0, 1, len(ages)), np.arange(len(ages)) % 2)
+    figures = subgroup_figures(
+        By("age", 2.5), records, {"d": metrics()}, {"d": measured(found)}, {"d": found}, [], resamples=50
+    )["d"]
+    assert list(figures["groups"]) == [
+        "-5 to below -2.5",
+        "5 to below 7.5",
+        "20 to below 22.5",
+        "100 to below 102.5",
+        "unknown",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "sex,", "age:0", "age:x", "age:-5", "sex,sex", "age:nan", ":20"])
