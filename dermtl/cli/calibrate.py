@@ -40,6 +40,7 @@ def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float |
 
     from dermtl.cli.table import show_table
     from dermtl.errors import ConfigError
+    from dermtl.evaluation.wording import threshold_text
 
     if lower_bound and rule is None:
         raise ConfigError("--lower-bound needs --rule", hint="without, the heads' keys lower_bound hold")
@@ -63,7 +64,7 @@ def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float |
         show_table(("head", "temperature", "ECE before", "after"), rows)
         click.echo()
     points = [
-        (d.head, d.name, d.chosen["rule"], f"{d.threshold:.4g}", *(f"{d.chosen[key]:.3f}" for key in _ACHIEVED))
+        (d.head, d.name, d.chosen["rule"], threshold_text(d.threshold), *(f"{d.chosen[key]:.3f}" for key in _ACHIEVED))
         for d in settled.questions
     ]
     if points:

@@ -181,7 +181,7 @@ def _out_of_fold(model: Path, folder: Path, stated: "CardFacts", summing: dict[s
 
 def _show(evaluation: "Evaluation") -> None:
     from dermtl.cli.table import show_table
-    from dermtl.evaluation.wording import below_text, interval_text
+    from dermtl.evaluation.wording import below_text, interval_text, threshold_text
 
     rows = [
         (head, metric, *(_figure(figure[key]) for key in ("value", "low", "high")), str(figure["n"]))
@@ -190,7 +190,7 @@ def _show(evaluation: "Evaluation") -> None:
     ]
     show_table(("head", "metric", "value", "low", "high", "n"), rows)
     decided = [
-        (head, question, f"{found['threshold']:.4g}", name, _figure(figure["value"]), interval_text(figure))
+        (head, question, threshold_text(found["threshold"]), name, _figure(figure["value"]), interval_text(figure))
         for head, asked in evaluation.decisions.items()
         for question, found in asked.items()
         for name, figure in found["figures"].items()

@@ -12,6 +12,7 @@ import yaml
 
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.card_facts import CardFacts
+from dermtl.evaluation.statistics.operating_point import NOBODY
 from dermtl.evaluation.wording import figure_text, interval_text, value_text
 
 _TASKS = {"category": "image-classification", "tags": "image-classification", "mask": "image-segmentation"}
@@ -80,6 +81,7 @@ def model_card(document: Mapping[str, Any], facts: CardFacts) -> ModelCard:
         lstrip_blocks=True,
     )
     environment.filters.update(plain=_plain, figure=figure_text, value=value_text, interval=interval_text)
+    environment.globals["nobody"] = NOBODY
     missing = list(facts.open)
     if not any(document["decisions"].values()) and any(
         plan.get("target") == "category" for plan in document["plans"].values()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dermtl.evaluation.statistics.operating_point import NOBODY
+
 NOT_ESTIMABLE = "not estimable"
 UNBOUNDED = "not bounded"  # a likelihood ratio without a false alarm
 
@@ -10,6 +12,11 @@ UNBOUNDED = "not bounded"  # a likelihood ratio without a false alarm
 def figure_text(value: float | None) -> str:
     """Four digits; None is not estimable."""
     return NOT_ESTIMABLE if value is None else f"{value:.4g}"
+
+
+def threshold_text(threshold: float) -> str:
+    """From where on a score is positive."""
+    return "nobody is positive" if threshold >= NOBODY else f"{threshold:.4g}"
 
 
 def value_text(figure: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ class Decision:
         output: Name of the output with the probabilities, ``diagnosis.probability``.
         name: Of the question: the positive classes, ``mel+bcc``, or the label.
         positive: Names of the columns whose probabilities add up to the score.
-        threshold: A score of at least this is positive; 0..1, calibrated.
+        threshold: A score of at least this is positive; 0..1, calibrated, or 2 where nobody is to be called positive.
         doubtful: Scores from the first to below the second are better left to a human; None where no such band is
             known.
         chosen: How it was chosen: rule, counts, what it achieved on validation; plain JSON types.

@@ -1,5 +1,7 @@
 """Temperatures and thresholds from validation probabilities."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
 from dermtl.evaluation.probabilities import Probabilities, read_probabilities
-from dermtl.evaluation.settle import Aim, aims, settle
+from dermtl.evaluation.settle import Aim, aims, decide, settle
+from dermtl.evaluation.wording import threshold_text
 from dermtl.plugins.plan import plan_heads
 from dermtl.runtime.decision import Decisions
 
@@ -77,6 +80,21 @@ def test_the_threshold_meets_its_rule_on_tempered_scores(rule, key):
     low, high = decision.doubtful
     assert (scores[truth] >= low).mean() >= 0.95
     assert (scores[~truth] < high).mean() >= 0.95
+
+
+def test_a_threshold_that_nobody_reaches_reads_back_and_decides():
+    scores = np.array([0.99, 0.8, 0.7, 0.2, 0.1] * 4)
+    truth = np.array([0, 1, 0, 1, 0] * 4, bool)
+    values, holds = np.stack([scores, 1 - scores], axis=1), np.stack([truth, ~truth], axis=1)
+    found = Probabilities("d", "d.probability", ("ill", "well"), values, holds, np.arange(20), True)
+    decisions, unsettled = decide({"d": found}, [Aim("d", "d.probability", ("ill",), "cost:0.1")])
+    assert not unsettled
+    text = json.dumps(Decisions(questions=decisions).to_json(), allow_nan=False)
+    (decision,) = Decisions.from_json(json.loads(text)).questions
+    assert decision.threshold == 2
+    assert decision.answer({"ill": 1.0, "well": 0.0})["positive"] is False
+    assert threshold_text(decision.threshold) == "nobody is positive"
+    assert threshold_text(0.25) == "0.25"
 
 
 def test_what_is_settled_reads_back():

@@ -48,6 +48,18 @@ def test_a_prediction_has_the_decision_beside_the_probability(tmp_path, build_mo
     assert "decision" not in model.predict(blue)["extent"]
 
 
+def test_nobody_reaches_a_threshold_of_two(tmp_path, build_model, build_bundle):
+    """What the rule of costs freezes where calling nobody positive is cheapest."""
+    nobody = replace(RED, threshold=2.0, doubtful=None)
+    model = load(build_model(tmp_path / "model.onnx", bundle=build_bundle(decisions=Decisions(questions=(nobody,)))))
+    blue = np.zeros((20, 30, 3), np.uint8)
+    blue[..., 2] = 255
+    answer = model.predict(blue)["diagnosis"]["decision"]["reddish+bluish"]
+    assert answer == {"positive": False, "score": answer["score"], "threshold": 2.0}
+    assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+    assert model.predict(blue).columns()["diagnosis.decision.reddish+bluish"] == 0
+
+
 def test_a_prediction_has_the_set_of_classes(tmp_path, build_model, build_bundle):
     model = load(build_model(tmp_path / "model.onnx", bundle=build_bundle(decisions=SETTLED)))
     blue = np.zeros((20, 30, 3), np.uint8)

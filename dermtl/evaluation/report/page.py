@@ -22,6 +22,7 @@ from dermtl.evaluation.report import (
 )
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.explained import Explained
+from dermtl.evaluation.statistics.operating_point import NOBODY
 from dermtl.evaluation.subject import Subject
 from dermtl.evaluation.wording import below_text, figure_text, interval_text, value_text
 from dermtl.kinds import Record
@@ -68,6 +69,7 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters.update(figure=figure_text, value=value_text, interval=interval_text, below=below_text)
+    environment.globals["nobody"] = NOBODY
     history = subject.history
     text = environment.get_template("page.html.jinja").render(
         evaluation=evaluation,

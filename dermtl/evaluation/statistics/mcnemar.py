@@ -16,7 +16,8 @@ class McNemar:
         only_first: Rows that only the first gets right.
         only_second: Rows that only the second gets right.
         exact_p: Two-sided, of the binomial test; never too small, often too large.
-        mid_p: The same with half the weight on what was seen; nearer the nominal level.
+        mid_p: The exact p-value less the probability of the observed counts; nearer the nominal level. 1 where no row
+            tells the models apart.
     """
 
     only_first: int
@@ -28,8 +29,12 @@ class McNemar:
 def mcnemar(first_right: Array, second_right: Array) -> McNemar:
     """Test bool [n] against bool [n].
 
+    At a tie, equally many rows on either side, the mid-p value is 1 less half the probability of the observed
+    counts: the two tails would count them twice.
+
     Source: Fagerland, Lydersen and Laake 2013, The McNemar test for binary matched-pairs data: mid-p and asymptotic are
-    better than exact conditional.
+    better than exact conditional. The tie is that of the authors' R package contingencytables,
+    McNemar_midP_test_paired_2x2.
     """
     first, second = np.asarray(first_right, bool), np.asarray(second_right, bool)
     only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
@@ -38,5 +43,8 @@ def mcnemar(first_right: Array, second_right: Array) -> McNemar:
     for index in range(few):
         below += here
         here = here * (num - index) // (index + 1)
-    exact, middle = Fraction(2 * (below + here), 2**num), Fraction(2 * below + here, 2**num)
+    exact, seen = Fraction(2 * (below + here), 2**num), Fraction(here, 2**num)
+    middle = 1 - seen / 2 if only_first == only_second else exact - seen
+    if not num:
+        middle = Fraction(1)
     return McNemar(only_first, only_second, float(min(exact, Fraction(1))), float(middle))

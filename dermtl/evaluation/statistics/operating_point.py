@@ -15,6 +15,7 @@ from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
 from dermtl.imaging.affine import Array
 
 DEFAULT_RULE = "sensitivity>=0.95"
+NOBODY = 2.0  # above every probability, sums of rounded ones included, and a number that JSON has, unlike infinity
 _SLACK = 1e-3
 _RULE = re.compile(r"(sensitivity>=|specificity>=|cost:|fixed:)\s*([-+.\deE]+)|(youden)")
 
@@ -24,13 +25,13 @@ class OperatingPoint:
     """A threshold with where it came from. A score of at least the threshold is called positive.
 
     Attributes:
-        rule: As it was given.
+        rule: The rule that chose it, as it was given.
         lower_bound: Whether Wilson's lower limit had to meet the rule's target.
-        threshold: In the units of the scores.
-        num_positive: Positives on validation.
-        num_negative: Negatives on validation.
-        sensitivity: Achieved on validation.
-        specificity: Achieved on validation.
+        threshold: In the units of the scores; :data:`NOBODY` or more where no score is to be called positive.
+        num_positive: Number of positives on validation.
+        num_negative: Number of negatives on validation.
+        sensitivity: Sensitivity on validation.
+        specificity: Specificity on validation.
     """
 
     rule: str
@@ -65,7 +66,9 @@ def choose_threshold(
         ``specificity>=x``: the lowest threshold whose specificity is at least x.
         ``youden``: the highest sensitivity + specificity.
         ``cost:ratio``: the lowest ratio * missed positives + false alarms, counted on validation, so at its prevalence;
-        the ratio says how many false alarms one missed positive is worth.
+        the ratio says how many false alarms one missed positive is worth. Where calling nobody positive costs
+        less than any threshold among the scores, the threshold is :data:`NOBODY`, or the highest score and 1 if that is
+        more.
         ``fixed:t``: t.
 
     Where ``youden`` or ``cost`` rate several thresholds alike, the lowest is taken: it misses fewer.
@@ -93,6 +96,8 @@ def choose_threshold(
             hint="use a larger validation split, or rule fixed:<threshold>",
         )
     threshold = value if kind == "fixed" else _search(kind, value, lower_bound, Ranking(scores, truth).curve(), rule)
+    if not np.isfinite(threshold):
+        threshold = max(NOBODY, scores.max() + 1.0)
     called = scores >= threshold
     return OperatingPoint(
         rule,
@@ -108,8 +113,11 @@ def choose_threshold(
 def just_below(scores: Array, threshold: float) -> float:
     """A little under a threshold, but over the next lower score: half the way there, 0.001 at most.
 
-    The same calls on these scores; one that rounding moves by 1e-6 in another runtime stays on its side.
+    The same calls on these scores; one that rounding moves by 1e-6 in another runtime stays on its side. A threshold
+    above all scores stays as it is.
     """
+    if threshold > scores.max(initial=-np.inf):
+        return threshold
     lower = scores[scores < threshold].max(initial=-1.0)
     return float(threshold - min((threshold - max(lower, 0.0)) / 2, _SLACK))
 
@@ -149,6 +157,8 @@ def _search(kind: str, value: float, lower_bound: bool, curve: RocCurve, rule: s
         meets = np.flatnonzero(gain == gain.max())[-1:]
     else:
         cost = value * (curve.num_positive - true) + false
+        if value * curve.num_positive < cost.min():
+            return float("inf")
         meets = np.flatnonzero(cost == cost.min())[-1:]
     if not len(meets):
         what = f"{'the lower limit of ' if lower_bound else ''}{kind}"

@@ -1,11 +1,13 @@
 """Proportions, McNemar, tables of classes, operating points and what they mean for patients."""
 
+import json
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from dermtl.errors import ConfigError, DataError, InputError
 from dermtl.evaluation.statistics.abstain import choose_band
@@ -13,7 +15,7 @@ from dermtl.evaluation.statistics.confusion import Confusion
 from dermtl.evaluation.statistics.decision import decision_curve, predictive_values
 from dermtl.evaluation.statistics.mcnemar import mcnemar
 from dermtl.evaluation.statistics.means import weighted_means, weighted_quantile
-from dermtl.evaluation.statistics.operating_point import choose_threshold
+from dermtl.evaluation.statistics.operating_point import NOBODY, choose_threshold, just_below
 from dermtl.evaluation.statistics.proportion import Proportion
 
 SCORES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
@@ -40,6 +42,19 @@ def test_mcnemar_of_the_published_example() -> None:
     assert (found.only_first, found.only_second) == (1, 7)
     assert found.exact_p == pytest.approx(0.0703125)
     assert found.mid_p == pytest.approx(0.0390625)
+
+
+@pytest.mark.parametrize(("each", "p"), [(1, 0.75), (2, 0.8125), (3, 0.84375), (10, 0.911901)])
+def test_mcnemar_at_a_tie(each: int, p: float) -> None:
+    """1 - dbinom(each, 2 * each, 0.5) / 2, as McNemar_midP_test_paired_2x2 of the R package contingencytables."""
+    found = mcnemar(*right(each, each))
+    assert found.mid_p == pytest.approx(p, abs=1e-6)
+    assert found.mid_p == pytest.approx(1 - stats.binom.pmf(each, 2 * each, 0.5) / 2)
+    assert found.exact_p == 1
+
+
+def test_mcnemar_of_models_that_never_differ() -> None:
+    assert mcnemar(*right(0, 0)).mid_p == 1
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
@@ -111,6 +126,39 @@ def test_rules(rule: str, threshold: float, sensitivity: float, specificity: flo
     assert found.n == 10
     assert found.decide(SCORES).tolist() == (threshold <= SCORES).tolist()
     assert found.to_json()["rule"] == rule
+
+
+def test_calling_nobody_may_cost_least() -> None:
+    """Two missed positives at 0.1 each, against at least one false alarm or one missed positive and more."""
+    scores, sick = np.array([0.9, 0.8, 0.7, 0.2, 0.1]), np.array([0, 1, 0, 1, 0], bool)
+    found = choose_threshold(scores, sick, "cost:0.1")
+    assert (found.threshold, found.sensitivity, found.specificity) == (NOBODY, 0.0, 1.0)
+    assert not found.decide(np.array([0.0, 1.0, np.nextafter(np.float32(1), 2)])).any()
+    assert just_below(scores, found.threshold) == NOBODY
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["threshold"] == NOBODY
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=2, max_size=12),
+    st.sampled_from([0.05, 0.2, 0.5, 1, 2, 10]),
+)
+def test_no_threshold_costs_less_than_the_one_chosen(rows: list[tuple[int, bool]], ratio: float) -> None:
+    """Against every way to part the rows at a score, nobody and everybody included."""
+    scores, sick = np.array([score / 8 for score, _ in rows]), np.array([row for _, row in rows])
+    assume(sick.any() and not sick.all())
+
+    def cost(threshold: float) -> float:
+        called = scores >= threshold
+        return ratio * float((sick & ~called).sum()) + float((called & ~sick).sum())
+
+    found = choose_threshold(scores, sick, f"cost:{ratio}")
+    assert cost(found.threshold) == pytest.approx(min(map(cost, [*scores, math.inf])))
+    assert math.isfinite(found.threshold)
+
+
+def test_scores_above_one_have_a_threshold_above_them() -> None:
+    found = choose_threshold(np.array([7.0, 3.0]), np.array([False, True]), "cost:0.1")
+    assert found.threshold > 7
 
 
 def test_equal_scores_are_decided_alike() -> None:
