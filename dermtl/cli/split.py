@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 _SHARES = ("train", "val", "test")
 _PRESETS = {"esteva2017": 9}  # folds of the published cross-validation
@@ -25,6 +26,21 @@ def _fractions(ctx: click.Context, param: click.Parameter, value: str) -> dict[s
     return shares
 
 
+def _refuse_ignored(folds: int | None, preset: str | None, weights: Path | None, features: str | None) -> None:
+    """Refuse options of which one would be passed over without a word."""
+    source = click.get_current_context().get_parameter_source("fractions")
+    given = {
+        "--fractions": source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP),
+        "--folds": folds is not None,
+        "--preset": preset is not None,
+    }
+    named = [option for option, is_given in given.items() if is_given]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} exclude one another: each says into which parts to deal")
+    if weights is not None and features is None:
+        raise click.UsageError("--weights needs --features, the model that they belong to")
+
+
 @click.command()
 @click.argument("csv", metavar="CSV", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
@@ -37,7 +53,7 @@ def _fractions(ctx: click.Context, param: click.Parameter, value: str) -> dict[s
     metavar="SHARES",
     help="Shares of the pictures; they sum to 1.",
 )
-@click.option("--folds", type=click.IntRange(min=2), help="Deal into so many folds instead.")
+@click.option("--folds", type=click.IntRange(min=2), help="Deal into so many folds; excludes --fractions and --preset.")
 @click.option("--preset", type=click.Choice(list(_PRESETS)), help="Folds as published: esteva2017 has nine.")
 @click.option("--stratify", metavar="COLUMN", help="Balance this column's values; default: label, where it exists.")
 @click.option("--copies/--no-copies", default=True, show_default=True, help="Find copies of one picture first.")
@@ -69,6 +85,7 @@ def split(
     Example:
       dermtl data split data/demo/manifest.csv --out splits/demo --by patient_id
     """
+    _refuse_ignored(folds, preset, weights, features)
     from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
     from dermtl.config.experiment import Data, Split

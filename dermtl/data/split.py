@@ -5,6 +5,7 @@ A group never stands on two sides. Dealing depends on the seed, the groups and t
 
 import hashlib
 import logging
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -128,7 +129,10 @@ def deal(groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, floa
     for group in order:
         nums = members[group].items()
         costs = {
-            split: sum((num - 2 * missing[split][stratum]) * num / target[split][stratum] for stratum, num in nums)
+            # Exactly rounded: a plain sum depends on the order of its terms, which is that of the rows.
+            split: math.fsum(
+                (num - 2 * missing[split][stratum]) * num / target[split][stratum] for stratum, num in nums
+            )
             for split in shares
         }
         best = min(costs, key=costs.__getitem__)
@@ -166,7 +170,8 @@ def balance(records: Sequence[Record], stratify: str | None = None) -> list[tupl
     """How many images and groups of each class each split holds.
 
     Returns:
-        (split, class, images, groups), sorted, every split with its sum as class ``all``.
+        (split, class, images, groups): train, val and test in this order, folds by number; classes by name, and
+        last the sum of the split as class ``all``.
     """
     images: Counter[tuple[str, str]] = Counter()
     groups: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -174,7 +179,7 @@ def balance(records: Sequence[Record], stratify: str | None = None) -> list[tupl
         for key in {(record.split, stratum or "(none)" if stratify else "all"), (record.split, "all")}:
             images[key] += 1
             groups[key].add(record.group)
-    order = sorted(images, key=lambda key: (NAMES.index(key[0]) if key[0] in NAMES else 9, key[1] == "all", key[1]))
+    order = sorted(images, key=lambda key: (_place(key[0]), key[1] == "all", key[1]))
     return [(*key, images[key], len(groups[key])) for key in order]
 
 
@@ -241,6 +246,11 @@ def _require(record: Record, column: str) -> None:
     if column not in record.cells:
         where, hint = record.where.rpartition(":")[0], f"the columns are {', '.join(record.cells)}"
         raise ManifestError(f"no column {column!r}", where=where, hint=hint)
+
+
+def _place(split: str) -> tuple[int, str]:
+    """Where a split stands in lists: by its own order, or by the number of a fold."""
+    return (NAMES.index(split), "") if split in NAMES else (int(split) if split.isdecimal() else len(NAMES), split)
 
 
 def _draw(seed: int, group: str) -> bytes:

@@ -64,6 +64,23 @@ def test_wrong_fractions(drawn: Path, tmp_path: Path, value: str, words: str) ->
     assert words in result.output
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--folds", "3", "--preset", "esteva2017"], "--folds and --preset exclude"),
+        (["--folds", "3", "--fractions", "train=.7,val=.15,test=.15"], "--fractions and --folds exclude"),
+        (["--preset", "esteva2017", "--fractions", "train=.5,val=.25,test=.25"], "--fractions and --preset exclude"),
+        (["--weights", "weights.safetensors"], "--weights needs --features"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(drawn: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    arguments = ["data", "split", str(drawn / "manifest.csv"), "--out", str(tmp_path / "out"), *options]
+    result = CliRunner().invoke(dermtl, arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_column_is_a_users_fault(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no column 'eye'"):
         run("data", "split", drawn / "manifest.csv", "--out", tmp_path, "--by", "eye")
