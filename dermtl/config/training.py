@@ -63,7 +63,7 @@ class Select(Section):
     """Which weights become the run's best ones."""
 
     by: str = Field(
-        "val.loss",
+        "last",
         pattern=r"^(val\.loss|last|-?[a-z][a-z0-9_]*\..+)$",
         description="val.loss: the epoch of the lowest; <head>.<metric>: of the highest; -<head>.<metric>: of the "
         "lowest; last: the last epoch of each stage.",
@@ -117,10 +117,10 @@ class Training(Section):
     )
     augmentation: str | list[dict[str, Any]] = Field(
         "default",
-        description="A preset (default, light, none) or a list of albumentations: [{HorizontalFlip: {p: 0.5}}].",
+        description="A preset (default, strong, light, none) or albumentations: [{HorizontalFlip: {p: 0.5}}].",
     )
     clip_grad: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; null for none.")
-    early_stopping: EarlyStopping | None = EarlyStopping()
+    early_stopping: EarlyStopping | None = None
     select: Select = Select()
     ema: float | None = Field(
         None, gt=0, lt=1, description="Decay per step of select.average: ema, which it switches on; default: 0.99."

@@ -120,7 +120,8 @@ class Trainer:
             self._snapshot.save(self.position)  # a run that is killed in its first epoch can be resumed, too
         stages = [phase.stage for phase in self._phases]
         primary = {name: plan.metrics().primary for name, plan in self._plans.items()}
-        with StopSignals() as signals, Progress(stages, len(self._feeds.order), primary) as progress:
+        chooses = self._training.select.by != "last"
+        with StopSignals() as signals, Progress(stages, len(self._feeds.order), primary, chooses=chooses) as progress:
 
             def told(row: Mapping[str, Any]) -> None:
                 progress.report(row, self.position.stage)

@@ -21,9 +21,11 @@ class Progress:
         stages: All stages, as they are run.
         batches: Batches an epoch.
         primary: Head to the name of its primary metric.
+        chooses: Whether an epoch is chosen, so that the best so far is worth a mark.
     """
 
-    def __init__(self, stages: Sequence[Stage], batches: int, primary: Mapping[str, str]) -> None:
+    def __init__(self, stages: Sequence[Stage], batches: int, primary: Mapping[str, str], *, chooses: bool) -> None:
+        self._chooses = chooses
         self._stages = stages
         self._primary = [f"val.{head}.{metric}" for head, metric in primary.items()]
         console = Console(stderr=True)
@@ -52,5 +54,5 @@ class Progress:
         losses = [name for name in row if name in ("train.loss", "val.loss")]
         shown = [f"{name} {row[name]:.4g}" for name in [*losses, *self._primary] if row.get(name) is not None]
         count = f"epoch {row['epoch']} (stage {row['stage']}, {self._stages[stage].train})"
-        mark = ", best so far" if row.get("best") and "val.loss" in row else ""
+        mark = ", best so far" if row.get("best") and self._chooses else ""
         _log.info("%s: %s, %.1f s%s", count, ", ".join(shown), row["seconds"], mark)

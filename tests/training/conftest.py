@@ -38,7 +38,7 @@ training:
   workers: 0
   accelerator: cpu
   augmentation: light
-  early_stopping: null
+  select: {{by: val.loss}}
 """
 
 Train = Callable[..., RunFolder]

@@ -199,7 +199,7 @@ def test_a_wrong_result_is_refused(config: list[dict[str, Any]], message: str, s
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("strong", "strong.*default, light, none|default"),
+        ("wild", "wild.*none, light, default, strong|default"),
         ([{"HorizontalFlop": {}}], "HorizontalFlop"),
         ([{"Compose": {}}], "Compose"),
         ([{"np": {}}], "np"),
