@@ -1,6 +1,7 @@
-"""CSV files: UTF-8, a header line, one row a line. Knows nothing of pictures.
+"""CSV files: UTF-8, a header line, one row per line. Knows nothing of pictures.
 
-Text that a spreadsheet would run as a formula is written with a leading ``'``, which reading takes away again.
+Text that a spreadsheet would run as a formula is written with a leading ``'``, which reading takes away again, in the
+header as in the cells.
 """
 
 import csv
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from dermtl.data.atomic import write_atomic
+from dermtl.data.separator import SEPARATORS, START, find_separator
 from dermtl.errors import ManifestError
 
 _BETWEEN = "\0"  # never part of a text file: a table that holds one is refused
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # zero bytes, and what surrogateescape makes of bytes that are not UTF-8
 _GUARDED = re.compile(r"(^|\0)'(?='*[=+\-@\t\r\n])")
 
 
@@ -67,18 +70,35 @@ def read_table(path: Path, *, name: str = "") -> Iterator[tuple[str, Cells]]:
     name = name or path.name
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            if first.lower().startswith("sep="):
+            start = file.read(START)
+            if start.lower().startswith("sep="):
+                first = start.splitlines()[0].strip()
                 hint = "delete this line, which only spreadsheets know"
-                raise ManifestError(f"expected the columns' names, got {first.strip()!r}", where=f"{name}:1", hint=hint)
-            delimiter = max(",;\t", key=first.count)
+                raise ManifestError(f"expected the columns' names, got {first!r}", where=f"{name}:1", hint=hint)
             file.seek(0)
-            yield from _rows(csv.reader(file, delimiter=delimiter, strict=True), name)
+            yield from _rows(csv.reader(file, delimiter=find_separator(start), strict=True), name)
     except OSError as error:
         hint = "check data.root and data.manifest"
         raise ManifestError(f"cannot read the table: {error.strerror}", where=str(path), hint=hint) from error
     except UnicodeDecodeError as error:
         raise ManifestError("is not UTF-8 text", where=str(path), hint="save the table as CSV UTF-8") from error
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """The columns of a table, by its first line that is not empty; none where the file cannot be read or is no text."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            start = file.read(START)
+        rows = csv.reader(io.StringIO(start, newline=""), delimiter=find_separator(start))
+        header = tuple(column_name(cell) for cell in next(filter(None, rows), []))
+    except (OSError, csv.Error):
+        return ()
+    return () if _NO_TEXT.search("".join(header)) else header
+
+
+def column_name(cell: str) -> str:
+    """The name of a column by its cell of the header: without blanks around it and without a guard."""
+    return unguard(cell.strip())
 
 
 def _rows(reader: Any, name: str) -> Iterator[tuple[str, Cells]]:
@@ -110,7 +130,7 @@ def _rows(reader: Any, name: str) -> Iterator[tuple[str, Cells]]:
 def _header(row: Sequence[str], where: str) -> dict[str, int]:
     columns: dict[str, int] = {}
     for index, cell in enumerate(row):
-        column = cell.strip()
+        column = column_name(cell)
         if column in columns and column:
             raise ManifestError(f"column {column!r} stands twice", where=where, hint="rename one")
         columns[column] = index
@@ -120,12 +140,22 @@ def _header(row: Sequence[str], where: str) -> dict[str, int]:
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV whole or not at all. None is an empty cell; numbers are written so that they read back exactly.
 
+    Args:
+        path: The file.
+        header: Names of the columns, written without blanks around them, as reading takes them away.
+        rows: The cells of every row.
+
     Raises:
         DataError: The file cannot be written.
+        ManifestError: Two columns would read back under one name.
     """
+    names = [guard(name.strip()) for name in header]
+    _header(names, path.name)
     text = io.StringIO(newline="")
+    # A name that holds another separator is quoted, so that it is not taken for the separator of the table.
+    is_doubtful = any(separator in name for name in names for separator in SEPARATORS)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if is_doubtful else csv.QUOTE_MINIMAL).writerow(names)
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
     writer.writerows([guard(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     write_atomic(path, text.getvalue())
 
@@ -140,3 +170,8 @@ def guard(text: str) -> str:
     except ValueError:
         number = math.inf  # -infinity is a name to a spreadsheet, and a name may be a formula
     return text if math.isfinite(number) else f"'{text}"
+
+
+def unguard(cell: str) -> str:
+    """The text that :func:`guard` made a cell of."""
+    return _GUARDED.sub(r"\1", cell)

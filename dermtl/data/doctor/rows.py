@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dermtl.data.doctor.finding import Finding, found
-from dermtl.data.table import guard, to_cells
+from dermtl.data.separator import SEPARATORS, START, find_separator
+from dermtl.data.table import column_name, to_cells, unguard
 
-_DELIMITERS = ",;\t"
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -44,7 +44,7 @@ def read_rows(path: Path) -> Table:
         table.findings.append(found("no-table", path.name, f"cannot be read: {error.strerror}"))
         return table
     text = _decode(data, table)
-    delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
+    delimiter = find_separator(text[:START])
     lines = list(_lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), table))
     if not lines:
         table.findings.append(found("empty-table", f"{table.name}:1", "holds nothing"))
@@ -55,7 +55,7 @@ def read_rows(path: Path) -> Table:
     keep = _header(*lines[0], table)
     for where, row in lines[1:]:
         if len(row) == len(lines[0][1]):
-            cells = [_unguard(row[index]) for index in keep]
+            cells = [unguard(row[index]) for index in keep]
             zero = any("\0" in cell for cell in cells)
             mapping = dict(zip(table.columns, cells, strict=True)) if zero else next(to_cells(table.columns, [cells]))
             table.rows.append((where, mapping))
@@ -109,7 +109,7 @@ def _header(where: str, row: list[str], table: Table) -> list[int]:
     """Positions of the columns that are used."""
     keep = []
     for index, cell in enumerate(row):
-        column = cell.strip()
+        column = column_name(cell)
         if column not in table.columns:
             table.columns.append(column)
             keep.append(index)
@@ -120,12 +120,8 @@ def _header(where: str, row: list[str], table: Table) -> list[int]:
 
 def _misfit(where: str, row: list[str], width: int, delimiter: str) -> Finding:
     line = delimiter.join(row)
-    for other in _DELIMITERS:
+    for other in SEPARATORS:
         if other != delimiter and width > 1 and line.count(other) == width - 1:
             message = f"is separated by {_NAMES[other]}, the header by {_NAMES[delimiter]}"
             return found("separators", where, message)
     return found("cell-count", where, f"expected {width} cells as in the header, got {len(row)}")
-
-
-def _unguard(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and guard(cell[1:]) == cell else cell

@@ -1,6 +1,5 @@
 """Looking around in a source: its tables, their header lines, and its pictures by name. Opens no picture."""
 
-import csv
 import filecmp
 import os
 import re
@@ -10,13 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from dermtl.data.importers.lock import is_imported
-from dermtl.data.table import read_table
+from dermtl.data.table import read_header, read_table
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import SUFFIXES
 
 WRITTEN = ".files"  # ending of the folder of pictures that an import has written
 _TABLES = frozenset({"", ".csv", ".tsv", ".tab"})
-_HEADER_BYTES = 1 << 16
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])", re.IGNORECASE)
 
 
@@ -53,16 +51,8 @@ def tables(source: Path, columns: Iterable[str] = (), *, depth: int = 2, suffixe
 
 
 def header_of(path: Path) -> tuple[str, ...]:
-    """The cells of a table's first line; empty where the file is no text."""
-    try:
-        with path.open("rb") as file:
-            line = file.readline(_HEADER_BYTES).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return ()
-    if "\0" in line:
-        return ()
-    delimiter = max(",;\t", key=line.count)
-    return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
+    """The columns of a table; none where the file is no text."""
+    return read_header(path)
 
 
 def files_of(folder: Path, suffixes: Collection[str], depth: int = 2) -> list[Path]:
