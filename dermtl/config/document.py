@@ -45,11 +45,13 @@ class Source:
         data: Nested dicts and lists.
         positions: ``(key, ...)`` to ``file:line:column``, or to the override that set it.
         name: The file's name, for messages.
+        texts: ``(key, ...)`` to a number or a truth value as it was written, such as ``01``.
     """
 
     data: dict[str, Any]
     positions: dict[Key, str] = field(default_factory=dict)
     name: str = "config"
+    texts: dict[Key, str] = field(default_factory=dict)
 
     def where(self, key: Sequence[str | int]) -> str:
         """The position of a key, else of the override below it, else of its nearest written parent."""
@@ -61,6 +63,12 @@ class Source:
         while path and path not in self.positions:
             path = path[:-1]
         return self.positions.get(path, self.name)
+
+    def forget(self, key: Key) -> None:
+        """Drop positions and texts of a key and of all below it, which something else replaces."""
+        for known in [known for known in self.positions if known[: len(key)] == key]:
+            del self.positions[known]
+            self.texts.pop(known, None)
 
 
 def read(path: Path) -> Source:
@@ -129,6 +137,8 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
         value = loader.construct_object(node)
     except ValueError as error:  # a tag such as !!int on what is none
         raise ConfigError(f"{dotted(key)}: {error}", where=source.where(key)) from error
+    if isinstance(value, bool | int | float):
+        source.texts[key] = node.value
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from dermtl.config.missing import MISSING
 from dermtl.config.section import Section, Share
 from dermtl.config.training import Training
 
@@ -50,7 +51,10 @@ class Data(Section):
     image: str = Field("image", description="Column with the image's path.")
     group: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
-        description="Columns whose equal values stay on one side; default: patient_id, lesion_id, group if present.",
+        description="Columns whose equal values stay on one side; default: patient_id, lesion_id, group, and the like.",
+    )
+    missing: list[str] = Field(
+        list(MISSING), description="Words that count as an empty cell, in any case; [] for none."
     )
     split: Split = Split()
     copies: bool = Field(True, description="Find copies of one picture, however turned, and keep them on one side.")

@@ -35,25 +35,26 @@ def with_extended(source: Source, folder: Path, chain: tuple[Path, ...] = ()) ->
             raise ConfigError(f"extends: goes round in a circle: {names}", where=where, hint="delete one")
         base = with_extended(read(path), path.parent, (*chain, path.resolve()))
         merged = merge(merged, base)
-    own = Source({key: value for key, value in source.data.items() if key != _KEY}, source.positions, source.name)
+    data = {key: value for key, value in source.data.items() if key != _KEY}
+    own = Source(data, source.positions, source.name, source.texts)
     return merge(merged, own)
 
 
 def merge(base: Source, over: Source) -> Source:
     """``over`` merged over ``base``; every key keeps the position where it was written."""
-    merged = Source({}, dict(base.positions), over.name)
-    merged.data = _merged(base.data, over.data, (), merged.positions)
+    merged = Source({}, dict(base.positions), over.name, dict(base.texts))
+    merged.data = _merged(base.data, over.data, (), merged)
     merged.positions |= over.positions
+    merged.texts |= over.texts
     return merged
 
 
-def _merged(base: Any, over: Any, key: Key, positions: dict[Key, str]) -> Any:
-    """The merged value; what ``over`` replaces under ``key`` loses its positions."""
+def _merged(base: Any, over: Any, key: Key, merged: Source) -> Any:
+    """The merged value; what ``over`` replaces under ``key`` loses its positions and texts."""
     if isinstance(base, dict) and isinstance(over, dict):
-        both = {name: _merged(base[name], over[name], (*key, name), positions) for name in base if name in over}
+        both = {name: _merged(base[name], over[name], (*key, name), merged) for name in base if name in over}
         return base | over | both
-    for known in [known for known in positions if known[: len(key)] == key]:
-        del positions[known]
+    merged.forget(key)
     return over
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from dermtl.config.experiment import Experiment
 from dermtl.config.problems import problems
 from dermtl.config.source import Key, Source, read_source
+from dermtl.config.texts import with_texts
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,9 +28,18 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experime
 
 
 def validate(model: type[Model], data: Any, source: Source, prefix: Key = ()) -> Model:
-    """Check ``data``, which stands under ``prefix`` in ``source``, against a pydantic model."""
+    """Check ``data``, which stands under ``prefix`` in ``source``, against a pydantic model.
+
+    A number or a truth value where text is expected, such as a class, is taken as the text that was written.
+    """
     try:
-        return model.model_validate(data)
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            as_text = with_texts(data, error.errors(include_url=False, include_context=False), source, prefix)
+            if as_text is None:
+                raise
+            return model.model_validate(as_text)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
         known = {(*prefix, *problem["loc"])[:-1]: _fields(model, problem["loc"][:-1]) for problem in found}

@@ -67,9 +67,10 @@ def _apply(source: Source, override: str) -> None:
             raise ConfigError(f"{name}: {dotted(key)} has no keys of its own", where=f"-o {override}")
         key = (*key, part)
         if last:
-            target[part] = parse(f"value: {text}", f"-o {override}").data["value"]
+            given = parse(f"value: {text}", f"-o {override}")
+            target[part] = given.data["value"]
         else:
             target = target[part]
-    for known in [known for known in source.positions if known[: len(key)] == key]:
-        del source.positions[known]
+    source.forget(key)
     source.positions[key] = f"-o {override}"
+    source.texts |= {(*key, *below[1:]): written for below, written in given.texts.items()}

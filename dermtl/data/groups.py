@@ -4,11 +4,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from dermtl.data.people import COLUMNS, count_values, id_columns, unused_columns
 from dermtl.errors import ManifestError
 from dermtl.kinds.record import Record
 
+__all__ = ["COLUMNS", "group_columns", "group_records", "merge_groups", "tell_groups"]
+
 _log = logging.getLogger(__name__)
-COLUMNS = ("patient_id", "lesion_id", "group")
 _CHAINED = 0.05  # a group with more than this share of all pictures is more often a fault of a column than a patient
 _CHAINED_NUM = 20
 
@@ -21,7 +23,7 @@ def group_records(records: Sequence[Record], columns: Sequence[str] | None = Non
 
     Args:
         records: The records of one manifest.
-        columns: Columns to group by; None: those of patient_id, lesion_id and group that exist.
+        columns: Columns to group by; None: those that look like ids, see :func:`~dermtl.data.people.id_columns`.
 
     Returns:
         One name a record.
@@ -33,7 +35,7 @@ def group_records(records: Sequence[Record], columns: Sequence[str] | None = Non
     """
     if not records:
         return []
-    columns = _present(records[0], columns)
+    columns = group_columns(records, columns)
     parent: dict[str, str] = {}
     firsts = [_link(parent, record, columns) for record in records]
     names: dict[str, str] = {}
@@ -61,14 +63,38 @@ def merge_groups(groups: Sequence[str], links: Iterable[tuple[int, int]]) -> lis
     return [_root(parent, group) for group in groups]
 
 
-def _present(record: Record, columns: Sequence[str] | None) -> list[str]:
+def group_columns(records: Sequence[Record], columns: Sequence[str] | None = None) -> list[str]:
+    """The columns that records are grouped by: those named, else those that look like ids.
+
+    Raises:
+        ManifestError: A column does not exist.
+    """
     if columns is None:
-        return [column for column in COLUMNS if column in record.cells]
+        return id_columns([record.cells for record in records])
+    if not records:
+        return list(columns)
+    record = records[0]
     for column in columns:
         if column not in record.cells:
             hint = f"the columns are {', '.join(record.cells)}"
             raise ManifestError(f"no column {column!r} to group by", where=record.where.rpartition(":")[0], hint=hint)
     return list(columns)
+
+
+def tell_groups(records: Sequence[Record], columns: Sequence[str] | None = None) -> None:
+    """Say what pictures are grouped by, ``grouped by: patient (104)``, and which columns look like it and are not used.
+
+    Raises:
+        ManifestError: A column does not exist.
+    """
+    rows, used = [record.cells for record in records], group_columns(records, columns)
+    told = ", ".join(f"{column} ({count_values(rows, column)})" for column in used)
+    _log.info("grouped by: %s", told or "nothing, every picture stands for itself (data.group)")
+    for column, num in unused_columns(rows, used).items():
+        _log.warning(
+            "column %r has %d values for %d pictures and looks like ids; data.group: [%s] keeps equal ones on one side",
+            *(column, num, len(rows), column),
+        )
 
 
 def _link(parent: dict[str, str], record: Record, columns: Sequence[str]) -> str | None:

@@ -3,10 +3,12 @@
 Paths are relative to the root, with forward slashes, and never leave it.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dermtl.config.experiment import Data
+from dermtl.data.missing import MissingWords
 from dermtl.data.table import Cells, read_table, to_cells, write_table
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import SUFFIXES
@@ -14,6 +16,7 @@ from dermtl.kinds.record import Record, inside
 
 __all__ = ["SPLITS", "read_manifest", "write_table"]
 
+_log = logging.getLogger(__name__)
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LABEL, SPLIT = "label", "split"  # columns of a folder of class folders
 
@@ -24,6 +27,8 @@ def read_manifest(data: Data) -> list[Record]:
     Where ``data.manifest`` is a folder, its class folders are read instead: ``<class>/x.jpg`` gives the columns
     ``image`` and ``label``, and ``<split>/<class>/x.jpg`` (train; val, valid, validation; test) also ``split``.
 
+    Cells that hold one of ``data.missing`` read as empty ones; how many there are is logged.
+
     Returns:
         Records without group and split. No file but the table has been touched.
 
@@ -33,13 +38,16 @@ def read_manifest(data: Data) -> list[Record]:
     """
     path = data.root / data.manifest
     rows = _read_folders(data.root, path, data.image) if path.is_dir() else read_table(path, name=data.manifest)
-    records = list(_records(rows, data))
+    missing = MissingWords(data.missing)
+    records = list(_records(missing.emptied(rows), data))
     if not records:
         raise ManifestError("has no rows", where=data.manifest, hint="list at least one picture")
+    if missing.counts:
+        _log.warning("%s: read as empty cells (data.missing): %s", data.manifest, missing)
     return records
 
 
-def _records(rows: Iterable[tuple[str, Cells]], data: Data) -> Iterator[Record]:
+def _records(rows: Iterable[tuple[str, Mapping[str, str]]], data: Data) -> Iterator[Record]:
     seen: dict[str, str] = {}
     column, root = data.image, data.root
     for where, cells in rows:

@@ -67,6 +67,10 @@ class Record:
             raise AnnotationError(f"no column {column!r}; the columns are {known}", where=self.where)
         return self.cells[column].strip() or None
 
+    def is_unknown(self, column: str) -> bool:
+        """Whether the cell holds a word for "nothing known", such as NA, and reads as empty for that reason."""
+        return column in getattr(self.cells, "gone", ())
+
     def file(self, column: str) -> Path | None:
         """A cell as the path of a file under the root, or None where it is empty.
 

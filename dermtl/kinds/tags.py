@@ -29,7 +29,9 @@ class Tags(Kind):
     separator: str = "|"
 
     def read(self, record: Record) -> Array | None:
-        """Which labels hold. In one column an empty cell means none holds; of many, any empty cell means unknown."""
+        """Which labels hold. One column: empty says none, and NA says nothing. Many: any empty one says nothing."""
+        if self.column and record.is_unknown(self.column):
+            return None
         if self.column:
             text = record.text(self.column)
             names = [name.strip() for name in (text or "").split(self.separator) if name.strip()]

@@ -6,8 +6,10 @@ from typing import Any
 
 from dermtl.config.experiment import Experiment, Head
 from dermtl.config.load import validate
+from dermtl.config.missing import is_missing
 from dermtl.config.source import Source
-from dermtl.errors import PluginContract, PluginError
+from dermtl.errors import ConfigError, PluginContract, PluginError
+from dermtl.kinds import Category, Tags
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.plugins.contract import HeadConfig, Metrics
@@ -77,9 +79,13 @@ def plan_heads(experiment: Experiment, source: Source) -> dict[str, HeadPlan]:
 
     Raises:
         PluginError: A plugin is missing, ambiguous or broken; the message names the line of ``type``.
-        ConfigError: A key is not the plugin's, or a head reads another that does not exist or does not fit.
+        ConfigError: A key is not the plugin's, a class is called what counts as an empty cell, or a head reads another
+            that does not exist or does not fit.
     """
-    return connect({name: _plan(name, head, source) for name, head in experiment.heads.items()}, source)
+    plans = {name: _plan(name, head, source) for name, head in experiment.heads.items()}
+    for plan in plans.values():
+        _refuse_missing(plan, experiment.data.missing, source)
+    return connect(plans, source)
 
 
 def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
@@ -97,6 +103,17 @@ def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
         for name, head in heads.items()
     }
     return connect({name: _plan(name, head, source) for name, head in named.items()}, source)
+
+
+def _refuse_missing(plan: HeadPlan, words: Sequence[str], source: Source) -> None:
+    """A class of such a name would never be seen."""
+    target = plan.target
+    names = target.classes if isinstance(target, Category) else target.labels if isinstance(target, Tags) else ()
+    for name in names:
+        if is_missing(name, words):
+            where = source.where(("heads", plan.name, "classes"))
+            hint = "list the words that do count in data.missing, or [] for none"
+            raise ConfigError(f"class {name!r} is a word that counts as an empty cell", where=where, hint=hint)
 
 
 def _plan(name: str, head: Head, source: Source) -> HeadPlan:

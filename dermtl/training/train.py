@@ -8,6 +8,7 @@ from typing import Any
 from dermtl.config.load import load_experiment
 from dermtl.data.atomic import refuse_file_as_folder, write_atomic
 from dermtl.data.copies import write_copies
+from dermtl.data.groups import tell_groups
 from dermtl.data.split import write_splits
 from dermtl.errors import ConfigError, DermtlError
 from dermtl.model.calibrate import calibrate_trained
@@ -78,6 +79,7 @@ def train(
         facts = first_facts(experiment, prepared.plans, prepared.records, network.backbone.licence)
         note(facts | {"leakage": prepared.audit, "processes": processes.num})
     processes.barrier()
+    tell_groups(prepared.records, experiment.data.group)
     _log.info("run %s: %s", folder.path, ", ".join(f"{len(prepared.side(s))} {s}" for s in ("train", "val", "test")))
     with Trackers(tracking, folder.path, experiment.name, stored) as trackers:
         try:

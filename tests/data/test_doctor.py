@@ -108,13 +108,33 @@ cell("r", "-12.5", "circle-radius")
 cell("cy", "", "circle-incomplete")
 cell("cx", "left", "not-a-number")
 cell("diameter_mm", "about 5", "not-a-number")
-cell("diameter_mm", "NaN", "nan")
+cell("diameter_mm", "NaN", "missing-words")
+cell("diameter_mm", "+nan", "nan")
 cell("age", "inf", "infinite")
 cell("r", "-inf", "infinite")
 cell("patient_id", "", "group-missing")
 cell("label", "Nevus", "class-spelling")
 cell("label", "kerat osis", "few-groups")
 cell("label", "melanoma ", "class-blanks")
+
+
+@fault
+def a_group_that_nobody_uses(data: Set) -> tuple[str, int | None, str]:
+    for index, row in enumerate(data.rows):
+        for column in {"patient_id", "lesion_id", "group"} & set(row):
+            del row[column]
+        row["ward code"] = f"W{index // 4}"
+    data.write()
+    return "group-unused", 1, "ward code"
+
+
+@fault
+def one_person_in_two_spellings(data: Set) -> tuple[str, int | None, str]:
+    for index, row in enumerate(data.rows):
+        row["patient_id"] = f"{index // 4 + 1:03}"
+    data.row["patient_id"] = data.row["patient_id"].lstrip("0") + ".0"
+    data.write()
+    return "id-spelling", ROW, "patient_id"
 
 
 @fault

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from dermtl.data.doctor.finding import Finding, found
-from dermtl.data.groups import COLUMNS
 from dermtl.data.manifest import SPLITS
+from dermtl.data.people import COLUMNS, unused_columns
 from dermtl.kinds import Record
 
 _GIANT, _GIANT_NUM = 0.05, 20  # more than both is more often a fault of a column than a patient
@@ -31,7 +31,11 @@ def check_repeats(records: Sequence[Record], column: str) -> Iterator[Finding]:
 
 
 def check_groups(records: Sequence[Record], columns: Sequence[str]) -> Iterator[Finding]:
-    """Groups that swallow the data, and rows without one."""
+    """Groups that swallow the data, rows without one, and columns that look like ids and are not used."""
+    for column, num in unused_columns([record.cells for record in records], columns).items():
+        message = f"column {column!r} has {num} values for {len(records)} pictures and looks like ids, but is not used"
+        where = records[0].where.rpartition(":")[0] + ":1"
+        yield found("group-unused", where, message, column=column)
     for column in columns:
         nums = Counter(text for record in records if (text := record.cells[column].strip()))
         if not nums:

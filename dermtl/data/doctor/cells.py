@@ -1,8 +1,6 @@
-"""Cells: classes, numbers, columns of 0 and 1, circles. Opens no file."""
+"""Cells: numbers, columns of 0 and 1, circles. Opens no file."""
 
 import math
-import re
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from dermtl.data.doctor.finding import Finding, found
@@ -10,27 +8,6 @@ from dermtl.kinds import Circle, Record
 
 _MOSTLY = 0.9  # share of a column's cells that makes its rule
 _FEW = 5
-_JOINTS = re.compile(r"[\s_-]+")
-
-
-def check_classes(records: Sequence[Record], column: str) -> Iterator[Finding]:
-    """Classes that differ in case, blanks or joints only: the rarer spelling is reported."""
-    spellings: dict[str, Counter[str]] = defaultdict(Counter)
-    for record in records:
-        text = record.cells[column]
-        if text.strip():
-            spellings[_JOINTS.sub(" ", text.strip().casefold())][text] += 1
-    usual = {key: max(nums, key=lambda text: (nums[text], text)) for key, nums in spellings.items()}
-    for record in records:
-        text = record.cells[column]
-        if not text.strip():
-            continue
-        best = usual[_JOINTS.sub(" ", text.strip().casefold())]
-        if text.strip() != best.strip():
-            message = f"class {text.strip()!r} differs from {best.strip()!r} in spelling only"
-            yield found("class-spelling", record.where, message, column=column, hint=f"did you mean {best.strip()!r}?")
-        elif text != best:
-            yield found("class-blanks", record.where, f"class {text!r} has blanks around it", column=column)
 
 
 def number_columns(records: Sequence[Record], skip: set[str]) -> list[str]:

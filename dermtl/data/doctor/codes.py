@@ -52,6 +52,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "few-groups": (_W, "a class needs groups on every side of the split"),
     "one-hot-sum": (_E, "exactly one of the columns holds 1"),
     "not-a-number": (_E, "write a number, or leave the cell empty"),
+    "missing-words": (_W, "leave the cells empty where nothing is known; data.missing says which words count"),
     "nan": (_E, "leave the cell empty where nothing is known"),
     "infinite": (_E, "write a number, or leave the cell empty"),
     "annotation": (_E, "correct the cell"),
@@ -73,6 +74,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     # groups and splits
     "giant-group": (_W, "does the value stand for 'unknown'? then leave the cell empty"),
     "group-missing": (_W, "such a picture is a group of its own, and could leak"),
+    "group-unused": (_W, "name it in data.group, or its pictures may stand on two sides of the split"),
+    "id-spelling": (_W, "write every id in one way: two ids of one person may stand on two sides of the split"),
     "split-value": (_E, "expected train, val or test"),
     "group-split": (_E, "put all pictures of a group on one side"),
 }

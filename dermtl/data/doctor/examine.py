@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dermtl.config.experiment import Data, Experiment
 from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_split
-from dermtl.data.doctor.cells import check_circle, check_classes, check_numbers, check_one_hot, number_columns
+from dermtl.data.doctor.cells import check_circle, check_numbers, check_one_hot, number_columns
 from dermtl.data.doctor.finding import Finding, found
 from dermtl.data.doctor.locked import check_lock
 from dermtl.data.doctor.outline import Outline, check_levels, look_outline
@@ -19,8 +19,10 @@ from dermtl.data.doctor.picture import Picture, look
 from dermtl.data.doctor.report import Report
 from dermtl.data.doctor.roles import Roles
 from dermtl.data.doctor.rows import Table, read_rows
+from dermtl.data.doctor.spellings import check_classes, check_ids
 from dermtl.data.groups import group_records
 from dermtl.data.manifest import read_manifest
+from dermtl.data.missing import MissingWords
 from dermtl.errors import DataError, ManifestError
 from dermtl.imaging.header import Header
 from dermtl.kinds import Kind, Record
@@ -49,10 +51,13 @@ def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping
     start = time.perf_counter()
     root = _root(manifest, experiment)
     table = _read_folders(manifest) if manifest.is_dir() else read_rows(manifest)
-    roles = Roles.guess(table.columns)
+    words = MissingWords(experiment.data.missing) if experiment is not None else MissingWords()
+    table.rows = list(words.emptied(table.rows))
+    cells = [row for _, row in table.rows]
+    roles = Roles.guess(table.columns, cells)
     if experiment is not None:
-        roles = Roles.declare(experiment, kinds or {}, table.columns)
-    findings = list(table.findings)
+        roles = Roles.declare(experiment, kinds or {}, cells)
+    findings = [*table.findings, *_missing_words(words, len(cells))]
     lacking = [column for column in roles.columns if column not in table.columns] if table.columns else []
     known = ", ".join(table.columns)
     for column in lacking:
@@ -73,6 +78,12 @@ def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping
     order = {where: index for index, (where, _) in enumerate(table.rows)}
     findings.sort(key=lambda finding: (finding.row or order.get(finding.where, 0), finding.where))
     return Report(str(manifest), findings, len(looks), time.perf_counter() - start)
+
+
+def _missing_words(words: MissingWords, num: int) -> Iterator[Finding]:
+    for (column, word), count in words.counts.items():
+        message = f"{word!r} stands in {count} of {num} cells, which read as empty ones"
+        yield found("missing-words", words.firsts[column, word], message, column=column)
 
 
 def _root(manifest: Path, experiment: Experiment | None) -> Path:
@@ -171,6 +182,8 @@ def _together(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
         yield from check_levels([o for seen in looks for o in seen.outlines if o.column == kind.column], kind)
     yield from _modes(looks, roles.image)
     yield from check_groups(records, roles.groups)
+    for column in roles.groups:
+        yield from check_ids(records, column)
     groups = group_records(records, roles.groups)
     yield from _equal(looks, groups, roles)
     for category in roles.categories:

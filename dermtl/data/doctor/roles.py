@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from dermtl.config.experiment import Experiment
-from dermtl.data.groups import COLUMNS
+from dermtl.data.people import id_columns
 from dermtl.kinds import Category, Circle, Kind, Mask, Number, Tags
 
 _CIRCLE = ("cx", "cy", "r")
@@ -30,7 +30,7 @@ class Roles:
     is_declared: bool = False
 
     @classmethod
-    def guess(cls, columns: Sequence[str]) -> Self:
+    def guess(cls, columns: Sequence[str], rows: Sequence[Mapping[str, str]] = ()) -> Self:
         """The usual names, where they occur. Classes and a mask's values are then judged by the majority."""
         kinds: dict[str, Kind] = {}
         if "label" in columns:
@@ -39,14 +39,13 @@ class Roles:
             kinds["mask"] = Mask((), "mask")
         if set(_CIRCLE) <= set(columns):
             kinds["circle"] = Circle()
-        groups = [column for column in COLUMNS if column in columns]
-        return cls("image", kinds, groups, "split" if "split" in columns else None)
+        return cls("image", kinds, id_columns(rows), "split" if "split" in columns else None)
 
     @classmethod
-    def declare(cls, experiment: Experiment, kinds: Mapping[str, Kind], columns: Sequence[str]) -> Self:
+    def declare(cls, experiment: Experiment, kinds: Mapping[str, Kind], rows: Sequence[Mapping[str, str]]) -> Self:
         """As an experiment and its heads say."""
         data = experiment.data
-        groups = data.group if data.group is not None else [column for column in COLUMNS if column in columns]
+        groups = data.group if data.group is not None else id_columns(rows)
         return cls(data.image, kinds, groups, data.split.column, is_declared=True)
 
     def without(self, columns: Collection[str]) -> "Roles":
