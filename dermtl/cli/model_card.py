@@ -29,14 +29,17 @@ def model_card(path: Path, split: str, facts: Path | None, out: Path | None, str
 
     from dermtl.cli.extras import needs
     from dermtl.data.atomic import write_atomic
-    from dermtl.evaluation.card_facts import read_facts
+    from dermtl.evaluation.card_facts import evaluated_model, read_facts
 
     with needs("train"):
         from dermtl.evaluation.model_card import find_metrics, read_metrics
         from dermtl.evaluation.model_card import model_card as model_card_
 
     metrics = find_metrics(path, split)
-    card = model_card_(read_metrics(metrics), read_facts(facts, path, *list(metrics.parents)[:3]))
+    model = evaluated_model(metrics.parent)
+    if facts is None and model is None:
+        click.echo("card: no texts, since nothing says whose evaluation this is; --facts names a card.yaml", err=True)
+    card = model_card_(read_metrics(metrics), read_facts(facts, model))
     target = out or metrics.with_name("model_card.md")
     write_atomic(target, card.text)
     click.echo(f"model card: {target}")

@@ -13,7 +13,7 @@ from dermtl.runtime.bundle import read_bundle
 
 _log = logging.getLogger(__name__)
 FILE = "card.yaml"
-_FOLDS = "folds.json"  # what a cross-validation's folder holds
+_CONFIG, _FOLDS = "config.yaml", "folds.json"  # what the folder of a run, and that of a cross-validation, holds
 
 
 class CardFacts(Section):
@@ -40,16 +40,17 @@ class CardFacts(Section):
         return [name for name in type(self).model_fields if name not in self.told]
 
 
-def read_facts(path: Path | None, *beside: Path) -> CardFacts:
+def read_facts(path: Path | None, model: Path | None) -> CardFacts:
     """The facts of a model, by one rule for every command.
 
     They are those of the file that is named. Without one, ``card.yaml`` in the folder of the run, of the
     cross-validation or of the model file is taken; a fold without its own takes that of its cross-validation. Without
-    any of these, a model file says what it was exported with.
+    any of these, a model file says what it was exported with. No other folder is looked into: a ``card.yaml`` there is
+    somebody else's.
 
     Args:
         path: The file that is named.
-        beside: Folders in order of preference; a model file stands for its folder, and then for itself.
+        model: The folder of a run or of a cross-validation, or a model file; None where it is not known.
 
     Raises:
         ConfigError: The file is missing, or a key is not one of the above.
@@ -57,13 +58,39 @@ def read_facts(path: Path | None, *beside: Path) -> CardFacts:
     """
     if path is not None and not path.is_file():
         raise ConfigError("no such file", where=str(path), hint=f"keys: {', '.join(CardFacts.model_fields)}")
-    folders = [place if place.is_dir() else place.parent for place in beside]
-    folders += [folder.parent for folder in folders if (folder.parent / _FOLDS).is_file()]
-    found = path or next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    found = path or (_beside(model) if model is not None else None)
     if found is not None:
         _log.info("card: the texts of %s", found)
         source = read_source(found)
         return validate(CardFacts, source.data, source)
-    model = next((place for place in beside if place.suffix == ".onnx" and place.is_file()), None)
-    card = read_bundle(model).card if model is not None else {}
+    if model is None or model.suffix != ".onnx" or not model.is_file():
+        return CardFacts()
+    card = read_bundle(model).card
+    if card:
+        _log.info("card: the texts that %s was exported with", model)
     return CardFacts(**{name: text for name, text in card.items() if name in CardFacts.model_fields})
+
+
+def evaluated_model(folder: Path) -> Path | None:
+    """What was evaluated, by where ``dermtl evaluate`` puts an evaluation: below the model.
+
+    Args:
+        folder: The folder of an evaluation, ``RUN/evaluation/test`` or beside ``model.onnx`` ``evaluation/model/test``.
+
+    Returns:
+        The run, the cross-validation or the model file; None for a folder that was named by ``--out``.
+    """
+    above = list(folder.absolute().parents)
+    place = next((above[level + 1] for level in (0, 1) if len(above) > 2 and above[level].name == "evaluation"), None)
+    if place is None:
+        return None
+    model = place / f"{above[0].name}.onnx"
+    if above[0].name != "evaluation" and model.is_file():
+        return model
+    return place if any((place / name).is_file() for name in (_CONFIG, _FOLDS)) else None
+
+
+def _beside(model: Path) -> Path | None:
+    folder = model if model.is_dir() else model.parent
+    folders = [folder, *([folder.parent] if (folder.parent / _FOLDS).is_file() else [])]
+    return next((place / FILE for place in folders if (place / FILE).is_file()), None)

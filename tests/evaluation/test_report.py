@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from dermtl.cli.evaluate import evaluate
 from dermtl.cli.model_card import model_card
 from dermtl.errors import ConfigError, DataError, InputError, ManifestError
-from dermtl.evaluation.card_facts import CardFacts
+from dermtl.evaluation.card_facts import CardFacts, evaluated_model
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.report import ranking
 from dermtl.evaluation.wording import interval_text
@@ -349,6 +349,46 @@ def test_strict_fails_while_anything_is_open(evaluated: Path, tmp_path: Path) ->
     arguments += ["--strict", "--facts", str(tmp_path / "facts.yaml")]
     assert CliRunner().invoke(model_card, arguments, catch_exceptions=False).exit_code == 0
     assert "TODO" not in out.read_text()
+
+
+def test_the_card_of_somebody_else_is_not_taken(evaluated: Path, tmp_path: Path) -> None:
+    """Only the run that an evaluation lies below is known to be its own; folders above others are not looked into."""
+    folder = tmp_path / "p" / "q" / "r"
+    folder.mkdir(parents=True)
+    shutil.copy(evaluated / "metrics.json", folder)
+    for place in (folder, *list(folder.parents)[:3]):
+        (place / "card.yaml").write_text("intended_use: Of somebody else.\n")
+    result = CliRunner().invoke(model_card, [str(folder)], catch_exceptions=False)
+    assert "nothing says whose evaluation this is; --facts" in result.output
+    assert "Of somebody else" not in (folder / "model_card.md").read_text()
+    named = CliRunner().invoke(model_card, [str(folder), "--facts", str(folder / "card.yaml")], catch_exceptions=False)
+    assert "nothing says" not in named.output
+    assert "Of somebody else" in (folder / "model_card.md").read_text()
+
+
+def test_an_evaluation_below_a_model_is_its_own(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    for place in (run, elsewhere):
+        (place / "evaluation" / "test").mkdir(parents=True)
+        (place / "evaluation" / "model" / "test").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    (elsewhere / "model.onnx").touch()
+    assert evaluated_model(run / "evaluation" / "test") == run
+    assert evaluated_model(elsewhere / "evaluation" / "model" / "test") == elsewhere / "model.onnx"
+    assert evaluated_model(elsewhere / "evaluation" / "test") is None
+    assert evaluated_model(run / "evaluation" / "model" / "test") == run
+    assert evaluated_model(Path("/")) is None
+
+
+def test_the_command_says_whose_texts_it_took(
+    evaluated: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO", "dermtl.evaluation.card_facts")
+    monkeypatch.chdir(evaluated)
+    arguments = [".", "--out", str(tmp_path / "card.md")]
+    assert CliRunner().invoke(model_card, arguments, catch_exceptions=False).exit_code == 0
+    assert f"card: the texts of {evaluated.parents[1] / 'card.yaml'}" in caplog.text
+    assert (tmp_path / "card.md").read_text() == (evaluated / "model_card.md").read_text()
 
 
 def test_wrong_input_is_named(evaluated: Path, tmp_path: Path) -> None:
