@@ -10,15 +10,17 @@ from dermtl.training.sharding import rows, rows_like
 
 
 class WeightMean:
-    """mean <- d * mean + (1 - d) * weights after every step, d = min(decay, (1 + n) / (10 + n)) at step n.
+    """mean <- f * mean + (1 - f) * weights after step n, with f = d (1 - d^(n - 1)) / (1 - d^n).
+
+    So the weights of step i count d^(n - i), and those before the first step nothing.
 
     Whole numbers, such as BatchNorm's count of batches, are taken as they are.
 
     Args:
-        network: Whose weights and buffers are averaged; the mean starts as they are.
-        decay: The mean's memory.
+        network: Whose weights and buffers are averaged.
+        decay: d, the mean's memory.
 
-    Source: Polyak and Juditsky 1992; the slow start is that of TensorFlow's ExponentialMovingAverage.
+    Source: Polyak and Juditsky 1992; the first steps are corrected as in Kingma and Ba 2015, section 3.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -30,8 +32,8 @@ class WeightMean:
     def update(self) -> None:
         """After a step of the optimiser."""
         self._num += 1
-        decay = min(self._decay, (1 + self._num) / (10 + self._num))
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        before, after = (1 - self._decay ** (self._num - 1)), (1 - self._decay**self._num)
+        average = get_ema_multi_avg_fn(self._decay * before / after)  # type: ignore[no-untyped-call]
         now = self._network.state_dict()
         floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
         average([rows(self._mean[name]) for name in floats], [rows(now[name]) for name in floats], self._num)

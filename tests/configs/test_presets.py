@@ -47,7 +47,7 @@ def rates(experiment: Experiment, epochs: list[int]) -> list[float]:
 def test_all_are_there_and_stand_beside_the_experiments():
     assert set(NAMES) == {
         "esteva2017", "esteva2017_tf016", "five_step", "feature_extraction", "linear_probe_then_finetune",
-        "from_scratch",
+        "from_scratch", "recommended",
     }  # fmt: skip
     beside = Path(__file__).parents[2] / "configs" / "presets"
     if beside.is_dir():  # a link, which some systems do not keep
@@ -66,10 +66,11 @@ def test_data_and_heads_are_enough(tmp_path, name):
     [
         ("esteva2017", ["all"], True),
         ("esteva2017_tf016", ["all"], True),
-        ("five_step", ["head", "last:2"], True),
+        ("five_step", ["head", "last:4"], True),
         ("feature_extraction", ["head"], True),
         ("linear_probe_then_finetune", ["head", "all"], True),
         ("from_scratch", ["all"], False),
+        ("recommended", ["last:5"], True),
     ],
 )
 def test_what_they_train(tmp_path, name, trained, pretrained):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -100,14 +101,15 @@ def test_learned_weights_are_trained_and_told(train_tiny: Train, tmp_path: Path)
 
 
 def test_the_running_mean_is_the_formula() -> None:
+    """Against the plain weighted mean of all weights so far, NumPy's own."""
     layer = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.constant_(layer.weight, 0.0)
-    mean, expected = WeightMean(layer, 0.9), 0.0
+    torch.nn.init.constant_(layer.weight, -7.0)  # from before the first step: counts nothing
+    mean = WeightMean(layer, 0.9)
     for number in range(1, 30):
         torch.nn.init.constant_(layer.weight, float(number))
         mean.update()
-        decay = min(0.9, (1 + number) / (10 + number))
-        expected = decay * expected + (1 - decay) * number
+    numbers = np.arange(1, 30)
+    expected = np.average(numbers, weights=0.9 ** (29 - numbers))
     with mean.applied():
         assert layer.weight.item() == pytest.approx(expected, rel=1e-5)
     assert layer.weight.item() == 29.0
