@@ -1,14 +1,13 @@
 """What each head's metrics measured of every record, as a file: figures can be resampled and compared from it."""
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from dermtl.data.archive import DAMAGED, read_arrays
 from dermtl.data.atomic import write_atomic
 from dermtl.errors import DataError
 from dermtl.imaging.affine import Array
@@ -49,19 +48,18 @@ def read_measures(path: Path) -> dict[str, Measured]:
     """Read ``measures.npz``.
 
     Raises:
-        DataError: It is missing or damaged.
+        DataError: It is missing, damaged, or would unpack to far more than it holds.
     """
     heads: dict[str, tuple[list[Array], dict[str, Array]]] = {}
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # NumPy leaves a damaged file open
-            for name in file.files:
-                head, part, *column = name.split("/", 2)
-                indices, table = heads.setdefault(head, ([], {}))
-                if part == _INDICES:
-                    indices.append(file[name])
-                else:
-                    table[column[0]] = file[name]
+        for name, values in read_arrays(path).items():
+            head, part, *column = name.split("/", 2)
+            indices, table = heads.setdefault(head, ([], {}))
+            if part == _INDICES:
+                indices.append(values)
+            else:
+                table[column[0]] = values
         return {head: Measured(indices[0], table) for head, (indices, table) in heads.items()}
-    except (OSError, ValueError, LookupError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (*DAMAGED, LookupError, TypeError) as error:
         hint = "it is written by `dermtl evaluate`: run it again"
         raise DataError(f"cannot be read: {error}", where=str(path), hint=hint) from error

@@ -5,9 +5,7 @@ The pictures are drawn, never a patient's, so the zip may travel with the model.
 
 import io
 import json
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.random import default_rng
 from PIL import Image
 
+from dermtl.data.archive import DAMAGED, read_arrays, read_entry, refuse_inflated
 from dermtl.data.atomic import write_atomic
 from dermtl.data.lesion import draw_lesion, draw_patient
 from dermtl.data.sketch import sketch
@@ -27,10 +26,6 @@ from dermtl.runtime.agreement import Agreement, Gaps, answer
 from dermtl.runtime.bundle import fits
 from dermtl.runtime.predictor import Model
 
-# What zipfile, zlib and NumPy raise on damaged bytes: flags may claim encryption, or an unknown version or method.
-_DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile
-)  # fmt: skip
 _ROTATED = 6  # EXIF: the first row is the right side
 
 
@@ -102,21 +97,23 @@ def read_golden(path: Path) -> list[tuple[Sample, dict[str, Array]]]:
     """Read what :func:`write_golden` wrote.
 
     Raises:
-        BundleError: The file is missing or damaged.
+        BundleError: The file is missing, damaged, or would unpack to far more than it holds.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = json.loads(archive.read("samples.json"))
+            refuse_inflated(archive)
+            names = json.loads(read_entry(archive, "samples.json"))
             golden = []
             for name in names:
-                with np.load(io.BytesIO(archive.read(f"{name}.npz")), allow_pickle=False) as stored:
-                    golden.append((Sample(name, archive.read(name)), {key: stored[key] for key in stored.files}))
+                golden.append(
+                    (Sample(name, read_entry(archive, name)), read_arrays(read_entry(archive, f"{name}.npz")))
+                )
             return golden
     except FileNotFoundError:
         raise BundleError(
             "no golden samples", where=str(path), hint="dermtl export writes them beside the model"
         ) from None
-    except _DAMAGED as error:
+    except (*DAMAGED, KeyError, TypeError) as error:
         raise BundleError(f"the golden samples are damaged: {error}", where=str(path), hint="export again") from error
 
 
