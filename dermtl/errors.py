@@ -20,8 +20,10 @@
     └── MissingExtra         a command needs an optional dependency
 
 A message says what is wrong and where, what was expected and what was found; the hint is the next step.
-Programming faults stay ``TypeError`` and ``ValueError``. This module imports nothing.
+Programming faults stay ``TypeError`` and ``ValueError``. This module imports nothing of dermtl.
 """
+
+from enum import Enum
 
 
 class DermtlError(Exception):
@@ -80,8 +82,34 @@ class ManifestError(DataError):
     """The manifest is missing, malformed or lacks a column."""
 
 
+class ImageFault(Enum):
+    """Why a picture cannot be read, for programs; messages are for people and may be reworded."""
+
+    UNREADABLE = "damaged, of a refused format, or cannot be opened"
+    MISSING = "no such file"
+    TOO_LARGE = "too many pixels, or a side too long"
+    SEVERAL_FRAMES = "a sequence, not one picture"
+    COLOURED = "a mask with channels that differ"
+
+
 class ImageReadError(DataError):
-    """A picture is missing, unreadable, truncated, too large or of a refused format."""
+    """A picture is missing, unreadable, truncated, too large or of a refused format.
+
+    Args:
+        message: As of :class:`DermtlError`.
+        where: As of :class:`DermtlError`.
+        hint: As of :class:`DermtlError`.
+        reason: Kind of the fault.
+    """
+
+    def __init__(
+        self, message: str, *, where: str = "", hint: str = "", reason: ImageFault = ImageFault.UNREADABLE
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"reason": self.reason})
 
 
 class AnnotationError(DataError):

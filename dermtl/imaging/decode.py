@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from dermtl.errors import ImageReadError
+from dermtl.errors import ImageFault, ImageReadError
 from dermtl.imaging.affine import Array
 from dermtl.imaging.dicom import is_dicom, read_dicom, read_dicom_header
 from dermtl.imaging.header import (
@@ -123,7 +123,9 @@ def read_mask(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
     if values.ndim == 3:
         colours = values[..., :3] if values.shape[2] >= 3 else values[..., :1]
         if not (colours == colours[..., :1]).all():
-            raise ImageReadError("a mask needs one channel, this one is coloured", where=where)
+            raise ImageReadError(
+                "a mask needs one channel, this one is coloured", where=where, reason=ImageFault.COLOURED
+            )
         values = colours[..., 0]
     if values.dtype != np.uint8 and values.max(initial=0) > 255:
         raise ImageReadError(f"a mask holds 0..255, this one goes to {values.max()}", where=where)

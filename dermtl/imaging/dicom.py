@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.errors import ImageReadError, MissingExtra
+from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.affine import Array
 from dermtl.imaging.header import SUFFIXES, Header, Source
 
@@ -125,7 +125,7 @@ def _reading(where: str) -> Iterator[None]:
         raise
     except FileNotFoundError:
         hint = "check the path; those of a manifest start at data.root"
-        raise ImageReadError("no such file", where=where, hint=hint) from None
+        raise ImageReadError("no such file", where=where, hint=hint, reason=ImageFault.MISSING) from None
     except Exception as error:  # noqa: BLE001  plugins of pydicom raise what they like
         message = f"cannot be decoded as DICOM ({type(error).__name__})"
         raise ImageReadError(message, where=where, hint="replace or transcode the file") from None

@@ -12,7 +12,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from dermtl.errors import ImageReadError
+from dermtl.errors import ImageFault, ImageReadError
 
 Source = Path | str | bytes
 
@@ -74,11 +74,21 @@ class Header:
         """
         height, width = self.stored_hw
         if width * height > max_pixels:
-            raise ImageReadError(f"{width}x{height} pixels are more than the cap of {max_pixels}", where=where)
+            raise ImageReadError(
+                f"{width}x{height} pixels are more than the cap of {max_pixels}",
+                where=where,
+                reason=ImageFault.TOO_LARGE,
+            )
         if max(width, height) > MAX_SIDE_PX:
-            raise ImageReadError(f"{width}x{height} pixels: a side is longer than {MAX_SIDE_PX}", where=where)
+            raise ImageReadError(
+                f"{width}x{height} pixels: a side is longer than {MAX_SIDE_PX}",
+                where=where,
+                reason=ImageFault.TOO_LARGE,
+            )
         if self.is_sequence:
-            raise ImageReadError("holds several frames, expected one picture", where=where)
+            raise ImageReadError(
+                "holds several frames, expected one picture", where=where, reason=ImageFault.SEVERAL_FRAMES
+            )
 
 
 def place(source: Source) -> str:
@@ -96,12 +106,17 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except FileNotFoundError:
         raise ImageReadError(
-            "no such file", where=where, hint="check the path; those of a manifest start at data.root"
+            "no such file",
+            where=where,
+            hint="check the path; those of a manifest start at data.root",
+            reason=ImageFault.MISSING,
         ) from None
     except UnidentifiedImageError as error:
         raise ImageReadError(f"is not one of {', '.join(FORMATS)}, or is damaged", where=where) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageReadError(f"the pixels are more than the cap of {MAX_PIXELS}", where=where) from error
+        raise ImageReadError(
+            f"the pixels are more than the cap of {MAX_PIXELS}", where=where, reason=ImageFault.TOO_LARGE
+        ) from error
     except FAULTS as error:
         raise ImageReadError(f"cannot be opened: {error}", where=where) from error
     return image, _header(image)

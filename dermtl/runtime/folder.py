@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from dermtl.errors import BundleError, DataError, ImageReadError, InputError
+from dermtl.errors import BundleError, DataError, ImageFault, ImageReadError, InputError
 from dermtl.imaging.decode import SUFFIXES
 from dermtl.runtime.ahead import ahead, batched
 from dermtl.runtime.prediction import Prediction
@@ -52,7 +52,9 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
         elif path.exists():
             found[path] = None
         else:
-            raise ImageReadError("no such file or folder", where=str(path), hint="nothing was predicted")
+            raise ImageReadError(
+                "no such file or folder", where=str(path), hint="nothing was predicted", reason=ImageFault.MISSING
+            )
     if not found:
         suffixes = ", ".join(sorted(SUFFIXES))
         raise DataError("no picture found", where=", ".join(map(str, paths)), hint=f"looked for {suffixes}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dermtl.data.doctor.finding import Finding, found
-from dermtl.errors import ImageReadError, MissingExtra
+from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.decode import read_header, read_mask
 from dermtl.imaging.header import Header
 from dermtl.kinds import Mask
@@ -40,7 +40,8 @@ def look_outline(path: Path, name: str, image: Header | None, where: str, column
         header = read_header(path)
         values = read_mask(path)
     except (ImageReadError, MissingExtra) as error:
-        code = "mask-coloured" if "coloured" in error.message else "mask-unreadable"
+        is_coloured = isinstance(error, ImageReadError) and error.reason is ImageFault.COLOURED
+        code = "mask-coloured" if is_coloured else "mask-unreadable"
         return Outline(where, column, name, (), (found(code, where, f"mask {name} {error.message}", column=column),))
     levels = tuple(int(level) for level in np.flatnonzero(np.bincount(values.ravel(), minlength=256)))
     findings = [] if image is None else list(_fit(name, header, image, where, column))

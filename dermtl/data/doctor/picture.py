@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from dermtl.data.doctor.finding import Finding, found
-from dermtl.errors import ImageReadError, MissingExtra
+from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.affine import Array
-from dermtl.imaging.decode import MAX_PIXELS, MAX_SIDE_PX, read_header, read_image
+from dermtl.imaging.decode import read_header, read_image
 from dermtl.imaging.header import Header
 
 _TINY_PX = 16
@@ -37,6 +37,7 @@ _FORMS = {
     ".webp": "WEBP",
     ".dcm": "DICOM",
 }
+_CODES = {ImageFault.TOO_LARGE: "too-large", ImageFault.SEVERAL_FRAMES: "multi-frame"}
 _REFUSED = frozenset({"GIF", "PDF"})
 
 
@@ -71,12 +72,12 @@ def look(path: Path, where: str, column: str) -> Picture:
     except MissingExtra as error:
         return _failed("unreadable", where, column, f"{path.name}: {error.message}", hint=error.hint)
     except ImageReadError as error:
-        code = "truncated" if is_cut(data, form) else "too-large" if "cap" in error.message else "unreadable"
+        code = "truncated" if is_cut(data, form) else _CODES.get(error.reason, "unreadable")
         return _failed(code, where, column, f"{path.name} {_inner(error)}")
     try:
         pixels = read_image(data)
     except ImageReadError as error:
-        code = _refusal(header) or ("truncated" if is_cut(data, form) else "unreadable")
+        code = _CODES.get(error.reason) or ("truncated" if is_cut(data, form) else "unreadable")
         return Picture(header, None, (found(code, where, f"{path.name} {_inner(error)}", column=column),))
     findings = [*_name(path, header), *_content(path.name, pixels)]
     digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, key=repr(pixels.shape).encode())
@@ -107,13 +108,6 @@ def is_cut(data: bytes, form: str) -> bool:
         order = "little" if data[:2] == b"II" else "big"
         return int.from_bytes(data[4:8], order) >= len(data)  # type: ignore[arg-type]
     return False
-
-
-def _refusal(header: Header) -> str:
-    height, width = header.size_hw
-    if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE_PX:
-        return "too-large"
-    return "multi-frame" if header.is_sequence else ""
 
 
 def _inner(error: ImageReadError) -> str:
