@@ -47,10 +47,10 @@ def benchmark(
     from dataclasses import asdict, replace
 
     from dermtl.cli.extras import needs
+    from dermtl.data.cores import count_cores
     from dermtl.errors import BundleError
     from dermtl.runtime.benchmark import benchmark as measure
     from dermtl.runtime.contender import dermtl_contender, onnx_contender
-    from dermtl.runtime.cores import count_cores
     from dermtl.runtime.folder import find_images
     from dermtl.runtime.golden import golden_path, read_golden
     from dermtl.runtime.predictor import load

@@ -68,8 +68,8 @@ def predict(
     """
     if resume and (out is None or overwrite):
         raise click.UsageError("--resume goes on with --out FILE, and does not go with --overwrite")
+    from dermtl.data.cores import count_cores
     from dermtl.errors import ImageReadError, InputError
-    from dermtl.runtime.cores import count_cores
     from dermtl.runtime.folder import Row, find_images, map_rows
     from dermtl.runtime.masks import plan_masks, write_masks
     from dermtl.runtime.output import open_output, open_stream

@@ -1,9 +1,9 @@
 """The look before the run: does every picture open, can every annotation be read? Makes and changes nothing."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from dermtl.data.ahead import ahead, batched
+from dermtl.data.cores import count_cores
 from dermtl.errors import DataError
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
@@ -22,9 +22,9 @@ def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
         DataError: The first fault in the order of the records (an ImageReadError or an AnnotationError), with its
             row, and how many more records have faults.
     """
-    chunks = [records[start : start + _CHUNK] for start in range(0, len(records), _CHUNK)]
-    with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as threads:
-        faults = [fault for found in threads.map(lambda chunk: list(_faults(chunk, kinds)), chunks) for fault in found]
+    workers = min(16, 4 * count_cores())  # more than cores: much of it is waiting for the disk
+    looks = ahead(lambda chunk: list(_faults(chunk, kinds)), batched(records, _CHUNK), workers=workers, spare=workers)
+    faults = [fault for found in looks for fault in found]
     if faults:
         first, more = faults[0], len(faults) - 1
         if not more:

@@ -1,14 +1,13 @@
 """Which records show the same picture: equal files, and copies that were turned, mirrored, rescaled or re-encoded."""
 
 import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from dermtl.data.ahead import in_threads
 from dermtl.data.check import located
 from dermtl.data.neighbours import near_pairs
 from dermtl.data.similarity import COPY, fingerprint, like_pairs, pairs_between
@@ -49,8 +48,7 @@ def find_copies(records: Sequence[Record]) -> list[Copy]:
     Raises:
         ImageReadError: A picture cannot be read.
     """
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        looks = list(threads.map(_look, records))
+    looks = list(in_threads(_look, records))
     found: list[Copy] = []
     first: dict[str, int] = {}
     for index, (digest, _) in enumerate(looks):
@@ -83,8 +81,7 @@ def find_shared(records: Sequence[Record], others: Sequence[Record]) -> tuple[li
     Raises:
         ImageReadError: A picture of ``others`` cannot be read.
     """
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        ours, theirs = list(threads.map(_try_look, records)), list(threads.map(_look, others))
+    ours, theirs = list(in_threads(_try_look, records)), list(in_threads(_look, others))
     seen = [index for index, look in enumerate(ours) if look is not None]
     known = [look for look in ours if look is not None]
     unread = [record for record, look in zip(records, ours, strict=True) if look is None]

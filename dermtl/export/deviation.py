@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import onnxruntime
 
+from dermtl.data.ahead import batched
 from dermtl.imaging.affine import Array
-from dermtl.runtime.ahead import batched
 from dermtl.runtime.bundle import INPUT
 from dermtl.runtime.predictor import BATCH_SIZE
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.data.ahead import batched
 from dermtl.evaluation.probabilities import read_probabilities
 from dermtl.evaluation.scoring import Scores
 from dermtl.evaluation.subject import Subject
 from dermtl.kinds import Record
-from dermtl.runtime.ahead import batched
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
 
 LOSS = 0.005

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dermtl.data.ahead import batched
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Circle, Kind, Mask, Number, Points
-from dermtl.runtime.ahead import batched
 from dermtl.runtime.bundle import INPUT
 from dermtl.runtime.predictor import BATCH_SIZE, Model
 

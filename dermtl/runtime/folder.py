@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from dermtl.data.ahead import ahead, batched
 from dermtl.errors import BundleError, DataError, ImageFault, ImageReadError, InputError
 from dermtl.imaging.decode import SUFFIXES
-from dermtl.runtime.ahead import ahead, batched
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
 

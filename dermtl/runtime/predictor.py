@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.data.ahead import ahead, batched
+from dermtl.data.cores import count_cores
 from dermtl.errors import BundleError, InputError
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import MAX_SIDE_PX, Reduced, read_image, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind
-from dermtl.runtime.ahead import ahead, batched
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
-from dermtl.runtime.cores import count_cores
 from dermtl.runtime.modelfile import read_model
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.session import faults, open_session

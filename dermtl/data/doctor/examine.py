@@ -1,14 +1,13 @@
 """The whole examination: table, paths, pictures, truths, and what only shows when all are known."""
 
-import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from dermtl.config.experiment import Data, Experiment
+from dermtl.data.ahead import in_threads
 from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_split
 from dermtl.data.doctor.cells import check_circle, check_numbers, check_one_hot, number_columns
 from dermtl.data.doctor.finding import Finding, found
@@ -67,8 +66,7 @@ def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping
     if roles.image in table.columns:
         roles = roles.without(lacking)
         records = list(_records(table, root, roles.image, findings))
-        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-            looks = list(threads.map(lambda record: _look(record, roles), records))
+        looks = list(in_threads(lambda record: _look(record, roles), records))
         for seen in looks:
             findings += [*seen.findings, *seen.picture.findings]
             findings += [finding for outline in seen.outlines for finding in outline.findings]
@@ -99,7 +97,8 @@ def _read_folders(folder: Path) -> Table:
         records = read_manifest(Data(root=folder, manifest="."))
     except (ManifestError, OSError) as error:
         message = error.message if isinstance(error, ManifestError) else f"cannot be read: {error.strerror}"
-        return Table(folder.name, findings=[found("class-folders", str(folder), message)])
+        hint = error.hint if isinstance(error, ManifestError) else ""
+        return Table(folder.name, findings=[found("class-folders", str(folder), message, hint=hint)])
     return Table(folder.name, list(records[0].cells), [(record.where, record.cells) for record in records])
 
 

@@ -1,11 +1,10 @@
 """The table and its files against the lock that an import left beside them."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from dermtl.data.ahead import in_threads
 from dermtl.data.doctor.finding import Finding, found
 from dermtl.data.doctor.rows import Table
 from dermtl.data.importers.lock import lock_path, read_lock, sha256
@@ -38,13 +37,12 @@ def check_lock(manifest: Path, table: Table, absent: Sequence[Finding]) -> Itera
         yield found("table-changed", table.name, "was edited since it was imported")
     known = {(finding.where, finding.column) for finding in absent}
     named = [one for one in _named(table, digests) if one[:2] not in known]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        now = threads.map(lambda one: _digest(manifest.parent / one[2]), named)
-        for (where, column, path), digest in zip(named, now, strict=True):
-            if digest is None:
-                yield found("missing-file", where, f"{path} was there at the import", column=column)
-            elif digest != digests[path]:
-                yield found("file-changed", where, f"{path} has other bytes than at the import", column=column)
+    now = in_threads(lambda one: _digest(manifest.parent / one[2]), named)
+    for (where, column, path), digest in zip(named, now, strict=True):
+        if digest is None:
+            yield found("missing-file", where, f"{path} was there at the import", column=column)
+        elif digest != digests[path]:
+            yield found("file-changed", where, f"{path} has other bytes than at the import", column=column)
 
 
 def _named(table: Table, digests: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

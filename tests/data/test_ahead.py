@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from dermtl.runtime import cores
-from dermtl.runtime.ahead import ahead, batched
+from dermtl.data import cores
+from dermtl.data.ahead import ahead, batched, in_threads
 
 
 def test_results_come_in_order_whoever_is_first():
@@ -28,6 +28,32 @@ def test_items_are_read_no_further_than_needed():
     assert len(read) <= 5
     results.close()
     assert not any(thread.name.startswith("dermtl") and thread.is_alive() for thread in threading.enumerate())
+
+
+def test_a_long_list_makes_no_long_queue(monkeypatch):
+    """With results to spare, at most so many items are read ahead; every one comes, in order."""
+    read, farthest, taken = 0, 0, 0
+
+    def items():
+        nonlocal read, farthest
+        for number in range(2000):
+            read += 1
+            farthest = max(farthest, read - taken)
+            yield number
+
+    monkeypatch.setattr("dermtl.data.ahead.count_cores", lambda: 3)
+    for expected, number in enumerate(in_threads(lambda number: number, items())):
+        assert number == expected
+        taken += 1
+    assert taken == 2000
+    assert farthest <= 3 + 8 * 3
+
+
+def test_no_more_threads_than_cores_of_this_process(monkeypatch):
+    monkeypatch.setattr("dermtl.data.ahead.count_cores", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    names = set(in_threads(lambda _: (time.sleep(0.001), threading.current_thread().name)[1], range(100)))
+    assert 1 <= len(names) <= 2
 
 
 def test_an_exception_comes_at_its_place():
