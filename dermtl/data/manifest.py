@@ -8,16 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dermtl.config.experiment import Data
+from dermtl.data.class_folders import doubts, place_pictures
+from dermtl.data.folders import look_around
 from dermtl.data.missing import MissingWords
+from dermtl.data.split_names import SPLITS
 from dermtl.data.table import Cells, read_table, to_cells, write_table
 from dermtl.errors import ManifestError
-from dermtl.imaging.decode import SUFFIXES
 from dermtl.kinds.record import Record, inside
 
 __all__ = ["SPLITS", "read_manifest", "write_table"]
 
 _log = logging.getLogger(__name__)
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LABEL, SPLIT = "label", "split"  # columns of a folder of class folders
 
 
@@ -49,12 +50,15 @@ def read_manifest(data: Data) -> list[Record]:
 
 def _records(rows: Iterable[tuple[str, Mapping[str, str]]], data: Data) -> Iterator[Record]:
     seen: dict[str, str] = {}
-    column, root = data.image, data.root
+    column, root, num_empty = data.image, data.root, 0
     for where, cells in rows:
         if column not in cells:
             hint = f"the columns are {', '.join(cells)}; set data.image"
             raise ManifestError(f"no column {column!r} with the pictures", where=data.manifest, hint=hint)
         text = cells[column].strip()
+        if not text and not any(cells[name].strip() for name in cells):
+            num_empty += 1
+            continue
         if not text:
             raise ManifestError(f"column {column!r}: expected a path, got an empty cell", where=where)
         image = inside(text)
@@ -66,33 +70,23 @@ def _records(rows: Iterable[tuple[str, Mapping[str, str]]], data: Data) -> Itera
             raise ManifestError(f"the picture {image!r} stands already at {seen[image]}", where=where, hint=hint)
         seen[image] = where
         yield Record(image, root, cells, where)
+    if num_empty:
+        _log.warning("%s: %d rows that are empty in all cells were passed over", data.manifest, num_empty)
 
 
 def _read_folders(root: Path, folder: Path, image: str) -> Iterator[tuple[str, Cells]]:
-    tops = _folders(folder)
-    has_splits = bool(tops) and all(top.name.lower() in SPLITS for top in tops)
+    seen = look_around(folder)
+    if seen.masks or seen.stray_masks or seen.companions:
+        first = next(iter([*seen.masks.values(), seen.stray_masks, seen.companions]))[0]
+        num = sum(map(len, seen.masks.values())) + len(seen.stray_masks) + len(seen.companions)
+        message = f"holds {num} masks or companions among the pictures, such as {first.relative_to(folder)}"
+        raise ManifestError(message, where=str(folder), hint=f"dermtl data import {folder} pairs them in a table")
+    placed = place_pictures(seen)
+    for doubt in doubts(seen, placed):
+        _log.warning("%s: %s", folder, doubt)
+    has_splits = all(one.split for one in placed)
     header = (image, LABEL, SPLIT) if has_splits else (image, LABEL)
     rows = [
-        (path.relative_to(root).as_posix(), label.name, *((top.name.lower(),) if has_splits else ()))
-        for top in tops
-        for label in (_folders(top) if has_splits else [top])
-        for path in _pictures(label)
+        (one.picture.relative_to(root).as_posix(), one.label, *((one.split,) if has_splits else ())) for one in placed
     ]
-    if not rows:
-        hint = "expected <class>/x.jpg or <split>/<class>/x.jpg"
-        raise ManifestError("holds no class folders with pictures", where=str(folder), hint=hint)
     yield from zip((row[0] for row in rows), to_cells(header, rows), strict=True)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _pictures(folder: Path) -> list[Path]:
-    nested = _folders(folder)
-    if nested:
-        hint = "list the pictures in a CSV, or flatten the folder"
-        raise ManifestError(
-            "a class folder holds a folder, whose pictures would be lost", where=str(nested[0]), hint=hint
-        )
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))

@@ -471,6 +471,18 @@ def damaged_lock(data: Set) -> tuple[str, int | None, str]:
 
 
 @fault
+def a_workbook(data: Set) -> tuple[str, int | None, str]:
+    data.manifest.write_bytes(b"PK\x03\x04" + bytes(100))
+    return "workbook", 1, ""
+
+
+@fault
+def an_empty_tail(data: Set) -> tuple[str, int | None, str]:
+    data.spoil(lambda lines: lines.extend([b"," * (len(data.rows[0]) - 1) + b"\n"] * 3))
+    return "empty-rows", 42, ""
+
+
+@fault
 def no_rows(data: Set) -> tuple[str, int | None, str]:
     data.spoil(lambda lines: lines.__delitem__(slice(1, None)))
     return "empty-table", 1, ""

@@ -81,10 +81,13 @@ def test_class_folders(tmp_path: Path) -> None:
 def test_class_folders_below_splits(tmp_path: Path) -> None:
     for split in ("train", "test"):
         picture(tmp_path / split / "a" / "1.png")
+        picture(tmp_path / split / "b" / "2.png")
     records = imported(tmp_path, "class_folders")
     assert {record.image: record.cells["split"] for record in records} == {
         "train/a/1.png": "train",
+        "train/b/2.png": "train",
         "test/a/1.png": "test",
+        "test/b/2.png": "test",
     }
 
 

@@ -111,6 +111,7 @@ def test_split_folders(tmp_path: Path) -> None:
 def test_folders_without_pictures_or_with_lost_ones(tmp_path: Path) -> None:
     refused(Data(root=tmp_path, manifest="."), str(tmp_path), "<class>/x.jpg")
     (tmp_path / "nevus" / "deeper").mkdir(parents=True)
+    (tmp_path / "nevus" / "deeper" / "a.jpg").touch()
     refused(Data(root=tmp_path, manifest="."), "deeper", "lost")
 
 

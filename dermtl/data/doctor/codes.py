@@ -8,8 +8,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     # the table
     "no-table": (_E, "check the path"),
     "empty-table": (_E, "the first line names the columns, each further line a picture"),
-    "encoding": (_E, "save the table as CSV UTF-8"),
-    "separator-line": (_E, "delete this line, which only spreadsheets know"),
+    "encoding": (_E, "save the table as CSV UTF-8; dermtl data import reads it as it is, and writes UTF-8"),
+    "workbook": (_E, "save the sheet as CSV UTF-8"),
+    "empty-rows": (_W, "take them out"),
+    "separator-line": (_E, "delete this line, which only spreadsheets know; dermtl data import reads it"),
     "separators": (_E, "use one separator in the whole table"),
     "cell-count": (_E, "quote cells that hold the separator"),
     "quoting": (_E, "close every quote, and double a quote inside a quoted cell"),

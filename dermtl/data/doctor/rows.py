@@ -12,6 +12,7 @@ from typing import Any
 
 from dermtl.data.doctor.finding import Finding, found
 from dermtl.data.separator import SEPARATORS, START, find_separator
+from dermtl.data.spreadsheet import is_workbook
 from dermtl.data.table import column_name, to_cells, unguard
 
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -43,6 +44,9 @@ def read_rows(path: Path) -> Table:
     except OSError as error:
         table.findings.append(found("no-table", path.name, f"cannot be read: {error.strerror}"))
         return table
+    if is_workbook(data):
+        table.findings.append(found("workbook", f"{table.name}:1", "is an Excel workbook, expected a CSV"))
+        return table
     text = _decode(data, table)
     delimiter = find_separator(text[:START])
     lines = list(_lines(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), table))
@@ -53,14 +57,20 @@ def read_rows(path: Path) -> Table:
         where, row = lines.pop(0)
         table.findings.append(found("separator-line", where, f"expected the columns' names, got {row[0]!r}"))
     keep = _header(*lines[0], table)
+    empty: list[str] = []
     for where, row in lines[1:]:
-        if len(row) == len(lines[0][1]):
+        if not any(cell.strip() for cell in row):
+            empty.append(where)
+        elif len(row) == len(lines[0][1]):
             cells = [unguard(row[index]) for index in keep]
             zero = any("\0" in cell for cell in cells)
             mapping = dict(zip(table.columns, cells, strict=True)) if zero else next(to_cells(table.columns, [cells]))
             table.rows.append((where, mapping))
         else:
             table.findings.append(_misfit(where, row, len(lines[0][1]), delimiter))
+    if empty:
+        message = f"{len(empty)} rows are empty in all cells and are passed over; this is the first"
+        table.findings.append(found("empty-rows", empty[0], message))
     if len(lines) == 1:
         table.findings.append(found("empty-table", f"{table.name}:1", "has a header, but no rows"))
     return table
@@ -77,16 +87,19 @@ def _decode(data: bytes, table: Table) -> str:
         return data.decode()
     except UnicodeDecodeError:
         pass
-    texts = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        try:
-            texts.append(line.decode())
-        except UnicodeDecodeError as error:
-            spoilt = line[error.start : error.start + 1].hex()
-            message = f"is not UTF-8 text: byte 0x{spoilt} at position {error.start + 1}"
-            table.findings.append(found("encoding", f"{table.name}:{number}", message))
-            texts.append(line.decode("cp1252", "replace"))
-    return "\n".join(texts)
+    lines = data.split(b"\n")
+    spoilt = [number for number, line in enumerate(lines, 1) if not _is_utf8(line)]
+    message = f"is not UTF-8 text in {len(spoilt)} lines, of which this is the first; judged here as Windows-1252"
+    table.findings.append(found("encoding", f"{table.name}:{spoilt[0]}", message))
+    return "\n".join(line.decode() if _is_utf8(line) else line.decode("cp1252", "replace") for line in lines)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _lines(reader: Any, table: Table) -> Iterator[tuple[str, list[str]]]:

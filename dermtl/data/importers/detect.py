@@ -4,7 +4,10 @@ import logging
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from dermtl.data.folders import look_around
 from dermtl.data.importers.importer import GROUP, Importer
+from dermtl.data.importers.layout import folder_of
+from dermtl.data.importers.seen import suggest
 from dermtl.errors import ManifestError, PluginContract, PluginError
 from dermtl.plugins.discovery import distribution_of, find, pick
 from dermtl.plugins.installed import CORE, in_one_line
@@ -40,7 +43,8 @@ def choose_importer(source: Path, name: str | None = None) -> tuple[Importer, En
                 names = [_full(point, len(named[point.name]) > 1) for point in found]
                 hint = f"name one with --format, such as --format {names[0]}"
                 raise ManifestError(f"is recognised as {' and as '.join(names)}", where=str(source), hint=hint)
-    hint = "name the right folder or table, or a format with --format"
+    looks = suggest(source, look_around(folder_of(source)))
+    hint = looks or "name the right folder or table, a format with --format, or the columns, see --help"
     raise ManifestError(f"is none of the known formats: {', '.join(named)}", where=str(source), hint=hint)
 
 

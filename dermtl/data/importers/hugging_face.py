@@ -9,6 +9,7 @@ from dermtl.data.importers.document import plain
 from dermtl.data.importers.importer import Row
 from dermtl.data.importers.layout import Table, files_of, folder_of, header_of, split_of
 from dermtl.data.importers.lock import is_imported
+from dermtl.data.split_names import SPLITS
 from dermtl.errors import ManifestError
 
 _NAMES = ("metadata.csv", "metadata.jsonl")
@@ -27,7 +28,7 @@ class HuggingFace:
         return any(_file_columns(_columns(path)) for path in _metadata(source))
 
     def read(self, source: Path) -> Iterator[Row]:
-        """Every column under its own name; ``split`` where metadata files lie in folders of splits.
+        """Every column under its own name; ``split`` where metadata files, or pictures, lie in folders of splits.
 
         Raises:
             ManifestError: A row names no picture.
@@ -36,7 +37,8 @@ class HuggingFace:
             split = split_of(path.parent.name) if path.parent != folder_of(source) else ""
             for where, cells in _rows(path):
                 image = _image_column(cells, where)
-                row: dict[str, str | Path] = {"split": split, **cells} if split else dict(cells)
+                named = split or _split_above(cells[image])
+                row: dict[str, str | Path] = {"split": named, **cells} if named else dict(cells)
                 for column in _file_columns(cells):
                     text = cells[column]
                     if column == image:
@@ -44,6 +46,12 @@ class HuggingFace:
                     elif text:
                         row["mask" if column in _MASKS and "mask" not in cells else column] = path.parent / text
                 yield row
+
+
+def _split_above(text: str) -> str:
+    """The split whose folder a picture lies in, where one table stands above all of them."""
+    top, slash, _ = text.replace("\\", "/").removeprefix("./").partition("/")
+    return SPLITS.get(top.lower(), "") if slash else ""
 
 
 def _metadata(source: Path) -> list[Path]:

@@ -38,6 +38,9 @@ and ``r``, and ids are ``patient_id`` and ``lesion_id``; everything else keeps i
 class Importer(Protocol):
     """One layout. An optional attribute ``general = True`` has it asked only where no special one recognises a source.
 
+    An optional method ``refuse_doubtful(source)`` raises where the source may be something else; it is called unless
+    the format was named.
+
     Attributes:
         name: What ``--format`` calls it; the entry point's name.
         summary: One line for lists.

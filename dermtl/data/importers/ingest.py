@@ -17,11 +17,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from dermtl.config.missing import is_missing
 from dermtl.data.atomic import write_atomic
+from dermtl.data.folders import look_around
 from dermtl.data.importers.detect import choose_importer
 from dermtl.data.importers.importer import Drawn, Row
 from dermtl.data.importers.layout import WRITTEN, folder_of
-from dermtl.data.importers.lock import refuse_overwriting, sha256, write_lock
+from dermtl.data.importers.lock import lock_path, refuse_overwriting, sha256, write_lock
+from dermtl.data.importers.named import Columns, read_named
+from dermtl.data.importers.seen import tell
 from dermtl.data.table import write_table
 from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
 from dermtl.imaging.decode import SUFFIXES
@@ -42,6 +46,9 @@ class Imported:
     Attributes:
         num_dropped: Rows left out since their picture is missing.
         labels: Class to number of pictures; empty without a column ``label``.
+        seen: What lies in the source, a line each.
+        num_unlabelled: Rows without a class, where others have one.
+        unused: Pictures of the source that no row names.
     """
 
     manifest: Path
@@ -51,6 +58,9 @@ class Imported:
     num_rows: int
     num_dropped: int
     labels: Mapping[str, int]
+    seen: tuple[str, ...] = ()
+    num_unlabelled: int = 0
+    unused: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -64,14 +74,22 @@ class _Placed:
 
 
 def import_data(
-    source: Path, out: Path | None = None, *, name: str | None = None, allow_missing: bool = False
+    source: Path,
+    out: Path | None = None,
+    *,
+    name: str | None = None,
+    columns: Columns | None = None,
+    allow_missing: bool = False,
+    write: bool = True,
 ) -> Imported:
     """Write the manifest of a source, with its lock beside it.
 
     Args:
         source: A folder or a file, unpacked.
         out: The manifest; default: ``manifest.csv`` in the source's folder. Its folder holds all the pictures.
-        name: The format; default: the one that recognises the source.
+        name: The format; default: the one that recognises the source, and is sure.
+        columns: Columns of a table that is none of the known formats; no format is looked for.
+        write: False: read everything and write nothing.
         allow_missing: Leave out rows whose picture is missing, and empty cells whose other file is.
 
     Raises:
@@ -85,11 +103,15 @@ def import_data(
     if source.suffix.lower() in _ARCHIVES and source.is_file():
         raise ManifestError("is an archive", where=str(source), hint="unpack it first, then import the folder")
     out = folder_of(source) / "manifest.csv" if out is None else Path(os.path.abspath(out))  # noqa: PTH100
-    refuse_overwriting(out)
-    importer, point = choose_importer(source, name)
+    if write:
+        refuse_overwriting(out)
+    importer, point = choose_importer(source, "table" if columns is not None else name)
+    if name is None and columns is None and hasattr(importer, "refuse_doubtful"):
+        importer.refuse_doubtful(source)
     _log.info("importing %s as %s", source, importer.name)
     try:
-        rows, digests, num_dropped = _gather(importer.read(source), out, allow_missing)
+        read = importer.read(source) if columns is None else read_named(source, columns)
+        rows, digests, num_dropped = _gather(read, out, allow_missing, hashed=write)
     except UnicodeDecodeError as error:
         raise ManifestError("holds a table that is not UTF-8 text", where=str(source)) from error
     except (OSError, csv.Error) as error:
@@ -103,9 +125,19 @@ def import_data(
         raise PluginContract(message, where=where, hint="dermtl --debug shows where") from error
     if not rows:
         raise ManifestError("holds no pictures", where=str(source), hint=f"it was read as {importer.name}")
-    columns = _columns(rows)
-    write_table(out, columns, ([row.get(column, "") for column in columns] for row in rows))
-    labels = Counter(row["label"] for row in rows if row.get("label"))
+    header = _columns(rows)
+    labels = Counter(row["label"] for row in rows if row.get("label") and not is_missing(row["label"]))
+    around = look_around(folder_of(source))
+    used = {os.path.normpath(out.parent / text) for text in digests}
+    made = Imported(
+        *(out, lock_path(out), importer.name, header, len(rows), num_dropped, dict(sorted(labels.items()))),
+        seen=tuple(tell(around)),
+        num_unlabelled=len(rows) - labels.total() if labels else 0,
+        unused=tuple(path for path in around.pictures if str(path) not in used) if write else (),
+    )
+    if not write:
+        return made
+    write_table(out, header, ([row.get(column, "") for column in header] for row in rows))
     origin = {
         "format": importer.name,
         "importer": describe(point),
@@ -113,11 +145,13 @@ def import_data(
         "rows": len(rows),
         "dropped": num_dropped,
     }
-    lock = write_lock(out, origin, digests)
-    return Imported(out, lock, importer.name, columns, len(rows), num_dropped, dict(sorted(labels.items())))
+    write_lock(out, origin, digests)
+    return made
 
 
-def _gather(rows: Iterable[Row], out: Path, allow_missing: bool) -> tuple[list[dict[str, str]], dict[str, str], int]:
+def _gather(
+    rows: Iterable[Row], out: Path, allow_missing: bool, *, hashed: bool = True
+) -> tuple[list[dict[str, str]], dict[str, str], int]:
     """All rows as text and the digest of every file, read, drawn and hashed by threads a chunk at a time."""
     kept: list[dict[str, str]] = []
     digests: dict[str, str] = {}
@@ -126,9 +160,10 @@ def _gather(rows: Iterable[Row], out: Path, allow_missing: bool) -> tuple[list[d
     num_dropped, pending = 0, iter(rows)
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
         while chunk := list(islice(pending, _CHUNK)):
-            hashed = allow_missing or not missing  # once the import has failed, only the missing files are counted
+            goes_on = allow_missing or not missing  # once the import has failed, only the missing files are counted
             tasks = [chunk[start : start + _TASK] for start in range(0, len(chunk), _TASK)]
-            for placed in chain.from_iterable(threads.map(partial(_place_all, out=out, hashed=hashed), tasks)):
+            place = partial(_place_all, out=out, hashed=hashed and goes_on)
+            for placed in chain.from_iterable(threads.map(place, tasks)):
                 missing += placed.missing
                 if not placed.cells["image"]:
                     num_dropped += 1

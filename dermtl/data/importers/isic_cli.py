@@ -12,7 +12,7 @@ _DIAGNOSES = ("diagnosis", "diagnosis_3", "diagnosis_2", "diagnosis_1", "benign_
 
 
 class IsicCli:
-    """``label`` is the finest column of diagnoses that the download has; licence and attribution are kept."""
+    """``label`` is the finest diagnosis that stands in a row; licence and attribution are kept."""
 
     name = "isic_cli"
     summary = "a download of isic-cli: metadata.csv with isic_id"
@@ -25,13 +25,13 @@ class IsicCli:
         """The metadata's rows with all their columns."""
         pictures = Pictures(folder_of(source))
         for table in tables(source, ["isic_id"], depth=1):
-            named = next((column for column in _DIAGNOSES if column in table.header), None)
+            named = [column for column in _DIAGNOSES if column in table.header]
             if named and "label" not in table.header:
-                _log.info("label is the column %s", named)
+                _log.info("label is the first of %s that a row fills", ", ".join(named))
             for where, cells in table.rows():
                 row: dict[str, str | Path] = {**cells, "image": pictures.require(cells["isic_id"], where)}
                 if named:
-                    row.setdefault("label", cells[named])
+                    row.setdefault("label", next((cells[column] for column in named if cells[column]), ""))
                 if mask := pictures.mask(cells["isic_id"], where):
                     row["mask"] = mask
                 yield row

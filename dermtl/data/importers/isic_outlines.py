@@ -25,6 +25,8 @@ class IsicOutlines:
         """A folder with files that end in ``_segmentation.png``, and no ground truth of classes."""
         if not source.is_dir() or not any(_is_outline(path) for path in files_of(source, {".png"})):
             return False
+        if any(_is_classed(path, source) for path in files_of(source, {".png"})):
+            return False
         return not any(other.recognises(source) for other in _LABELLED)
 
     def read(self, source: Path) -> Iterator[Row]:
@@ -38,6 +40,13 @@ class IsicOutlines:
             if len(set(splits.values())) > 1:
                 row["split"] = splits[mask]
             yield row
+
+
+def _is_classed(path: Path, source: Path) -> bool:
+    """Whether an outline lies beside its picture in a folder that is neither the source nor a split: a class."""
+    if not _is_outline(path) or path.parent == source or split_of(path.parent.name):
+        return False
+    return any(path.with_name(path.stem[: -len(_ENDING)] + suffix).is_file() for suffix in (".jpg", ".jpeg", ".png"))
 
 
 def _is_outline(path: Path) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dermtl.data.importers.lock import is_imported
-from dermtl.data.table import read_header, read_table
+from dermtl.data.spreadsheet import read_spreadsheet, spreadsheet_header
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import SUFFIXES
 
@@ -31,7 +31,7 @@ class Table:
 
     def rows(self) -> Iterator[tuple[str, dict[str, str]]]:
         """``file:line`` and the row with stripped cells; a column without a name (a written index) is left out."""
-        for where, cells in read_table(self.path):
+        for where, cells in read_spreadsheet(self.path):
             yield where, {column: cells[column].strip() for column in cells if column}
 
 
@@ -52,7 +52,7 @@ def tables(source: Path, columns: Iterable[str] = (), *, depth: int = 2, suffixe
 
 def header_of(path: Path) -> tuple[str, ...]:
     """The columns of a table; none where the file is no text."""
-    return read_header(path)
+    return spreadsheet_header(path)
 
 
 def files_of(folder: Path, suffixes: Collection[str], depth: int = 2) -> list[Path]:

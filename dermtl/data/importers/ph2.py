@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dermtl.data.importers.importer import Row
-from dermtl.data.importers.layout import Pictures, files_of, folder_of
-from dermtl.data.importers.table import importer as table
+from dermtl.data.importers.layout import Pictures, files_of, folder_of, tables
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import SUFFIXES
 
@@ -49,7 +48,7 @@ class Ph2:
             return source.name == _TABLE
         if (source / _TABLE).is_file():
             return True
-        return _is_named(source) and not table.recognises(source)
+        return _is_named(source) and not any(len(one.header) > 1 for one in tables(source, depth=1))
 
     def read(self, source: Path) -> Iterator[Row]:
         """The table's rows, or without one every picture, with the lesion's mask."""

@@ -1,13 +1,15 @@
 """A table that is nearly a manifest: a CSV with a column ``image``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dermtl.config.missing import is_missing
 from dermtl.data.importers.importer import Row
 from dermtl.data.importers.layout import Table as Csv
 from dermtl.data.importers.layout import tables
 from dermtl.errors import ManifestError
 
+_KNOWN = ("image", "label", "mask", "cx", "cy", "r", "patient_id", "lesion_id", "group", "split")
 _NAMES = ("manifest.csv", "labels.csv", "metadata.csv")  # preferred where several tables have the column
 
 
@@ -20,7 +22,7 @@ class Table:
 
     def recognises(self, source: Path) -> bool:
         """A CSV with a column ``image``, or a folder with one."""
-        return bool(tables(source, ["image"], depth=1))
+        return bool(_found(source))
 
     def read(self, source: Path) -> Iterator[Row]:
         """The table's rows.
@@ -29,15 +31,31 @@ class Table:
             ManifestError: No table of the folder has the column, or several have.
         """
         table = _only(source)
-        for where, cells in table.rows():
-            if not cells["image"]:
+        names = {column: _name(column, table.header) for column in table.header if column}
+        for where, texts in table.rows():
+            cells = {names[column]: text for column, text in texts.items()}
+            if not cells["image"] or is_missing(cells["image"]):
                 raise ManifestError("column 'image': expected a path, got an empty cell", where=where)
-            files = {column: table.path.parent / cells[column] for column in ("image", "mask") if cells.get(column)}
+            given = {column: cells[column] for column in ("image", "mask") if cells.get(column)}
+            files = {
+                column: "" if is_missing(text) else table.path.parent / text.replace("\\", "/").removeprefix("./")
+                for column, text in given.items()
+            }
             yield {**cells, **files}
 
 
+def _found(source: Path) -> list[Csv]:
+    return [table for table in tables(source, depth=1) if "image" in {column.lower() for column in table.header}]
+
+
+def _name(column: str, header: Sequence[str]) -> str:
+    """The usual columns are known in any case, unless two would have one name."""
+    known = column.lower()
+    return known if known in _KNOWN and [other.lower() for other in header].count(known) == 1 else column
+
+
 def _only(source: Path) -> Csv:
-    found = tables(source, ["image"], depth=1)
+    found = _found(source)
     for name in _NAMES:
         found = [table for table in found if table.path.name == name] or found
     if len(found) == 1:

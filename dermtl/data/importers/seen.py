@@ -1,0 +1,116 @@
+"""What lies in a source, in words, and the command that reads it where the folders alone do not tell."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path, PureWindowsPath
+
+from dermtl.data.folders import Folder
+from dermtl.data.importers.layout import Table, tables
+from dermtl.data.people import names_people
+from dermtl.data.spreadsheet import WORKBOOK_HINT
+from dermtl.errors import DataError
+
+_WORKBOOKS = (".xlsx", ".xls", ".ods")
+_OWN = (".lock.json",)
+_LABELS = (
+    "label",
+    "class",
+    "diagnosis",
+    "dx",
+    "diagnostic",
+    "diagnose",
+    "diagnosis_1",
+    "target",
+    "category",
+    "finding",
+)
+_ROWS = 200  # rows that are enough to know what a column holds
+_SHOWN = 5
+
+
+def tell(folder: Folder) -> list[str]:
+    """One line each for pictures, masks, companions, tables and files that are left out."""
+    lines = [f"pictures  {len(folder.pictures)}{_folders(folder)}"]
+    if folder.masks:
+        lines.append(f"masks     {sum(map(len, folder.masks.values()))} of {len(folder.masks)} pictures")
+    if folder.stray_masks:
+        lines.append(f"masks of no picture  {_few(folder.stray_masks)}")
+    if folder.companions:
+        lines.append(f"made from a picture, left out  {_few(folder.companions)}")
+    found = tables(folder.path)
+    lines += [f"table     {_within(table.path, folder)}: {', '.join(table.header)}" for table in found]
+    known = {table.path for table in found}
+    rest = [path for path in folder.others if path not in known and not path.name.endswith(_OWN)]
+    if rest:
+        lines.append(f"other files  {_few(rest)}")
+    return lines
+
+
+def tell_unread(folder: Folder) -> Iterator[str]:
+    """Tables and workbooks that lie beside pictures, each with its columns."""
+    for table in _real(folder):
+        yield f"{_within(table.path, folder)} is not read (columns {', '.join(table.header)})"
+    for path in folder.others:
+        if path.suffix.lower() in _WORKBOOKS:
+            yield f"{_within(path, folder)} is an Excel workbook and is not read: {WORKBOOK_HINT}"
+
+
+def suggest(source: Path, folder: Folder) -> str:
+    """The command that reads the table whose cells name the pictures, or empty."""
+    names = {name.casefold() for path in folder.pictures for name in (path.name, path.stem)}
+    masks = {name.casefold() for found in folder.masks.values() for path in found for name in (path.name, path.stem)}
+    for table in _real(folder):
+        try:
+            rows = [cells for _, cells in islice(table.rows(), _ROWS)]
+        except DataError:
+            continue
+        image = _naming(rows, names)
+        if not image:
+            continue
+        options = {"--image-column": image, "--label-column": _label(rows, image)}
+        options["--group-column"] = next((column for column in rows[0] if names_people(column)), "")
+        options["--mask-column"] = _naming(rows, masks)
+        words = [word for option, column in options.items() if column for word in (option, column)]
+        return shlex.join(["dermtl", "data", "import", str(source), *words])
+    return ""
+
+
+def _real(folder: Folder) -> list[Table]:
+    return [table for table in tables(folder.path) if len(table.header) > 1]
+
+
+def _naming(rows: Sequence[Mapping[str, str]], names: set[str]) -> str:
+    """The column whose cells name most files, if they are at least half."""
+    counts = Counter(
+        {column: sum(PureWindowsPath(row[column]).name.casefold() in names for row in rows) for column in rows[0]}
+        if rows
+        else {}
+    )
+    best = counts.most_common(1)
+    return best[0][0] if best and best[0][1] * 2 >= len(rows) else ""
+
+
+def _label(rows: Sequence[Mapping[str, str]], image: str) -> str:
+    named = {column.casefold(): column for column in rows[0]}
+    for word in _LABELS:
+        if word in named and named[word] != image:
+            return named[word]
+    return ""
+
+
+def _folders(folder: Folder) -> str:
+    nums = Counter(_within(path.parent, folder) for path in folder.pictures)
+    few = ", ".join(f"{name} {num}" for name, num in list(nums.items())[:_SHOWN])
+    more = f" and {len(nums) - _SHOWN} more folders" if len(nums) > _SHOWN else ""
+    return f" ({few}{more})" if nums else ""
+
+
+def _few(paths: Sequence[Path]) -> str:
+    names = ", ".join(path.name for path in paths[:_SHOWN])
+    return f"{len(paths)}: {names}" + (", ..." if len(paths) > _SHOWN else "")
+
+
+def _within(path: Path, folder: Folder) -> str:
+    return path.relative_to(folder.path).as_posix()
