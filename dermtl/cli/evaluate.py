@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dermtl.cli.given import given
+
 if TYPE_CHECKING:
     from dermtl.evaluation.card_facts import CardFacts
     from dermtl.evaluation.evaluate import Evaluation
@@ -104,9 +106,9 @@ def evaluate(
     }
     stated = read_facts(facts, model)
     if (model / "folds.json").is_file():
-        if flips or manifest or readers or explain:
+        if ignored := given("split", "flips", "manifest", "readers", "explain", "allow_leakage"):
             raise click.UsageError(
-                "the folds of a cross-validation take none of --flips, --manifest, --readers and --explain"
+                f"the folds of a cross-validation take no {' and no '.join(ignored)}; each has its own test pictures"
             )
         _out_of_fold(model, out or model / "evaluation" / "out-of-fold", stated, summing)
         return

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from dermtl.cli.given import given
+
 _METHODS = ("input_gradient", "grad_cam", "integrated_gradients")
 
 
@@ -38,6 +40,8 @@ def explain(
       dermtl explain runs/demo
       dermtl explain runs/demo photo.jpg --of melanoma --out explained
     """
+    if images and (ignored := given("split", "cases")):
+        raise click.UsageError(f"{' and '.join(ignored)} choose among a split's pictures, and IMAGE names them already")
     from dermtl.cli.extras import needs
 
     chosen = methods or _METHODS

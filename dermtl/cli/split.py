@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
+
+from dermtl.cli.given import given
 
 _SHARES = ("train", "val", "test")
 _PRESETS = {"esteva2017": 9}  # folds of the published cross-validation
@@ -26,15 +27,9 @@ def _fractions(ctx: click.Context, param: click.Parameter, value: str) -> dict[s
     return shares
 
 
-def _refuse_ignored(folds: int | None, preset: str | None, weights: Path | None, features: str | None) -> None:
+def _refuse_ignored(weights: Path | None, features: str | None) -> None:
     """Refuse options of which one would be passed over without a word."""
-    source = click.get_current_context().get_parameter_source("fractions")
-    given = {
-        "--fractions": source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP),
-        "--folds": folds is not None,
-        "--preset": preset is not None,
-    }
-    named = [option for option, is_given in given.items() if is_given]
+    named = given("fractions", "folds", "preset")
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(named)} exclude one another: each says into which parts to deal")
     if weights is not None and features is None:
@@ -85,7 +80,7 @@ def split(
     Example:
       dermtl data split data/demo/manifest.csv --out splits/demo --by patient_id
     """
-    _refuse_ignored(folds, preset, weights, features)
+    _refuse_ignored(weights, features)
     from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
     from dermtl.config.experiment import Data, Split
