@@ -90,6 +90,7 @@ class ImageFault(Enum):
     TOO_LARGE = "too many pixels, or a side too long"
     SEVERAL_FRAMES = "a sequence, not one picture"
     COLOURED = "a mask with channels that differ"
+    RANGE = "values outside the range that its form has"
 
 
 class ImageReadError(DataError):

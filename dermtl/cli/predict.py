@@ -20,6 +20,9 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
     return int(index), int(count)
 
 
+_SHOWN = 5
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -70,7 +73,7 @@ def predict(
         raise click.UsageError("--resume goes on with --out FILE, and does not go with --overwrite")
     from dermtl.data.cores import count_cores
     from dermtl.errors import ImageReadError, InputError
-    from dermtl.runtime.folder import Row, find_images, map_rows
+    from dermtl.runtime.folder import Row, find_images, find_others, map_rows
     from dermtl.runtime.masks import plan_masks, write_masks
     from dermtl.runtime.output import open_output, open_stream
     from dermtl.runtime.overlay import plan_overlays, write_overlay
@@ -78,6 +81,9 @@ def predict(
 
     index, count = shard
     files = find_images(paths)[index - 1 :: count]
+    if others := find_others(paths):
+        names = ", ".join(path.name for path in others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        click.echo(f"passed over {len(others)} files that are no pictures dermtl reads: {names}", err=True)
     threads = threads or count_cores()
     workers = max(1, min(threads, len(files) // batch_size))  # few pictures: the cores go to the network instead
     loaded = load(model, providers=providers or None, threads=threads // workers, reduced=reduced)

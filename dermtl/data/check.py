@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dermtl.data.ahead import ahead, batched
 from dermtl.data.cores import count_cores
+from dermtl.data.ranges import tell_ranges
 from dermtl.errors import DataError
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
@@ -12,7 +13,7 @@ _CHUNK = 64  # records a task: a task a record would cost more than the record
 
 
 def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
-    """Read every picture's header and every annotation, masks included.
+    """Read every picture's header and every annotation, masks included; odd ranges and profiles are logged.
 
     Args:
         records: All records that a run will use.
@@ -30,6 +31,7 @@ def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
         if not more:
             raise first
         raise type(first)(f"{first.message}; and {more} more with faults", where=first.where, hint=first.hint)
+    tell_ranges(records)
 
 
 def _faults(records: Sequence[Record], kinds: Mapping[str, Kind]) -> Iterator[DataError]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dermtl.imaging.decode import SUFFIXES
+from dermtl.imaging.known import is_picture
 
 IMAGE_FOLDERS = frozenset(
     {"image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "jpegimages", "original", "originals"}
@@ -47,9 +47,10 @@ class Folder:
 
 
 def look_around(folder: Path) -> Folder:
-    """Walk a folder to any depth; no file is opened."""
+    """Walk a folder to any depth; a file without a picture's ending is asked for the mark of DICOM, no other opened."""
     files = sorted(_files(folder), key=lambda path: path.relative_to(folder).parts)
-    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+    known = {path: is_picture(path) for path in files}
+    pictures = [path for path in files if known[path]]
     by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in pictures:
         by_stem[path.parent, path.stem.casefold()].append(path)
@@ -66,7 +67,7 @@ def look_around(folder: Path) -> Folder:
             stray.append(path)
         else:
             plain.append(path)
-    others = [path for path in files if path.suffix.lower() not in SUFFIXES]
+    others = [path for path in files if not known[path]]
     return Folder(folder, plain, masks, stray, companions, others)
 
 

@@ -27,6 +27,7 @@ from dermtl.imaging.header import (
     open_picture,
     place,
 )
+from dermtl.imaging.levels import label_values
 
 __all__ = [
     "FORMATS",
@@ -77,7 +78,7 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
     if is_dicom(source):
         return read_dicom(source, place(source), max_pixels)
     with _decoding(source, max_pixels) as (image, _):
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return _to_rgb(ImageOps.exif_transpose(image), place(source))
 
 
 def read_image_for(source: Source, size: int, *, max_pixels: int = MAX_PIXELS) -> Reduced:
@@ -104,32 +105,26 @@ def read_image_for(source: Source, size: int, *, max_pixels: int = MAX_PIXELS) -
         if scale > 1:
             width, height = image.size
             image.draft(None, (width // scale, height // scale))
-        return Reduced(_to_rgb(ImageOps.exif_transpose(image)), header.size_hw, scale)
+        return Reduced(_to_rgb(ImageOps.exif_transpose(image), place(source)), header.size_hw, scale)
 
 
-def read_mask(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
-    """Decode a label picture: one channel, values untouched, EXIF applied.
+def read_mask(source: Source, *, max_pixels: int = MAX_PIXELS, is_numbered: bool = False) -> Array:
+    """Decode a label picture: one channel, EXIF applied, values as :mod:`dermtl.imaging.levels` says.
+
+    Args:
+        source: A path, or the bytes of a file.
+        max_pixels: Refuse more pixels than this.
+        is_numbered: The indices of a palette are numbers of classes, whatever the palette shows.
 
     Returns:
         uint8 [H, W].
 
     Raises:
-        ImageReadError: As :func:`read_image`, or the channels differ.
+        ImageReadError: As :func:`read_image`, the channels differ, or the values are none of labels.
     """
     where = place(source)
     with _decoding(source, max_pixels) as (image, _):
-        upright = ImageOps.exif_transpose(image)
-        values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
-    if values.ndim == 3:
-        colours = values[..., :3] if values.shape[2] >= 3 else values[..., :1]
-        if not (colours == colours[..., :1]).all():
-            raise ImageReadError(
-                "a mask needs one channel, this one is coloured", where=where, reason=ImageFault.COLOURED
-            )
-        values = colours[..., 0]
-    if values.dtype != np.uint8 and values.max(initial=0) > 255:
-        raise ImageReadError(f"a mask holds 0..255, this one goes to {values.max()}", where=where)
-    return values.astype(np.uint8)
+        return label_values(ImageOps.exif_transpose(image), where, is_numbered=is_numbered)
 
 
 def read_size(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -189,14 +184,15 @@ def _reduction(header: Header, size: int) -> int:
     return 1
 
 
-def _to_rgb(image: Image.Image) -> Array:
+def _to_rgb(image: Image.Image, where: str) -> Array:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         grey = np.asarray(image).astype(np.float64)
-        if image.mode == "F" and not (np.isfinite(grey).all() and grey.min() >= 0 and grey.max() <= 1):
-            raise ValueError("float pixels outside 0..1")
         top = 1.0 if image.mode == "F" else 65535.0
-        if grey.max(initial=0) > top or grey.min(initial=0) < 0:
-            raise ValueError(f"pixel values outside 0..{top:g}")
+        low, high = float(grey.min(initial=0)), float(grey.max(initial=0))
+        if not (low >= 0 and high <= top):  # NaN, too
+            message = f"holds values from {low:g} to {high:g}, expected 0..{top:g}"
+            hint = "save it as 8 or 16 bits without sign, scaled to the range"
+            raise ImageReadError(message, where=where, hint=hint, reason=ImageFault.RANGE)
         levels = np.rint(grey * (255.0 / top)).astype(np.uint8)
         return np.repeat(levels[..., None], 3, axis=2)
     if image.has_transparency_data:

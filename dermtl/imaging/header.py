@@ -13,16 +13,18 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from dermtl.errors import ImageFault, ImageReadError
+from dermtl.imaging.profile import foreign_profile
 
 Source = Path | str | bytes
 
 _PHONE = "MPO"  # a JPEG that brings further frames: a depth map, a gain map, the other eye; the first is the picture
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm"})
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB; a bomb of 100 megapixels takes 12 kB
 MAX_SIDE_PX = 20_000  # the letterbox pads to a square: a strip of 100000x10 pixels would take 30 GB
 _TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 _ORIENTATION = 0x0112
+_PLANAR, _APART, _BITS, _SAMPLES = 284, 2, 258, 277  # tags of TIFF
 _PNG = b"\x89PNG\r\n\x1a\n"
 FAULTS = (
     OSError,
@@ -48,6 +50,7 @@ class Header:
         size_hw: Height and width in pixels after EXIF rotation.
         orientation: EXIF orientation, 1..8; 1 is upright.
         is_sequence: Whether there are several frames.
+        profile: An embedded colour profile that is not sRGB's, in words; else empty.
     """
 
     form: str
@@ -55,6 +58,7 @@ class Header:
     size_hw: tuple[int, int]
     orientation: int = 1
     is_sequence: bool = False
+    profile: str = ""
 
     @property
     def is_transposed(self) -> bool:
@@ -112,6 +116,9 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
             reason=ImageFault.MISSING,
         ) from None
     except UnidentifiedImageError as error:
+        if str(where).lower().endswith(".dcm"):
+            hint = "write it with its preamble, for example dcmconv +F"
+            raise ImageReadError("is called .dcm, but lacks the mark of DICOM", where=where, hint=hint) from error
         raise ImageReadError(f"is not one of {', '.join(FORMATS)}, or is damaged", where=where) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageReadError(
@@ -119,7 +126,22 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
         ) from error
     except FAULTS as error:
         raise ImageReadError(f"cannot be opened: {error}", where=where) from error
+    if _is_apart(image):
+        image.close()
+        hint = "save it with the channels of a pixel together, or with 8 bits"
+        raise ImageReadError(
+            "is a TIFF of 16 bits whose channels lie apart, which would be misread", where=where, hint=hint
+        )
     return image, _header(image)
+
+
+def _is_apart(image: Image.Image) -> bool:
+    """Whether a TIFF is stored in planes of more than 8 bits: Pillow takes them for a picture of another kind."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or tags.get(_PLANAR) != _APART or tags.get(_SAMPLES, 1) == 1:
+        return False
+    bits = tags.get(_BITS, (8,))
+    return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
 
 
 def _header(image: Image.Image) -> Header:
@@ -131,7 +153,8 @@ def _header(image: Image.Image) -> Header:
     # Counting the frames of a TIFF would walk the whole chain.
     is_phone = image.format == _PHONE
     is_sequence = not is_phone and bool(getattr(image, "is_animated", False))
-    return Header("JPEG" if is_phone else image.format or "", image.mode, size_hw, orientation, is_sequence)
+    form = "JPEG" if is_phone else image.format or ""
+    return Header(form, image.mode, size_hw, orientation, is_sequence, foreign_profile(image))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -39,7 +39,7 @@ class Mask(Kind):
         file, path = record.file(self.column), record.text(self.column)
         if file is None:
             return None
-        values = read_mask(file)
+        values = read_mask(file, is_numbered=len(self.classes) > 1)
         if values.shape != record.size_hw:
             got, expected = values.shape, record.size_hw
             raise AnnotationError(
@@ -50,6 +50,12 @@ class Mask(Kind):
             if 1 < top < 128:
                 raise AnnotationError(
                     f"mask {path} holds values up to {top}, expected 0 and 255, or 0 and 1", where=record.where
+                )
+            if is_void(values):
+                raise AnnotationError(
+                    f"mask {path} holds 1 and 255, and 255 beside 1 is how VOC marks what is to be ignored",
+                    where=record.where,
+                    hint="save 0 and 255, or 0 and 1, with the border on one side",
                 )
             return foreground(values)
         if top > len(self.classes):
@@ -118,6 +124,18 @@ class Mask(Kind):
             canvas.paste(colour, mask=region.point(lambda level: level // 5))
             canvas.paste(colour, mask=edge)
         return canvas
+
+
+def is_void(values: Array) -> bool:
+    """Whether 255 stands beside numbers: 1 and 255, and no other value but 0.
+
+    Args:
+        values: uint8 [H, W].
+    """
+    if values.max(initial=0) != 255:
+        return False
+    nums = np.bincount(values.ravel(), minlength=256)
+    return bool(nums[1]) and not nums[2:255].any()
 
 
 def foreground(values: Array) -> Array:

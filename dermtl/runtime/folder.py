@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 from dermtl.data.ahead import ahead, batched
 from dermtl.errors import BundleError, DataError, ImageFault, ImageReadError, InputError
 from dermtl.imaging.decode import SUFFIXES
+from dermtl.imaging.known import NOTES, is_picture
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
 
@@ -59,6 +60,12 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
         suffixes = ", ".join(sorted(SUFFIXES))
         raise DataError("no picture found", where=", ".join(map(str, paths)), hint=f"looked for {suffixes}")
     return list(found)
+
+
+def find_others(paths: Sequence[Path]) -> list[Path]:
+    """The files in the folders named that :func:`find_images` passes over, tables and texts apart."""
+    files = (path for folder in paths if folder.is_dir() for path in _files(folder))
+    return sorted(path for path in files if path.suffix.lower() not in NOTES and not is_picture(path))
 
 
 def predict_files(
@@ -123,10 +130,14 @@ def _rows(model: Model, paths: Sequence[Path]) -> Iterator[Row]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    return filter(is_picture, _files(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith("."):
                 yield Path(root, name)
 
 

@@ -471,6 +471,37 @@ def damaged_lock(data: Set) -> tuple[str, int | None, str]:
 
 
 @fault
+def negative_pixels(data: Set) -> tuple[str, int | None, str]:
+    grey = np.asarray(Image.open(data.image()).convert("L")).astype(np.int32)
+    Image.fromarray(grey - 100).save(data.image(), "TIFF")
+    return "pixel-range", ROW, "image"
+
+
+@fault
+def twelve_bits_in_sixteen(data: Set) -> tuple[str, int | None, str]:
+    grey = np.asarray(Image.open(data.image()).convert("L")).astype(np.uint16)
+    Image.fromarray(grey * 16).save(data.image(), "PNG")
+    return "narrow-range", ROW, "image"
+
+
+@fault
+def a_profile_of_other_colours(data: Set) -> tuple[str, int | None, str]:
+    Image.open(data.image()).save(data.image(), "JPEG", quality=95, icc_profile=b"no profile")
+    return "colour-profile", ROW, "image"
+
+
+@fault
+def void_beside_a_lesion(data: Set) -> tuple[str, int | None, str]:
+    def border(mask: np.ndarray) -> np.ndarray:
+        mask = (mask > 127).astype(np.uint8)
+        mask[:2] = 255
+        return mask
+
+    data.remask(border)
+    return "mask-values", ROW, "mask"
+
+
+@fault
 def a_workbook(data: Set) -> tuple[str, int | None, str]:
     data.manifest.write_bytes(b"PK\x03\x04" + bytes(100))
     return "workbook", 1, ""
@@ -531,7 +562,7 @@ def test_every_code_is_seeded(clean: Path, tmp_path: Path) -> None:
     seeded = set()
     for index, seed in enumerate(FAULTS.values()):
         seeded.add(seed(Set(Path(shutil.copytree(clean, tmp_path / str(index) / "set"))))[0])
-    elsewhere = {"class-folders", "unknown-class", "annotation"}
+    elsewhere = {"class-folders", "unknown-class", "annotation", "passed-over"}
     assert seeded == set(CODES) - elsewhere
 
 

@@ -77,7 +77,7 @@ def test_other_words_give_the_same_code(
 def test_other_words_of_masks_give_the_same_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: ImageFault, code: str
 ) -> None:
-    def refuse(source: object) -> None:
+    def refuse(source: object, **options: object) -> None:
         raise ImageReadError("not coloured, said otherwise", reason=reason)
 
     (tmp_path / "a.png").write_bytes(stored(GREY))

@@ -19,13 +19,17 @@ from dermtl.data.doctor.report import Report
 from dermtl.data.doctor.roles import Roles
 from dermtl.data.doctor.rows import Table, read_rows
 from dermtl.data.doctor.spellings import check_classes, check_ids
+from dermtl.data.folders import look_around
 from dermtl.data.groups import group_records
 from dermtl.data.manifest import read_manifest
 from dermtl.data.missing import MissingWords
 from dermtl.errors import DataError, ManifestError
 from dermtl.imaging.header import Header
+from dermtl.imaging.known import NOTES
 from dermtl.kinds import Kind, Record
 from dermtl.kinds.record import inside
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,13 @@ def _read_folders(folder: Path) -> Table:
         message = error.message if isinstance(error, ManifestError) else f"cannot be read: {error.strerror}"
         hint = error.hint if isinstance(error, ManifestError) else ""
         return Table(folder.name, findings=[found("class-folders", str(folder), message, hint=hint)])
-    return Table(folder.name, list(records[0].cells), [(record.where, record.cells) for record in records])
+    others = [path for path in look_around(folder).others if path.suffix.lower() not in NOTES]
+    findings = []
+    if others:
+        names = ", ".join(path.name for path in others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        message = f"{len(others)} files are no pictures that dermtl reads: {names}"
+        findings.append(found("passed-over", str(folder), message))
+    return Table(folder.name, list(records[0].cells), [(record.where, record.cells) for record in records], findings)
 
 
 def _records(table: Table, root: Path, column: str, findings: list[Finding]) -> Iterator[Record]:
@@ -125,7 +135,8 @@ def _look(record: Record, roles: Roles) -> _Look:
     outlines = [
         outline
         for kind in roles.masks
-        if (outline := _look_outline(record, kind.column, picture.header, findings)) is not None
+        for outline in [_look_outline(record, kind.column, picture.header, findings, is_numbered=len(kind.classes) > 1)]
+        if outline is not None
     ]
     for other in roles.others:
         try:
@@ -135,7 +146,9 @@ def _look(record: Record, roles: Roles) -> _Look:
     return _Look(record, picture, outlines, findings)
 
 
-def _look_outline(record: Record, column: str, image: Header | None, findings: list[Finding]) -> Outline | None:
+def _look_outline(
+    record: Record, column: str, image: Header | None, findings: list[Finding], *, is_numbered: bool
+) -> Outline | None:
     text = record.cells[column].strip()
     if not text:
         return None
@@ -146,7 +159,7 @@ def _look_outline(record: Record, column: str, image: Header | None, findings: l
     if not (record.root / path).is_file():
         findings.append(missing(path, record.root, record.where, column, code="mask-missing"))
         return None
-    return look_outline(record.root / path, path, image, record.where, column)
+    return look_outline(record.root / path, path, image, record.where, column, is_numbered=is_numbered)
 
 
 def _cells(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
@@ -180,6 +193,7 @@ def _together(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
     for kind in roles.masks:
         yield from check_levels([o for seen in looks for o in seen.outlines if o.column == kind.column], kind)
     yield from _modes(looks, roles.image)
+    yield from _taken_as_it_is(looks, roles.image)
     yield from check_groups(records, roles.groups)
     for column in roles.groups:
         yield from check_ids(records, column)
@@ -200,6 +214,22 @@ def _modes(looks: Sequence[_Look], column: str) -> Iterator[Finding]:
         if mode != usual[0]:
             message = f"{num} pictures have mode {mode}, {usual[1]} have {usual[0]}; this is the first"
             yield found("mixed-modes", looks[modes.index(mode)].record.where, message, column=column)
+
+
+def _taken_as_it_is(looks: Sequence[_Look], column: str) -> Iterator[Finding]:
+    """Ranges and colour profiles that training does not correct, each at its first picture."""
+    narrow = [seen for seen in looks if seen.picture.bits is not None]
+    if narrow:
+        bits = max(seen.picture.bits or 0 for seen in narrow)
+        message = (
+            f"{len(narrow)} pictures of 16 bits use {bits} bits at most and become nearly black; this is the first"
+        )
+        yield found("narrow-range", narrow[0].record.where, message, column=column)
+    profiles = [(seen.picture.header.profile if seen.picture.header else "", seen.record.where) for seen in looks]
+    for profile, num in Counter(profile for profile, _ in profiles if profile).items():
+        where = next(where for other, where in profiles if other == profile)
+        message = f"{num} pictures have a colour profile {profile}; this is the first"
+        yield found("colour-profile", where, message, column=column)
 
 
 def _equal(looks: Sequence[_Look], groups: Sequence[str], roles: Roles) -> Iterator[Finding]:

@@ -34,11 +34,13 @@ class Outline:
     findings: tuple[Finding, ...]
 
 
-def look_outline(path: Path, name: str, image: Header | None, where: str, column: str) -> Outline:
+def look_outline(
+    path: Path, name: str, image: Header | None, where: str, column: str, *, is_numbered: bool = False
+) -> Outline:
     """Read a mask once and judge it; its values are judged when all masks are known."""
     try:
         header = read_header(path)
-        values = read_mask(path)
+        values = read_mask(path, is_numbered=is_numbered)
     except (ImageReadError, MissingExtra) as error:
         is_coloured = isinstance(error, ImageReadError) and error.reason is ImageFault.COLOURED
         code = "mask-coloured" if is_coloured else "mask-unreadable"
@@ -82,6 +84,9 @@ def check_levels(outlines: list[Outline], kind: Mask) -> Iterator[Finding]:
                 yield found("mask-values", where, message, column=column)
         elif 1 < top <= _HALF:
             message = f"mask {outline.name} holds values up to {top}"
+            yield found("mask-values", where, message, column=column)
+        elif top == 255 and set(outline.levels) - {0} == {1, 255}:
+            message = f"mask {outline.name} holds 1 and 255, and 255 beside 1 is how VOC marks what is to be ignored"
             yield found("mask-values", where, message, column=column)
         elif stray := [level for level in outline.levels if top > 1 and level not in (0, 255)]:
             message = f"mask {outline.name} holds {len(stray)} levels besides 0 and 255, such as {stray[0]}"

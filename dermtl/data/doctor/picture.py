@@ -11,6 +11,7 @@ from dermtl.data.doctor.finding import Finding, found
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_header, read_image
+from dermtl.imaging.depth import is_wide, narrow_bits
 from dermtl.imaging.header import Header
 
 _TINY_PX = 16
@@ -30,6 +31,8 @@ _MAGIC = (
 _FORMS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".png": "PNG",
     ".tif": "TIFF",
     ".tiff": "TIFF",
@@ -37,7 +40,7 @@ _FORMS = {
     ".webp": "WEBP",
     ".dcm": "DICOM",
 }
-_CODES = {ImageFault.TOO_LARGE: "too-large", ImageFault.SEVERAL_FRAMES: "multi-frame"}
+_CODES = {ImageFault.TOO_LARGE: "too-large", ImageFault.SEVERAL_FRAMES: "multi-frame", ImageFault.RANGE: "pixel-range"}
 _REFUSED = frozenset({"GIF", "PDF"})
 
 
@@ -49,11 +52,13 @@ class Picture:
         header: None where it cannot be read.
         digest: Of shape and pixels; None where they cannot be read.
         findings: What is wrong.
+        bits: Those that a 16-bit grey uses, where it leaves most of the range empty.
     """
 
     header: Header | None
     digest: bytes | None
     findings: tuple[Finding, ...]
+    bits: int | None = None
 
 
 def look(path: Path, where: str, column: str) -> Picture:
@@ -82,7 +87,7 @@ def look(path: Path, where: str, column: str) -> Picture:
     findings = [*_name(path, header), *_content(path.name, pixels)]
     digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, key=repr(pixels.shape).encode())
     located = tuple(found(code, where, message, column=column) for code, message in findings)
-    return Picture(header, digest.digest(), located)
+    return Picture(header, digest.digest(), located, narrow_bits(data) if is_wide(header.mode) else None)
 
 
 def sniff(data: bytes) -> str:

@@ -11,7 +11,7 @@ from dermtl.data.importers.paired import mask_of
 from dermtl.data.importers.seen import suggest, tell_unread
 from dermtl.data.importers.table import importer as table
 from dermtl.errors import ManifestError
-from dermtl.imaging.decode import SUFFIXES
+from dermtl.imaging.known import is_picture
 
 
 class ClassFolders:
@@ -58,7 +58,7 @@ def _holds_pictures(folder: Path, levels: int) -> bool:
         inner = sorted(entry.path for entry in listed if entry.is_dir() and not entry.name.startswith("."))
     for path in inner:
         with os.scandir(path) as listed:
-            if any(Path(entry.name).suffix.lower() in SUFFIXES for entry in listed):
+            if any(entry.is_file() and is_picture(Path(entry.path)) for entry in listed):
                 return True
     return levels > 1 and any(_holds_pictures(Path(path), levels - 1) for path in inner)
 

@@ -29,6 +29,7 @@ from dermtl.data.importers.seen import tell
 from dermtl.data.table import write_table
 from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
 from dermtl.imaging.decode import SUFFIXES
+from dermtl.imaging.known import is_picture
 from dermtl.kinds.record import inside
 from dermtl.plugins.installed import CORE, describe, distribution_of, in_one_line
 
@@ -197,7 +198,7 @@ def _place(row: Row, out: Path, hashed: bool) -> _Placed:
             continue
         path = _drawn_path(cell, out) if isinstance(cell, Drawn) else cell
         text = placed.cells[column] = _relative(path, out)
-        if column == "image" and path.suffix.lower() not in SUFFIXES:
+        if column == "image" and not is_picture(path):
             hint = "convert it first; pictures end in " + ", ".join(sorted(SUFFIXES))
             raise ManifestError("is not a picture of a known format", where=str(path), hint=hint)
         if isinstance(cell, Path) and not path.is_file():

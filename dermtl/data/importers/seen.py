@@ -39,7 +39,7 @@ def tell(folder: Folder) -> list[str]:
         lines.append(f"masks of no picture  {_few(folder.stray_masks)}")
     if folder.companions:
         lines.append(f"made from a picture, left out  {_few(folder.companions)}")
-    found = tables(folder.path)
+    found = [table for table in tables(folder.path) if table.header]
     lines += [f"table     {_within(table.path, folder)}: {', '.join(table.header)}" for table in found]
     known = {table.path for table in found}
     rest = [path for path in folder.others if path not in known and not path.name.endswith(_OWN)]

@@ -1,0 +1,36 @@
+"""How much of its 16 bits a grey picture uses: 12 bits in 16 are nearly black once scaled."""
+
+import numpy as np
+from PIL import Image
+
+from dermtl.errors import ImageReadError
+from dermtl.imaging.header import FAULTS, Source, open_picture
+
+_FEW_BITS = 14  # what cameras and scanners give; a picture of 16 bits reaches further
+
+
+def is_wide(mode: str) -> bool:
+    """Whether a mode of Pillow's holds greys of more than 8 bits."""
+    return mode.startswith("I;16") or mode == "I"
+
+
+def narrow_bits(source: Source) -> int | None:
+    """The bits that the largest value of a 16-bit grey picture needs, or None where it uses them, or is none.
+
+    The picture is decoded without a cap: ask after the header was judged.
+    """
+    try:
+        image, _ = open_picture(source, "")
+        with image:
+            if not is_wide(image.mode):
+                return None
+            low, top = _extremes(image)
+    except (ImageReadError, *FAULTS):
+        return None
+    bits = int(top).bit_length()
+    return bits if low >= 0 and 8 < bits <= _FEW_BITS else None
+
+
+def _extremes(image: Image.Image) -> tuple[int, int]:
+    values = np.asarray(image)
+    return int(values.min()), int(values.max())
