@@ -86,6 +86,7 @@ def evaluate(
     """
     from dermtl.cli.extras import needs
     from dermtl.data.atomic import write_atomic
+    from dermtl.data.truths import refuse_without_truth
     from dermtl.evaluation.card_facts import read_facts
     from dermtl.evaluation.evaluate import evaluate as evaluate_
     from dermtl.evaluation.flips import FlippedPredictor
@@ -122,6 +123,7 @@ def evaluate(
         kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
         subject = replace(subject, predictor=FlippedPredictor(subject.predictor, kinds))
     records = subject.side(split)
+    refuse_without_truth(records, {name: plan.target for name, plan in subject.plans.items()}, split)
     beside = None
     if readers:
         question = readers_question(subject.plans, subject.decisions, positive)

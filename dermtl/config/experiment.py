@@ -21,9 +21,10 @@ def _as_list(value: Any) -> Any:
 
 
 class Split(Section):
-    """How records are dealt out: a column that says so, or by group, stratified by class: fractions, or folds."""
+    """How records are dealt out: as a column or a file says, or by group, stratified by class: fractions, or folds."""
 
     column: str | None = Field(None, description="Manifest column that holds train, val or test.")
+    file: Path | None = Field(None, description="A splits.csv that says so, as dermtl data split or a run wrote it.")
     train: Share = 0.7
     val: Share = 0.15
     test: Share = 0.15
@@ -34,10 +35,10 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _sum(self) -> "Split":
-        if self.column is None and abs(self.train + self.val + self.test - 1) > 1e-6:
+        if self.column is None and self.file is None and abs(self.train + self.val + self.test - 1) > 1e-6:
             raise ValueError(f"train + val + test must be 1, they sum to {self.train + self.val + self.test:g}")
-        if self.folds is not None and self.column is not None:
-            raise ValueError("give column or folds")
+        if sum(way is not None for way in (self.folds, self.column, self.file)) > 1:
+            raise ValueError("give column, file or folds")
         if self.fold and self.fold >= (self.folds or 1):
             raise ValueError(f"fold must be below folds, got {self.fold} of {self.folds}")
         return self

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dermtl.data.ahead import ahead, batched
 from dermtl.data.cores import count_cores
 from dermtl.data.ranges import tell_ranges
+from dermtl.data.truths import judge_sides
 from dermtl.errors import DataError
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
@@ -21,7 +22,7 @@ def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
 
     Raises:
         DataError: The first fault in the order of the records (an ImageReadError or an AnnotationError), with its
-            row, and how many more records have faults.
+            row, and how many more records have faults. Or a side of the split has no truth.
     """
     workers = min(16, 4 * count_cores())  # more than cores: much of it is waiting for the disk
     looks = ahead(lambda chunk: list(_faults(chunk, kinds)), batched(records, _CHUNK), workers=workers, spare=workers)
@@ -31,6 +32,7 @@ def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
         if not more:
             raise first
         raise type(first)(f"{first.message}; and {more} more with faults", where=first.where, hint=first.hint)
+    judge_sides(records, kinds)
     tell_ranges(records)
 
 

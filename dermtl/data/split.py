@@ -32,18 +32,20 @@ def split_records(
 
     Args:
         records: All records of one manifest.
-        data: Where ``split.column`` is set, it says who is where; else the fractions do.
+        data: Where ``split.column`` or ``split.file`` is set, it says who is where; else the fractions do.
         stratify: Column whose values every split should hold in equal shares; ``data.split.stratify`` comes first.
         copies: Pictures that must stay together; those to be reviewed do not count.
 
     Raises:
-        LeakageError: The column puts one group, or copies, on two sides; unless ``data.allow_leakage``.
+        LeakageError: The column or the file puts one group, or copies, on two sides; unless ``data.allow_leakage``.
         ManifestError: A column does not exist or holds another value, or there are too few groups.
     """
     sure = [copy for copy in copies if copy.is_sure]
     groups = merge_groups(group_records(records, data.group), ((copy.one, copy.other) for copy in sure))
     if data.split.column is not None:
         splits = [_named(record, data.split.column) for record in records]
+    elif data.split.file is not None:
+        splits = [record.split for record in read_splits(data.split.file, records, allow_leakage=data.allow_leakage)]
     elif data.split.folds is not None:
         num, test = data.split.folds, data.split.fold
         side = {str(test): "test", str((test + 1) % num): "val"}

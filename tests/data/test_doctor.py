@@ -387,7 +387,7 @@ def unknown_patients_as_one(data: Set) -> tuple[str, int | None, str]:
 def unknown_split(data: Set) -> tuple[str, int | None, str]:
     for row in data.rows:
         row["split"] = "train"
-    data.row["split"] = "dev"
+    data.row["split"] = "held out"
     data.write()
     return "split-value", ROW, "split"
 
@@ -501,6 +501,39 @@ def void_beside_a_lesion(data: Set) -> tuple[str, int | None, str]:
     return "mask-values", ROW, "mask"
 
 
+def divided(data: Set) -> None:
+    for index, row in enumerate(data.rows):
+        row["split"] = ("train", "train", "val", "test")[index % 4]
+        row["patient_id"] = row["lesion_id"] = str(index)
+        row["label"] = ("nevus", "melanoma")[index % 8 // 4]
+
+
+@fault
+def a_side_without_truths(data: Set) -> tuple[str, int | None, str]:
+    divided(data)
+    for row in data.rows[3::4]:
+        row["label"] = ""
+    data.write()
+    return "split-no-truth", 5, "label"
+
+
+@fault
+def a_class_that_train_has_not(data: Set) -> tuple[str, int | None, str]:
+    divided(data)
+    data.rows[7]["label"] = data.rows[3]["label"] = "keratosis"
+    data.write()
+    return "split-class", 5, "label"
+
+
+@fault
+def a_side_without_pictures(data: Set) -> tuple[str, int | None, str]:
+    divided(data)
+    for row in data.rows[2::4]:
+        row["split"] = "train"
+    data.write()
+    return "split-empty", 1, "split"
+
+
 @fault
 def a_workbook(data: Set) -> tuple[str, int | None, str]:
     data.manifest.write_bytes(b"PK\x03\x04" + bytes(100))
@@ -562,7 +595,7 @@ def test_every_code_is_seeded(clean: Path, tmp_path: Path) -> None:
     seeded = set()
     for index, seed in enumerate(FAULTS.values()):
         seeded.add(seed(Set(Path(shutil.copytree(clean, tmp_path / str(index) / "set"))))[0])
-    elsewhere = {"class-folders", "unknown-class", "annotation", "passed-over"}
+    elsewhere = {"class-folders", "unknown-class", "annotation", "passed-over", "split-one-class"}
     assert seeded == set(CODES) - elsewhere
 
 

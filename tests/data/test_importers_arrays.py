@@ -13,7 +13,7 @@ from dermtl.config.experiment import Data
 from dermtl.data.check import preflight
 from dermtl.data.importers.ingest import import_data
 from dermtl.data.manifest import read_manifest
-from dermtl.errors import DataError, ManifestError
+from dermtl.errors import AnnotationError, DataError, ManifestError
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Category, Circle, Kind, Mask, Record, Tags
 
@@ -146,7 +146,7 @@ def test_coco_run_lengths(tmp_path: Path, is_packed: bool) -> None:
         ({"segmentation": {"size": list(HW), "counts": [25]}}, "do not fill"),
         ({"segmentation": {"size": list(HW), "counts": "P"}}, "cut off"),
         ({"segmentation": [[1, 2, 3, 4]]}, "three points"),
-        ({"segmentation": [1, 2, 3, 4]}, "cannot be understood"),
+        ({"segmentation": [1, 2, 3, 4]}, "three points"),
         ({"segmentation": [[1, 2, 3, 4, 5, "a"]]}, "cannot be understood"),
         ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "not finite"),
         ({"segmentation": {"size": 5, "counts": 7}}, "cannot be understood"),
@@ -275,3 +275,35 @@ def test_npz_that_is_no_medmnist(tmp_path: Path) -> None:
     (tmp_path / "y.npz").write_bytes(io.BytesIO(b"nonsense").getvalue())
     with pytest.raises(ManifestError, match="none of the known formats"):
         import_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"), [((8, 6), "turned to 6x8 by EXIF orientation 6"), ((12, 16), "has 6x8 pixels")]
+)
+def test_coco_sizes_are_held_against_the_file(stated: tuple[int, int], words: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=exif.tobytes())
+
+    def write(width: int, height: int, file: str = "a.jpg") -> None:
+        image = {"id": 1, "file_name": file, "width": width, "height": height}
+        flat = {
+            "id": 5,
+            "image_id": "1",
+            "category_id": "3",
+            "bbox": [1, 1, 2, 2],
+            "segmentation": [1, 1, 3, 1, 3, 3, 1, 3],
+        }
+        orphan = {"id": 6, "image_id": 9, "category_id": 3, "bbox": [1, 1, 2, 2]}
+        content = {"images": [image], "annotations": [flat, orphan], "categories": [{"id": 3, "name": "lesion"}]}
+        (tmp_path / "instances.json").write_text(json.dumps(content))
+
+    write(*stated)
+    with pytest.raises(AnnotationError, match=words) as caught:
+        import_data(tmp_path)
+    assert ("exchange width and height" in caught.value.hint) == (stated == (8, 6))
+    write(6, 8, ".\\a.jpg")
+    (record,) = imported(tmp_path, "coco", outline=Mask())
+    mask = Mask().read(record)
+    assert mask is not None
+    assert np.argwhere(mask).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]

@@ -80,8 +80,8 @@ def test_a_column_says_who_is_where() -> None:
     records = table([{"set": name} for name in names])
     placed = split_records(records, Data(split=Split(column="set")))
     assert [record.split for record in placed] == ["train", "val", "val", "val", "test"]
-    with pytest.raises(ManifestError, match=r"m\.csv:2: column 'set': expected train, val or test, got 'dev'"):
-        split_records(table([{"set": "dev"}]), Data(split=Split(column="set")))
+    with pytest.raises(ManifestError, match=r"m\.csv:2: column 'set': expected train, val or test, got 'hold-out'"):
+        split_records(table([{"set": "hold-out"}]), Data(split=Split(column="set")))
     with pytest.raises(ManifestError, match="no column 'fold'"):
         split_records(records, Data(split=Split(column="fold")))
 

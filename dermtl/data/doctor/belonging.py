@@ -67,6 +67,39 @@ def check_split(records: Sequence[Record], column: str, groups: Sequence[str]) -
             yield found("group-split", record.where, message, column=column)
 
 
+def check_sides(
+    records: Sequence[Record], column: str, labels: Sequence[str], *, is_declared: bool
+) -> Iterator[Finding]:
+    """Sides of a split without pictures or without classes, and classes that train has not.
+
+    Args:
+        records: All rows.
+        column: That of the split.
+        labels: Columns of classes.
+        is_declared: Whether heads learn them; else a column of one class may be there for another purpose.
+    """
+    sides: dict[str, list[Record]] = {side: [] for side in dict.fromkeys(SPLITS.values())}
+    for record in records:
+        if side := SPLITS.get(record.cells[column].strip().lower()):
+            sides[side].append(record)
+    table = records[0].where.rpartition(":")[0] if records else ""
+    for side, mine in sides.items():
+        if not mine:
+            yield found("split-empty", f"{table}:1", f"no picture is in {side}", column=column)
+    for label in labels:
+        classes = {side: {text for r in mine if (text := r.cells[label].strip())} for side, mine in sides.items()}
+        if len(classes["train"]) == 1 and is_declared:
+            message = f"all pictures in train are {min(classes['train'])!r}"
+            yield found("split-one-class", sides["train"][0].where, message, column=label)
+        for side, mine in sides.items():
+            if mine and not classes[side]:
+                message = f"none of the {len(mine)} pictures in {side} has a class"
+                yield found("split-no-truth", mine[0].where, message, column=label)
+            for name in sorted(classes[side] - classes["train"]) if classes["train"] else ():
+                where = next(record.where for record in mine if record.cells[label].strip() == name)
+                yield found("split-class", where, f"class {name!r} is in {side}, and not in train", column=label)
+
+
 def check_few(records: Sequence[Record], column: str, groups: Sequence[str]) -> Iterator[Finding]:
     """Classes with fewer than two groups."""
     members: dict[str, set[str]] = defaultdict(set)

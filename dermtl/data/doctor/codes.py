@@ -83,5 +83,9 @@ CODES: Mapping[str, tuple[str, str]] = {
     "group-unused": (_W, "name it in data.group, or its pictures may stand on two sides of the split"),
     "id-spelling": (_W, "write every id in one way: two ids of one person may stand on two sides of the split"),
     "split-value": (_E, "expected train, val or test"),
+    "split-no-truth": (_E, "fill the cells, or deal the pictures out anew"),
+    "split-one-class": (_E, "a model learns to tell two classes or more apart"),
+    "split-class": (_E, "put pictures of the class into train, or take those of the other sides out"),
+    "split-empty": (_W, "put pictures there: weights are chosen on val, and figures come from test"),
     "group-split": (_E, "put all pictures of a group on one side"),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dermtl.config.experiment import Data, Experiment
 from dermtl.data.ahead import in_threads
-from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_split
+from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_sides, check_split
 from dermtl.data.doctor.cells import check_circle, check_numbers, check_one_hot, number_columns
 from dermtl.data.doctor.finding import Finding, found
 from dermtl.data.doctor.locked import check_lock
@@ -203,6 +203,8 @@ def _together(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
         yield from check_few(records, category.column, groups)
     if roles.split is not None:
         yield from check_split(records, roles.split, groups)
+        labels = [kind.column for kind in roles.categories]
+        yield from check_sides(records, roles.split, labels, is_declared=roles.is_declared)
 
 
 def _modes(looks: Sequence[_Look], column: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.data.importers.coco_size import refuse_other_size
 from dermtl.data.importers.document import documents, entries, plain, read_document
 from dermtl.data.importers.importer import Drawn, Row
 from dermtl.data.importers.layout import Pictures, folder_of, split_of
@@ -55,12 +56,16 @@ class Coco:
 def _rows(path: Path, folder: Path, pictures: Pictures, drawn: str) -> Iterator[Row]:
     content, where = read_document(path), path.name
     _refuse_odd_ids(content, where)
-    categories = {entry.get("id"): plain(entry.get("name")) for entry in entries(content, "categories", where)}
+    categories = {str(entry.get("id")): plain(entry.get("name")) for entry in entries(content, "categories", where)}
     licences = {entry.get("id"): plain(entry.get("name")) for entry in entries(content, "licenses", where)}
     objects: dict[Any, list[Mapping[str, Any]]] = {}
     for entry in entries(content, "annotations", where):
         if not entry.get("iscrowd"):
-            objects.setdefault(entry.get("image_id"), []).append(entry)
+            objects.setdefault(str(entry.get("image_id")), []).append(entry)  # some write 1 here and "1" there
+    orphans = objects.keys() - {str(image.get("id")) for image in entries(content, "images", where)}
+    if orphans:
+        num, first = sum(len(objects[name]) for name in orphans), min(orphans)
+        _log.warning("%s: %d objects belong to no image, such as one of image_id %s; left out", where, num, first)
     num_several = sum(len(found) > 1 for found in objects.values())
     if num_several:
         _log.warning("%s: %d pictures hold several objects; the largest of each is taken", where, num_several)
@@ -71,13 +76,14 @@ def _rows(path: Path, folder: Path, pictures: Pictures, drawn: str) -> Iterator[
         row: dict[str, str | Path | Drawn] = {
             key: plain(value) for key, value in image.items() if key not in ("file_name", "id", "license")
         }
-        row["image"] = _picture(image["file_name"], path, folder, pictures, place)
+        picture = row["image"] = _picture(image["file_name"].replace("\\", "/"), path, folder, pictures, place)
         row["image_id"] = plain(image.get("id"))
         if isinstance(image.get("license"), int | str):
             row["license"] = licences.get(image["license"], str(image["license"]))
-        found = objects.get(image.get("id"), [])
+        found = objects.get(str(image.get("id")), [])
         row["num_objects"] = str(len(found))
         if found:
+            refuse_other_size(image, picture, place)
             largest = max(found, key=_area)
             row |= _object(largest, image, categories, drawn, f"{where}: annotation {largest.get('id')}")
         yield row
@@ -114,9 +120,9 @@ def _area(entry: Mapping[str, Any]) -> float:
 def _object(
     entry: Mapping[str, Any], image: Mapping[str, Any], categories: Mapping[Any, str], drawn: str, where: str
 ) -> dict[str, str | Path | Drawn]:
-    if entry.get("category_id") not in categories:
+    if str(entry.get("category_id")) not in categories:
         raise AnnotationError(f"unknown category {entry.get('category_id')!r}", where=where)
-    row: dict[str, str | Path | Drawn] = {"label": categories[entry["category_id"]]}
+    row: dict[str, str | Path | Drawn] = {"label": categories[str(entry["category_id"])]}
     if box := entry.get("bbox"):
         try:
             x, y, width, height = (float(number) for number in box)
@@ -153,7 +159,8 @@ def _inside(outline: Any, hw: tuple[int, int], where: str) -> Array:
             raise AnnotationError(f"the mask has the size {size}, its image {list(hw)}", where=where)
         return fill_runs(unpack_runs(counts, where) if isinstance(counts, str) else counts, hw, where)
     inside: Array = np.zeros(hw, np.bool_)
-    for points in outline:
+    is_flat = isinstance(outline, list) and all(isinstance(number, int | float) for number in outline)
+    for points in [outline] if is_flat else outline:
         if len(points) < 6 or len(points) % 2:
             raise AnnotationError("a polygon needs at least three points x, y", where=where)
         corners = np.asarray(points, np.float64).reshape(-1, 2)
