@@ -171,6 +171,29 @@ def test_masks_by_column_or_beside_by_name(tmp_path: Path) -> None:
     assert [row["mask"] for row in named] == ["masks/b.png", ""]
 
 
+def test_a_manifest_like_table_takes_the_masks_beside_its_pictures(tmp_path: Path) -> None:
+    for name in ("IMD002", "IMD003"):
+        picture(tmp_path / "images" / f"{name}.jpg")
+    outline(tmp_path / "masks" / "IMD002_mask.png", 1)
+    (tmp_path / "labels.csv").write_text("image,label\n./images/IMD002.jpg,mel\nimages/IMD003.jpg,nev\n")
+    read = rows(tmp_path)
+    assert [(row["label"], row["mask"]) for row in read] == [("mel", "masks/IMD002_mask.png"), ("nev", "")]
+
+
+def test_names_of_ph2_beside_a_table_of_other_columns_are_not_taken_for_it(tmp_path: Path) -> None:
+    for name in ("IMD002", "IMD003"):
+        picture(tmp_path / "images" / f"{name}.jpg")
+        outline(tmp_path / "masks" / f"{name}_mask.png", 1)
+    (tmp_path / "labels.csv").write_text("file;diagnosis;patient no\nIMD002;mel;7\nIMD003;nev;7\n")
+    told = stopped(tmp_path, "labels.csv is not read")
+    assert "--image-column file --label-column diagnosis --group-column 'patient no'" in told
+    read = rows(tmp_path, columns=Columns("file", "diagnosis", "patient no"))
+    assert [(row["label"], row["group"], row["mask"]) for row in read] == [
+        ("mel", "7", "masks/IMD002_mask.png"),
+        ("nev", "7", "masks/IMD003_mask.png"),
+    ]
+
+
 def test_what_a_named_table_lacks_is_told(tmp_path: Path) -> None:
     picture(tmp_path / "a" / "x.jpg", 1)
     picture(tmp_path / "b" / "x.jpg", 2)

@@ -1,4 +1,5 @@
 import logging
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -130,6 +131,10 @@ def test_dicom_is_known_by_its_mark(tmp_path: Path) -> None:
     assert read_size(tmp_path / names[0]) == (6, 8)
     made = import_data(tmp_path, name="class_folders")
     assert (made.num_rows, made.labels) == (4, {"a": 2, "b": 2})
+    (tmp_path / "b" / "labels.csv").write_text("image\n" + "".join(f"{name}\n" for name in names))
+    shutil.copytree(tmp_path / "a", tmp_path / "b" / "a")
+    shutil.copytree(tmp_path / "b", tmp_path / "b" / "b", ignore=lambda folder, found: {"a", "b"})
+    assert {one.code for one in examine(tmp_path / "b" / "labels.csv").findings} == {"equal-pixels", "tiny"}
     (tmp_path / "raw.dcm").write_bytes(stream.getvalue()[132:])
     with pytest.raises(Exception, match="lacks the mark of DICOM"):
         read_size(tmp_path / "raw.dcm")

@@ -77,6 +77,9 @@ def look(path: Path, where: str, column: str) -> Picture:
     except MissingExtra as error:
         return _failed("unreadable", where, column, f"{path.name}: {error.message}", hint=error.hint)
     except ImageReadError as error:
+        if path.suffix.lower() == ".dcm" and form != "DICOM":
+            hint = "write it with its preamble, for example dcmconv +F"
+            return _failed("unreadable", where, column, f"{path.name} lacks the mark of DICOM", hint=hint)
         code = "truncated" if is_cut(data, form) else _CODES.get(error.reason, "unreadable")
         return _failed(code, where, column, f"{path.name} {_inner(error)}")
     try:
@@ -121,7 +124,7 @@ def _inner(error: ImageReadError) -> str:
 
 def _name(path: Path, header: Header) -> Iterator[tuple[str, str]]:
     named = _FORMS.get(path.suffix.lower())
-    if named != header.form:
+    if named != header.form and (named or header.form != "DICOM"):  # which often has a number for a name
         yield "wrong-extension", f"{path.name} is a {header.form} file"
 
 

@@ -1,12 +1,15 @@
 """A table that is nearly a manifest: a CSV with a column ``image``."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dermtl.config.missing import is_missing
+from dermtl.data.folders import look_around
 from dermtl.data.importers.importer import Row
 from dermtl.data.importers.layout import Table as Csv
-from dermtl.data.importers.layout import tables
+from dermtl.data.importers.layout import folder_of, tables
+from dermtl.data.importers.paired import mask_of
 from dermtl.errors import ManifestError
 
 _KNOWN = ("image", "label", "mask", "cx", "cy", "r", "patient_id", "lesion_id", "group", "split")
@@ -14,7 +17,10 @@ _NAMES = ("manifest.csv", "labels.csv", "metadata.csv")  # preferred where sever
 
 
 class Table:
-    """Every column passes through; ``image`` and ``mask`` are paths from the table's folder."""
+    """Every column passes through; ``image`` and ``mask`` are paths from the table's folder.
+
+    Where there is no column ``mask``, masks that lie beside the pictures by name are taken.
+    """
 
     name = "table"
     summary = "a CSV with a column image, and perhaps label, mask, cx, cy, r, patient_id"
@@ -31,6 +37,7 @@ class Table:
             ManifestError: No table of the folder has the column, or several have.
         """
         table = _only(source)
+        folder = None if "mask" in (column.lower() for column in table.header) else look_around(folder_of(source))
         names = {column: _name(column, table.header) for column in table.header if column}
         for where, texts in table.rows():
             cells = {names[column]: text for column, text in texts.items()}
@@ -41,7 +48,8 @@ class Table:
                 column: "" if is_missing(text) else table.path.parent / text.replace("\\", "/").removeprefix("./")
                 for column, text in given.items()
             }
-            yield {**cells, **files}
+            beside = {} if folder is None else mask_of(Path(os.path.normpath(files["image"])), folder)
+            yield {**cells, **files, **beside}
 
 
 def _found(source: Path) -> list[Csv]:
