@@ -72,7 +72,7 @@ def split(
 ) -> None:
     """Deal the pictures of CSV (or of a folder of class folders) out to train, val and test by whole groups.
 
-    Groups are the connected pictures of equal patient_id, lesion_id or group, or of the columns given by --by, and
+    Groups are the connected pictures of equal patient_id, lesion_id, group and the like, or of those given by --by, and
     copies of one picture, however turned, mirrored, rescaled or re-encoded.
     Writes splits.csv, balance.csv, leakage_pairs.csv and leakage.html, a page of the pairs for review.
 
@@ -85,6 +85,7 @@ def split(
     from dermtl.cli.table import show_table
     from dermtl.config.experiment import Data, Split
     from dermtl.data.copies import add_neighbours, find_copies, write_copies
+    from dermtl.data.groups import tell_groups
     from dermtl.data.manifest import read_manifest
     from dermtl.data.review import write_review
     from dermtl.data.split import BALANCE, balance, fold_records, split_records, write_folds, write_splits
@@ -92,6 +93,7 @@ def split(
     root, manifest = (csv, ".") if csv.is_dir() else (csv.parent, csv.name)
     settings = Data(root=root, manifest=manifest, group=list(by) or None, split=Split(**fractions, seed=seed))
     records = read_manifest(settings)
+    tell_groups(records, settings.group)
     if stratify is None and "label" in records[0].cells:
         stratify = "label"
     found = find_copies(records) if copies else []

@@ -67,6 +67,17 @@ def test_many_lines_of_windows_text_are_one_finding(tmp_path: Path) -> None:
     assert [(one.row, "200 lines" in one.message) for one in found] == [(2, True)]
 
 
+def test_decimal_commas_are_one_finding_a_column(tmp_path: Path) -> None:
+    lines = ["image;cx;cy;r", *(f"{index}.jpg;{index},5;{index}.5;x" for index in range(20)), ""]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    found = [one for one in examine(tmp_path / "t.csv").findings if one.code == "not-a-number"]
+    assert [(one.row, one.message) for one in found if one.column == "cx"] == [
+        (2, "20 cells have a decimal comma, such as '0,5'")
+    ]
+    assert sum(one.column == "r" for one in found) == 20
+    assert not [one for one in found if one.column == "cy"]
+
+
 def test_empty_tail_rows_are_passed_over_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "manifest.csv").write_bytes(FORMS["tail"])
     assert [record.image for record in read_manifest(Data(root=tmp_path))] == ["a.jpg", "b.jpg"]

@@ -1,6 +1,7 @@
 """Cells: numbers, columns of 0 and 1, circles. Opens no file."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from dermtl.data.doctor.finding import Finding, found
@@ -8,6 +9,7 @@ from dermtl.kinds import Circle, Record
 
 _MOSTLY = 0.9  # share of a column's cells that makes its rule
 _FEW = 5
+_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 def number_columns(records: Sequence[Record], skip: set[str]) -> list[str]:
@@ -22,9 +24,15 @@ def number_columns(records: Sequence[Record], skip: set[str]) -> list[str]:
 
 
 def check_numbers(records: Sequence[Record], column: str) -> Iterator[Finding]:
-    """Cells that are no finite number."""
+    """Cells that are no finite number; those with a decimal comma are one finding."""
+    commas = [record for record in records if _COMMA.fullmatch(record.cells[column].strip())]
+    if commas:
+        message = f"{len(commas)} cells have a decimal comma, such as {commas[0].cells[column].strip()!r}"
+        yield found("not-a-number", commas[0].where, message, column=column, hint="write a decimal point")
     for record in records:
         text = record.cells[column].strip()
+        if _COMMA.fullmatch(text):
+            continue
         value = _number(text) if text else 0.0
         if value is None:
             message = f"expected a number, got {text!r}"
