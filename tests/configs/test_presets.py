@@ -79,7 +79,7 @@ def test_what_they_train(tmp_path, name, trained, pretrained):
     assert experiment.backbone.pretrained is pretrained
     for first, second in zip(experiment.training.stages, experiment.training.stages[1:], strict=False):
         assert second.backbone_lr is not None
-        assert second.backbone_lr < second.lr < first.lr
+        assert second.backbone_lr < second.lr <= first.lr
 
 
 @pytest.mark.parametrize("name", ESTEVA)
