@@ -126,6 +126,21 @@ def test_a_table_beside_folders_stops_with_the_command(tmp_path: Path) -> None:
     assert read[0] == {"image": "Photos 2023/0.jpg", "label": "Nävus", "group": "1"}
 
 
+def test_a_table_of_other_columns_is_answered_with_its_own_command(tmp_path: Path) -> None:
+    picture(tmp_path / "0.jpg")
+    (tmp_path / "labels.csv").write_text("image,label\n0.jpg,mel\n")
+    (tmp_path / "other.csv").write_text("file,kind,dx\n0,x,mel\n")
+    (tmp_path / "pipes.csv").write_text("file|dx\n0|mel\n")
+    (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04")
+    for name, words in (
+        ("other.csv", "other.csv --image-column file --label-column dx"),
+        ("pipes.csv", "none of the known formats.*name the right folder or table"),
+        ("book.xlsx", "is an Excel workbook.*save the sheet as CSV UTF-8"),
+    ):
+        with pytest.raises(ManifestError, match=words):
+            import_data(tmp_path / name)
+
+
 def test_naming_the_format_goes_on(tmp_path: Path) -> None:
     for index in range(2):
         picture(tmp_path / "nevus" / f"{index}.jpg")

@@ -25,7 +25,8 @@ from dermtl.data.importers.importer import Drawn, Row
 from dermtl.data.importers.layout import WRITTEN, folder_of
 from dermtl.data.importers.lock import lock_path, refuse_overwriting, sha256, write_lock
 from dermtl.data.importers.named import Columns, read_named
-from dermtl.data.importers.seen import tell
+from dermtl.data.importers.seen import WORKBOOKS, tell
+from dermtl.data.spreadsheet import WORKBOOK_HINT
 from dermtl.data.table import write_table
 from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
 from dermtl.imaging.decode import SUFFIXES
@@ -103,6 +104,8 @@ def import_data(
         raise ManifestError("no such file or folder", where=str(source))
     if source.suffix.lower() in _ARCHIVES and source.is_file():
         raise ManifestError("is an archive", where=str(source), hint="unpack it first, then import the folder")
+    if source.suffix.lower() in WORKBOOKS and source.is_file():
+        raise ManifestError("is an Excel workbook", where=str(source), hint=WORKBOOK_HINT)
     out = folder_of(source) / "manifest.csv" if out is None else Path(os.path.abspath(out))  # noqa: PTH100
     if write:
         refuse_overwriting(out)

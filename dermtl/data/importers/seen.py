@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path, PureWindowsPath
 
 from dermtl.data.folders import Folder
-from dermtl.data.importers.layout import Table, tables
+from dermtl.data.importers.layout import Table, header_of, tables
 from dermtl.data.people import names_people
 from dermtl.data.spreadsheet import WORKBOOK_HINT
 from dermtl.errors import DataError
 
-_WORKBOOKS = (".xlsx", ".xls", ".ods")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 _OWN = (".lock.json",)
 _LABELS = (
     "label",
@@ -53,7 +53,7 @@ def tell_unread(folder: Folder) -> Iterator[str]:
     for table in _real(folder):
         yield f"{_within(table.path, folder)} is not read (columns {', '.join(table.header)})"
     for path in folder.others:
-        if path.suffix.lower() in _WORKBOOKS:
+        if path.suffix.lower() in WORKBOOKS:
             yield f"{_within(path, folder)} is an Excel workbook and is not read: {WORKBOOK_HINT}"
 
 
@@ -61,7 +61,8 @@ def suggest(source: Path, folder: Folder) -> str:
     """The command that reads the table whose cells name the pictures, or empty."""
     names = {name.casefold() for path in folder.pictures for name in (path.name, path.stem)}
     masks = {name.casefold() for found in folder.masks.values() for path in found for name in (path.name, path.stem)}
-    for table in _real(folder):
+    own = [Table(source, header_of(source))] if source.is_file() else _real(folder)
+    for table in own:
         try:
             rows = [cells for _, cells in islice(table.rows(), _ROWS)]
         except DataError:
