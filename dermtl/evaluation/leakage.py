@@ -8,7 +8,7 @@ from typing import Any
 
 from dermtl.config.experiment import Data
 from dermtl.data.copies import PAIRS, find_shared
-from dermtl.data.groups import COLUMNS
+from dermtl.data.groups import group_columns
 from dermtl.data.manifest import read_manifest
 from dermtl.data.split import read_splits
 from dermtl.data.table import write_table
@@ -130,7 +130,7 @@ def trained_on(data: Data, splits: Path) -> Trained:
     except DataError as error:
         return Trained(unknown=f"the table of the training cannot be read: {error.message}")
     used = [record for record in records if record.split in ("train", "val")]
-    return Trained(used, COLUMNS if data.group is None else data.group)
+    return Trained(used, group_columns(records, data.group))
 
 
 def find_leaks(trained: Trained, records: Sequence[Record]) -> Audit:

@@ -131,6 +131,18 @@ def test_equal_files_and_shared_ids_are_told(trained: Trained, clinic: Path) -> 
         audit.refuse()
 
 
+def test_a_column_that_looks_like_people_is_compared(scored_run: Path, drawn: Path, tmp_path: Path) -> None:
+    """The training grouped by ``patient`` without being told to; a later table with one of these people is refused."""
+    rows = [dict(cells) for _, cells in read_table(drawn / "manifest.csv")]
+    renamed = [{"patient" if name == "patient_id" else name: value for name, value in row.items()} for row in rows]
+    renamed = [{name: value for name, value in row.items() if name != "lesion_id"} for row in renamed]
+    shutil.copytree(drawn, tmp_path / "data")
+    write_table(tmp_path / "data/manifest.csv", list(renamed[0]), [list(row.values()) for row in renamed])
+    found = trained_on(Data(root=tmp_path / "data"), scored_run / "splits.csv")
+    assert not found.unknown
+    assert list(found.columns) == ["patient"]
+
+
 def test_empty_ids_are_not_shared(trained: Trained, clinic: Path) -> None:
     records = others(clinic / "manifest.csv")
     blank = [Record(r.image, r.root, {**r.cells, "patient_id": " ", "lesion_id": ""}, r.where) for r in records]
