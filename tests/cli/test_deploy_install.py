@@ -73,7 +73,7 @@ def test_presets_are_in_the_wheel(deployed, tmp_path):
     path.write_text("extends: five_step\nheads: {diagnosis: {type: classification}}\n")
     done = deployed.run("dermtl", "config", "show", path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "train: last:2" in done.stdout
+    assert "train: last:4" in done.stdout
 
 
 def test_predict(deployed, tiny_model, drawn, tmp_path):

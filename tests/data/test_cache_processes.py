@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -136,14 +137,20 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for sockets, whose paths may have about a hundred characters; pytest's own folders are longer."""
+    with tempfile.TemporaryDirectory(prefix="d") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("system", ["linux", "other"])
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_a_killed_process_leaves_no_file_and_no_shared_memory(
-    method: str, system: str, records: list[Record], tmp_path: Path
+    method: str, system: str, records: list[Record], tmp_path: Path, short_path: Path
 ) -> None:
-    script, temporary = tmp_path / "killed.py", tmp_path / "tmp"
+    script, temporary = tmp_path / "killed.py", short_path
     script.write_text(KILLED.format(size=SIZE))
-    temporary.mkdir()
     shared = Path("/dev/shm")
     before = set(shared.iterdir()) if shared.is_dir() else set()
     command = [sys.executable, str(script), str(tmp_path), system, method]

@@ -292,7 +292,7 @@ def test_no_validation_records(train_tiny: Train, tmp_path: Path) -> None:
     json.loads((run.path / "run.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
 
 
-def test_validation_records_without_a_truth_choose_nothing(train_tiny: Train, drawn: Path, tmp_path: Path) -> None:
+def test_validation_records_without_a_truth_are_refused(train_tiny: Train, drawn: Path, tmp_path: Path) -> None:
     with (drawn / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     patients = sorted({row["patient_id"] for row in rows})
@@ -306,15 +306,9 @@ def test_validation_records_without_a_truth_choose_nothing(train_tiny: Train, dr
             side = "val" if row["patient_id"] in val else "train"
             blank = {"label": "", "cx": "", "cy": "", "r": ""} if side == "val" else {}
             writer.writerow({**row, **blank, "side": side})
-    run = train_tiny(
-        tmp_path / "run",
-        f"data.root={data}",
-        "data.split={column: side}",
-        "training.early_stopping={patience: 1}",
-        "training.stages.0.epochs=3",
-    )
-    assert len(read_history(run)) == 3
-    assert run.best.read_bytes() == run.last.read_bytes()
+    with pytest.raises(ManifestError, match="split val: none of its 4 records has a truth"):
+        train_tiny(tmp_path / "run", f"data.root={data}", "data.split={column: side}")
+    assert not (tmp_path / "run").exists()
 
 
 def test_stages_follow_one_another(train_tiny: Train, tmp_path: Path) -> None:
