@@ -97,9 +97,9 @@ class ImageReadError(DataError):
     """A picture is missing, unreadable, truncated, too large or of a refused format.
 
     Args:
-        message: As of :class:`DermtlError`.
-        where: As of :class:`DermtlError`.
-        hint: As of :class:`DermtlError`.
+        message: What is wrong, as in :class:`DermtlError`.
+        where: File, row or key at fault.
+        hint: The next step.
         reason: Kind of the fault.
     """
 

@@ -82,7 +82,7 @@ def measure(key: Key, dataset: DataSet, pictures: list[Picture], setting: Settin
     """One result, unless it is there.
 
     Raises:
-        SystemExit: It is there, with other overrides.
+        SystemExit: A result of this key is stored that was made with other overrides.
     """
     wanted = setting.overrides.get(key.method, [])
     if (there := store.read(key, setting.out)) is not None:

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TARGETS = ("label", "circle", "mask")
-
 
 @dataclass(frozen=True)
 class DataSet:
-    """One set, and what every method is told about it.
+    """One data set: its files, its heads and how it is trained.
 
     Attributes:
         name: The set's name, and that of its experiment in configs/.
-        folder: Its folder below the data folder.
+        folder: Name of the data set's folder below the data folder.
         group: Column whose equal values stay on one side.
         heads: Target (label, circle, mask) to the name of the experiment's head.
         folds: Number of folds.

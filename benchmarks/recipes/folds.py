@@ -71,11 +71,9 @@ def few(pictures: list[Picture], sides: dict[str, str], num: int, seed: int) -> 
     for label in sorted({label for label, _ in by_group}):
         groups = [images for (name, _), images in sorted(by_group.items()) if name == label]
         drawn: list[str] = []
-        num_val = 0
         for index in generator.permutation(len(groups)):
             images = groups[index][: num - len(drawn)]
             side = "val" if len(drawn) < num // VALIDATION_PARTS else "train"
-            num_val += len(images) if side == "val" else 0
             drawn += images
             chosen |= dict.fromkeys(images, side)
     return chosen

@@ -13,10 +13,10 @@ def draws(groups: Sequence[str], strata: Sequence[str], num: int, seed: int = 0)
 
     Args:
         groups: The group of every picture.
-        strata: Its class: as many groups of each are drawn as there are, so that no class is lost. A group counts to
-            the class of its first picture.
+        strata: The class of every picture. As many groups of each class are drawn as there are, so that no class is
+            lost; a group counts to the class of its first picture.
         num: Number of resamples.
-        seed: Of the generator.
+        seed: Seed of the random generator.
 
     Returns:
         Indices of pictures, an array for each resample.

@@ -28,7 +28,7 @@ class Setting:
 
     Attributes:
         overrides: dermtl's method to the keys that it overrides besides data, split and seed.
-        timm_script: Where timm's train.py is, from its repository.
+        timm_script: Path of train.py from timm's repository.
     """
 
     data: Path

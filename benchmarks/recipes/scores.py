@@ -18,7 +18,6 @@ from benchmarks.recipes.store import Predictions
 
 Array = NDArray[Any]
 Metric = Callable[[Array], float]  # of the indices of pictures
-LOWER_IS_BETTER = ("radius_error", "centre_error")
 
 
 def metrics(pictures: list[Picture], found: Predictions) -> dict[str, Metric]:

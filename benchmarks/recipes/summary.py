@@ -48,7 +48,7 @@ def summarise(
 def _figures(
     pictures: list[Picture], methods: list[Found], places: list[tuple[int, int]], out: Path, resamples: int
 ) -> dict[str, Any]:
-    """Of one method: metric to (value, number of pictures). Of two: metric to difference, interval and its n."""
+    """Figures of one method, metric to (value, number of pictures), or of two, metric to difference, interval and n."""
     by_seed: dict[int, list[list[Predictions]]] = defaultdict(list)
     for fold, seed in places:
         by_seed[seed].append([Predictions.read(found[fold, seed].folder(out)) for found in methods])

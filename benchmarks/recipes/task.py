@@ -21,7 +21,7 @@ class Task:
 
     Attributes:
         weights: The pretrained weights, a safetensors file with timm's names.
-        targets: What is predicted: label, circle, mask.
+        targets: Truths to predict: label, circle, mask.
         classes: Names of the classes, sorted.
         sides: Image to train, val or test.
     """

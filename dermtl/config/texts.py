@@ -11,10 +11,10 @@ def with_texts(data: Any, errors: Sequence[Mapping[str, Any]], source: Source, p
     """A copy of ``data`` in which plain values that should have been text are the text that stands in the file.
 
     Args:
-        data: What was checked.
-        errors: What pydantic found wrong with it.
+        data: Plain data that a pydantic model refused.
+        errors: The validation errors, as pydantic lists them.
         source: Knows how each value was written.
-        prefix: Where ``data`` stands in ``source``.
+        prefix: Key under which ``data`` stands in ``source``.
 
     Returns:
         None where nothing of the kind was found.

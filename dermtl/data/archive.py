@@ -28,7 +28,7 @@ def refuse_inflated(archive: zipfile.ZipFile) -> None:
         archive: Opened for reading.
 
     Raises:
-        ValueError: It would unpack to more than 64 MiB, and to more than 100 times its packed size.
+        ValueError: The archive would unpack to more than 64 MiB and to more than 100 times its packed size.
     """
     packed = sum(entry.compress_size for entry in archive.infolist())
     unpacked = sum(entry.file_size for entry in archive.infolist())
@@ -54,7 +54,7 @@ def read_arrays(source: Path | bytes) -> dict[str, Array]:
     """The arrays of a ``.npz``, by name; none with Python objects.
 
     Raises:
-        ValueError: It would unpack to far more than it holds, or an array is damaged.
+        ValueError: The archive would unpack to far more than its packed size allows, or an array is damaged.
         OSError: The file cannot be read.
         zipfile.BadZipFile: It is no zip, or damaged.
     """

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from dermtl.config.experiment import Data
 from dermtl.data.copies import Copy
+from dermtl.data.crossing import refuse_copies, refuse_leaks
 from dermtl.data.groups import group_records, merge_groups
 from dermtl.data.manifest import SPLITS
 from dermtl.data.table import read_table, write_table
-from dermtl.errors import LeakageError, ManifestError
+from dermtl.errors import ManifestError
 from dermtl.kinds.record import Record
 
 _log = logging.getLogger(__name__)
@@ -82,24 +83,6 @@ def fold_records(
     return [replace(record, group=group, split=dealt[group]) for record, group in zip(records, groups, strict=True)]
 
 
-def refuse_copies(records: Sequence[Record], copies: Sequence[Copy]) -> None:
-    """Check that no copies stand in two splits.
-
-    Raises:
-        LeakageError: Naming the first pair, and how many more there are.
-    """
-    crossing = [copy for copy in copies if records[copy.one].split != records[copy.other].split]
-    if crossing:
-        one, other = records[crossing[0].one], records[crossing[0].other]
-        more = f"; and {len(crossing) - 1} more pairs" if len(crossing) > 1 else ""
-        raise LeakageError(
-            f"{one.image} ({one.split}) and {other.image} ({other.split}) show the same picture "
-            f"({crossing[0].reason}, likeness {crossing[0].likeness:.2f}){more}",
-            where=other.where,
-            hint="put them on one side, or set data.allow_leakage: true, which the run records",
-        )
-
-
 def deal(groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, str]:
     """Give every group a split.
 
@@ -148,24 +131,6 @@ def deal(groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, floa
             hint="add pictures, or set the fraction to 0",
         )
     return dealt
-
-
-def refuse_leaks(records: Sequence[Record]) -> None:
-    """Check that no group stands in two splits.
-
-    Raises:
-        LeakageError: Naming a group and a picture on either side.
-    """
-    first: dict[str, Record] = {}
-    for record in records:
-        other = first.setdefault(record.group, record)
-        if other.split != record.split:
-            raise LeakageError(
-                f"group {record.group!r} is in {other.split} ({other.image}, {other.where}) "
-                f"and in {record.split} ({record.image})",
-                where=record.where,
-                hint="put all pictures of a group into one split, or name other columns in data.group",
-            )
 
 
 def balance(records: Sequence[Record], stratify: str | None = None) -> list[tuple[str, str, int, int]]:

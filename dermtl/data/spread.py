@@ -15,7 +15,7 @@ def spread(items: Sequence[Item], num: int) -> list[Item]:
 
     Args:
         items: In any order.
-        num: How many at most, at least 1.
+        num: Largest number of items to take, 1 or more.
     """
     places = np.linspace(0, len(items) - 1, min(len(items), num)).round().astype(int)
     return [items[place] for place in places.tolist()]

@@ -16,7 +16,7 @@ def refuse_without_truth(records: Sequence[Record], kinds: Mapping[str, Kind], s
     Args:
         records: Those of one side; none at all are judged elsewhere.
         kinds: Head to the kind of its truth.
-        side: What to call them.
+        side: Name of the side of the split, for messages.
 
     Raises:
         DataError: None has; or a cell cannot be understood.

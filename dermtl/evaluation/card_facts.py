@@ -17,7 +17,7 @@ _CONFIG, _FOLDS = "config.yaml", "folds.json"  # what the folder of a run, and t
 
 
 class CardFacts(Section):
-    """Texts for the report and the model card. One that is empty is an open TODO."""
+    """Texts for the report and the model card, which list an empty one as still to be written (``TODO``)."""
 
     intended_use: str = Field("", description="What the model is for, and in whose hands.")
     out_of_scope: str = Field("", description="What it must not be used for.")

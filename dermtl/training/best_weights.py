@@ -17,7 +17,7 @@ from dermtl.training.phases import Phase
 from dermtl.training.position import Position
 from dermtl.training.processes import Processes
 from dermtl.training.rivals import choose, record_losses
-from dermtl.training.selection import NUM_SNAPSHOTS, column_of, greedy_soup, score_of
+from dermtl.training.selection import NUM_SNAPSHOTS, column_of, greedy_soup, score_of, watched_of
 from dermtl.training.snapshot import Snapshot
 from dermtl.training.validate import validate
 
@@ -29,11 +29,11 @@ class BestWeights:
 
     Args:
         training: Says what is the best.
-        network: Whose weights they are.
+        network: Network whose weights are kept.
         plans: The heads.
-        objective: Their loss.
+        objective: Loss of the heads.
         feeds: Brings validation batches.
-        folder: Of the run.
+        folder: Folder of the run.
         processes: Those of the run; one of them writes.
         snapshot: Writes the run's state after a decision.
     """
@@ -62,10 +62,8 @@ class BestWeights:
         """Close the epoch at hand: its row, and the weights as they are now, if they are the best also as these."""
         stopping, select = self._training.early_stopping, self._training.select
         position.close_epoch(phase.number, found)
-        score = score_of(select.by, found)
-        watched = score_of("val.loss", found) if select.by == "last" else score
+        score, watched = score_of(select.by, found), watched_of(select.by, found)
         is_best = position.judge(score, watched, stopping.min_delta if stopping else 0.0)
-        position.history[-1]["best"] = int(is_best)
         dropped = self._keep_snapshot(position, watched) if select.average == "soup" else []
         if (state := self._processes.whole(self._network.state_dict())) is not None:
             save_weights(self._folder.last, state)
@@ -88,7 +86,6 @@ class BestWeights:
         select = self._training.select
         if select.average != "soup" or position.soup or not position.snapshots:
             return
-        column, sign = column_of(select.by)
 
         def score(weights: Mapping[str, Any]) -> float:
             self._network.load_state_dict(weights)
@@ -100,12 +97,13 @@ class BestWeights:
                 self._processes.device,
                 gather=self._processes.gather,
             )
-            value = sign * found.get(column.removeprefix("val."), math.nan)
-            return math.inf if math.isnan(value) else value
+            watched = watched_of(select.by, {f"val.{name}": value for name, value in found.items()})
+            return math.inf if watched is None else watched
 
         paths = [self._folder.snapshot(epoch) for _, epoch in position.snapshots]
         soup, chosen, best = greedy_soup(paths, score)
         epochs = [epoch for path, (_, epoch) in zip(paths, position.snapshots, strict=True) if path in chosen]
+        column, sign = column_of(select.by)
         _log.info("soup of epochs %s: %s %.4g", ", ".join(map(str, sorted(epochs))), column, sign * best)
         if select.by == "last" or best <= position.best:
             position.soup, position.best = sorted(epochs), position.best if select.by == "last" else best
@@ -127,14 +125,10 @@ class BestWeights:
             _log.info("stage %(stage)d: %(chosen)s kept (gain %(gain).3g, standard error %(standard_error)s)", found)
             self._snapshot.save(position)
         if position.choices[-1]["chosen"] == "head":
-            position.best, position.best_epoch = position.rival, position.rival_epoch
+            position.best = position.rival
+            for row in position.history[-position.epoch :]:
+                row["best"] = 0  # none of this phase's epochs was, after all
             if self._processes.rank == 0:
                 link_atomic(self._folder.rival, self._folder.best)
-                self._mark_best(position)
+                self._folder.write_metrics(position.history)
         self._processes.barrier()
-
-    def _mark_best(self, position: Position) -> None:
-        """Let metrics.csv call no later epoch the best than the one that is."""
-        for row in position.history:
-            row["best"] = int(row["best"] and row["epoch"] <= position.best_epoch)
-        self._folder.write_metrics(position.history)

@@ -82,8 +82,8 @@ class FeatureCache:
         examples: The records.
         batch_size: Records of a pass.
         workers: Processes that decode.
-        device: Where the backbone is.
-        views: How many differently augmented pictures of each record.
+        device: Device of the backbone.
+        views: Number of differently augmented pictures of each record.
         image_size: Side of the pictures that the backbone sees; None for as they come.
         annotated: Whether batches bring the annotations, which are read anew each time: masks would fill the memory.
         after_batch: Called now and then, to stop by an exception.

@@ -23,7 +23,7 @@ class Feeds:
     Args:
         training: Batch size, seed, workers, sampler, budget.
         processes: Each of them gets its part of every batch.
-        network: Whose backbone's features may be cached.
+        network: Network whose backbone's features may be cached.
         train: Training examples.
         val: Validation examples; may be empty.
 

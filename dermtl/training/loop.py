@@ -30,7 +30,7 @@ from dermtl.training.phases import Phase, phases_of
 from dermtl.training.position import Position
 from dermtl.training.processes import Processes
 from dermtl.training.progress import Progress
-from dermtl.training.selection import column_of, refuse_unknown_metric
+from dermtl.training.selection import column_of
 from dermtl.training.snapshot import Snapshot
 from dermtl.training.stages import Group, backbone_groups, freeze, thawed
 from dermtl.training.step import Step
@@ -56,7 +56,7 @@ class Trainer:
         position: How far training has come.
 
     Raises:
-        ConfigError: The heads do not go with blending, or there is nothing to choose weights by.
+        ConfigError: The heads do not go with blending, or ``train: auto`` has nothing to choose by.
     """
 
     def __init__(
@@ -76,7 +76,6 @@ class Trainer:
         self._phases = phases_of(training.stages)
         if any(phase.rivals for phase in self._phases) and not len(val):
             raise ConfigError("training.stages: auto chooses by validation records, and there are none")
-        refuse_unknown_metric(training.select, plans, val)
         self._network = processes.place(network)
         weights = {name: plan.loss_weight for name, plan in plans.items()}
         self._objective = Objective(network, weights, learned=training.loss_weighting == "uncertainty")
@@ -228,9 +227,7 @@ class Trainer:
         if phase.rivals == "first":
             if self._processes.rank == 0:
                 link_atomic(self._folder.best, self._folder.rival)
-            position = self.position
-            position.rival, position.rival_epoch = position.best, position.best_epoch
-            position.best, position.best_epoch = math.inf, 0
+            self.position.rival, self.position.best = self.position.best, math.inf
         self.position.next_stage()
         self._snapshot.forget()
         self._snapshot.save(self.position)

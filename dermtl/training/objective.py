@@ -45,7 +45,7 @@ class Objective(nn.Module):
 
     def forward(
         self, raw: Mapping[str, Tensor], targets: Targets, totals: Denominators | None = None
-    ) -> tuple[Tensor | None, dict[str, tuple[Tensor, float]]]:
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """The loss of a batch, or what a part of a batch adds to it.
 
         Args:
@@ -54,22 +54,25 @@ class Objective(nn.Module):
             totals: Denominators of the whole batch, if ``targets`` holds a part of it; see :func:`add_up`.
 
         Returns:
-            The weighted sum, None if no row adds to it; and ``<head>.loss.<term>`` to the numerator, unweighted and
-            detached, and the denominator of the rows given.
+            The weighted sum, None if no row adds to it; and ``<head>.loss.<term>`` to the sum of the rows' numerators,
+            unweighted, detached.
         """
         total: Tensor | None = None
-        sums: dict[str, tuple[Tensor, float]] = {}
-        totals = totals if totals is not None else add_up([self.denominators(targets)])
+        sums: dict[str, Tensor] = {}
+        totals = totals if totals is not None else self.denominators(targets)
         for place, name in enumerate(self.heads):
             if name not in targets:
                 continue
             rows, target = targets[name]
             known = raw[name].float()
-            found = self.terms(name, known if len(rows) == len(known) else known[rows], target)
+            found = self.numerators(name, known if len(rows) == len(known) else known[rows], target)
+            if unknown := totals[name].keys() - found.keys() - {_ROWS}:
+                message = f"its weights name {min(unknown)!r}, its loss {', '.join(found) or 'nothing'}"
+                raise PluginContract(message, where=_where(name))
             head: Tensor | None = None
-            for term, (values, weights) in found.items():
-                numerator, denominator = values.sum(), totals[name].get(term, totals[name][_ROWS])
-                sums[f"{name}.loss.{term}"] = numerator.detach(), _total(weights)
+            for term, values in found.items():
+                numerator, denominator = values.sum(), denominator_of(totals[name], term)
+                sums[f"{name}.loss.{term}"] = numerator.detach()
                 if denominator > 0:
                     quotient = numerator / denominator
                     head = quotient if head is None else head + quotient
@@ -82,40 +85,43 @@ class Objective(nn.Module):
             total = head if total is None else total + head
         return total, sums
 
-    def terms(self, name: str, raw: Tensor, target: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """What each row of one head adds to each term.
+    def numerators(self, name: str, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """What each row of one head adds to the numerator of each term.
 
         Args:
-            name: Of the head.
+            name: Name of the head.
             raw: float32 [n, ...], rows that have a target.
             target: [n, ...].
 
         Returns:
-            Term to numerators and denominators, float32 [n] both.
+            Term to float32 [n].
 
         Raises:
             PluginContract: The head gives something else.
         """
-        head = self.heads[name]
         with torch.autocast(raw.device.type, enabled=False), at_work(name, "its loss"):
-            values = head.loss(raw, target)
-            weights = head.weights(target)
-        _require_rows(name, "loss", values, len(target))
-        _require_rows(name, "weights", weights, len(target))
-        if unknown := [term for term in weights if term not in values]:
-            raise PluginContract(f"its weights name {unknown[0]!r}, its loss {', '.join(values)}", where=_where(name))
-        ones = torch.ones(len(target), device=raw.device)
-        return {term: (value, weights.get(term, ones)) for term, value in values.items()}
+            found = self.heads[name].loss(raw, target)
+        _require_rows(name, "loss", found, len(target))
+        return found
+
+    def weights(self, name: str, target: Tensor) -> Mapping[str, Tensor]:
+        """What each row of one head adds to the denominators that do not count rows: term to float32 [n].
+
+        Raises:
+            PluginContract: The head gives something else.
+        """
+        with at_work(name, "the weights of its loss"):
+            found = self.heads[name].weights(target)
+        _require_rows(name, "weights", found, len(target))
+        return found
 
     def denominators(self, targets: Targets) -> Denominators:
         """Head to term to the sum of its rows' weights, and to their number; of targets alone."""
-        found: Denominators = {}
-        for name, (rows, target) in targets.items():
-            with at_work(name, "the weights of its loss"):
-                weights = self.heads[name].weights(target)
-            _require_rows(name, "weights", weights, len(target))
-            found[name] = {_ROWS: float(len(rows)), **{term: _total(weight) for term, weight in weights.items()}}
-        return found
+        return {
+            name: {_ROWS: float(len(rows))}
+            | {term: float(weights.sum()) for term, weights in self.weights(name, target).items()}
+            for name, (rows, target) in targets.items()
+        }
 
     def learned_weights(self) -> dict[str, float]:
         """``<head>.weight`` to exp(-s); empty if weights are fixed."""
@@ -143,7 +149,7 @@ class Learner(nn.Module):
 
     def forward(
         self, images: Tensor, targets: Targets, totals: Denominators, features: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, dict[str, tuple[Tensor, float]]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the objective says of the network's answer to ``images``, uint8 or float [N, 3, s, s].
 
         ``features``, the pooled ones and then the maps, stand in for the backbone if they are given.
@@ -197,8 +203,9 @@ def add_up(parts: Sequence[Denominators]) -> Denominators:
     return found
 
 
-def _total(weights: Tensor) -> float:
-    return float(weights.sum())
+def denominator_of(totals: Mapping[str, float], term: str) -> float:
+    """The denominator of a term among those of its head; a term without one of its own counts rows."""
+    return totals.get(term, totals[_ROWS])
 
 
 def _require_rows(name: str, what: str, found: object, num: int) -> None:

@@ -25,7 +25,7 @@ def try_optimiser(stage: Stage, accelerator: str) -> None:
     Some want more than gradients: adahessian needs the graph that they were computed by, which training frees.
 
     Args:
-        stage: Whose optimiser and options.
+        stage: Stage that names the optimiser and its options.
         accelerator: The experiment's; some optimisers know tensors of a GPU only.
 
     Raises:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dermtl.tracking.history import best_row
+
 
 @dataclass
 class Position:
@@ -15,15 +17,13 @@ class Position:
         total_epochs: Epochs done in all phases; the key of everything random.
         batch: Batches done in the epoch at hand.
         steps: Optimiser steps in all.
-        best: What is minimised (see :func:`~dermtl.training.selection.score_of`), of the best weights.
-        best_epoch: Their epoch, counted over all phases; 0 before there are any.
-        mark: What patience counts from: the best of this phase when it last improved by ``min_delta``.
+        best: Score of the best weights, see :func:`~dermtl.training.selection.score_of`; lower is better.
+        mark: Score of this phase when it last improved by ``min_delta``; patience counts from there.
         stale: Epochs of this phase since then.
         sums: Of the losses of the epoch at hand.
         counts: Rows behind ``sums``.
         history: Rows of metrics.csv.
-        rival: As ``best``, of the weights that wait for a comparison.
-        rival_epoch: Their epoch.
+        rival: Score of the weights that ``train: auto`` compares with the best ones.
         choices: What each stage with ``train: auto`` chose, and on what ground.
         snapshots: Epochs of this phase whose weights may go into a soup, each with its score; the best first.
         soup: Epochs whose mean the best weights are; empty if they are of one epoch.
@@ -35,14 +35,12 @@ class Position:
     batch: int = 0
     steps: int = 0
     best: float = float("inf")
-    best_epoch: int = 0
     mark: float = float("inf")
     stale: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     rival: float = float("inf")
-    rival_epoch: int = 0
     choices: list[dict[str, Any]] = field(default_factory=list)
     snapshots: list[tuple[float, int]] = field(default_factory=list)
     soup: list[int] = field(default_factory=list)
@@ -57,19 +55,21 @@ class Position:
     def judge(self, score: float | None, watched: float | None, least: float) -> bool:
         """Whether the weights of the epoch that was closed are the best so far; counts towards patience.
 
+        The answer is noted in the epoch's row as ``best``, 1 or 0.
+
         Args:
-            score: What is minimised; None if the last weights are the best.
-            watched: What patience watches; None if nothing was validated.
+            score: Score of the epoch, lower is better; None if the last weights are the best.
+            watched: Score that early stopping watches; None if nothing was validated.
             least: By how much it must fall to start patience anew.
         """
         if watched is not None:
             fell = watched < self.mark - least
             self.mark, self.stale = (watched, 0) if fell else (self.mark, self.stale + 1)
-        if score is None or score < self.best or not self.best_epoch:
-            self.best = self.best if score is None else score
-            self.best_epoch, self.soup = self.total_epochs, []
-            return True
-        return False
+        is_best = score is None or score < self.best or self.best == float("inf")
+        if is_best:
+            self.best, self.soup = self.best if score is None else score, []
+        self.history[-1]["best"] = int(is_best)
+        return is_best
 
     def next_stage(self) -> None:
         """Move to the start of the next phase, whose patience knows nothing of this one."""
@@ -82,7 +82,7 @@ class Position:
         Args:
             by: ``training.select.by``.
         """
-        row = next((row for row in self.history if row["epoch"] == self.best_epoch), {})
+        row = best_row(self.history) or {"epoch": 0}
         loss = self.best if self.soup and by == "val.loss" else row.get("val.loss")
-        chosen = {"by": by, "epoch": self.best_epoch, **({"soup": self.soup} if self.soup else {})}
+        chosen = {"by": by, "epoch": row["epoch"], **({"soup": self.soup} if self.soup else {})}
         return {"best": chosen, "best_val_loss": None if self.soup and by != "val.loss" else loss}

@@ -23,6 +23,7 @@ from dermtl.training.augmentation import Augmentation
 from dermtl.training.dataset import Examples
 from dermtl.training.optimiser import build_optimiser, try_optimiser
 from dermtl.training.picture_size import refuse_size
+from dermtl.training.selection import refuse_unknown_metric
 from dermtl.training.stages import backbone_groups, select
 
 _TRIED = 8  # records that are augmented before the run begins, to find what cannot be
@@ -86,6 +87,7 @@ def make_examples(prepared: Prepared, source: Source) -> tuple[Examples, Example
     """Training and validation examples, after every file was looked at and some were augmented.
 
     Raises:
+        ConfigError: Weights cannot be chosen by what ``training.select`` names.
         DermtlError: A file or an annotation cannot be read, or there is nothing to train on.
     """
     preflight(prepared.records, prepared.kinds)
@@ -106,6 +108,11 @@ def make_examples(prepared: Prepared, source: Source) -> tuple[Examples, Example
         raise ManifestError("the split leaves no record to train on", hint="raise data.split.train")
     for index in spread(range(len(examples)), _TRIED):
         examples[0, index]
+    try:
+        refuse_unknown_metric(training.select, prepared.plans, validation)
+    except ConfigError as error:
+        where = source.where(("training", "select", "by"))
+        raise ConfigError(error.message, where=where, hint=error.hint) from error
     return examples, validation
 
 

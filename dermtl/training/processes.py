@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
-from torch import Tensor
 
 from dermtl.config.training import Training
 from dermtl.errors import ConfigError
@@ -124,15 +123,6 @@ class Processes:
         """Wait for all."""
         if self.num > 1:
             self.fabric.barrier()
-
-    def total(self, numbers: Iterable[float]) -> list[float]:
-        """Each number summed over all processes."""
-        own = list(numbers)
-        if self.num == 1 or not own:
-            return own
-        summed = self.fabric.all_reduce(torch.tensor(own, dtype=torch.float64), reduce_op="sum")
-        assert isinstance(summed, Tensor)
-        return [float(value) for value in summed]
 
     def gather(self, value: Any) -> list[Any]:
         """Each process's value, in the order of ranks."""

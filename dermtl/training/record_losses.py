@@ -79,9 +79,10 @@ class RecordLosses:
         return whole
 
     def _note(self, name: str, indices: Sequence[int], raw: Tensor, target: Tensor) -> None:
+        weights, ones = self._objective.weights(name, target), torch.ones(len(target))
         terms = {
-            term: list(zip(values.tolist(), weights.tolist(), strict=True))
-            for term, (values, weights) in self._objective.terms(name, raw, target).items()
+            term: list(zip(values.tolist(), weights.get(term, ones).tolist(), strict=True))
+            for term, values in self._objective.numerators(name, raw, target).items()
         }
         for row, index in enumerate(indices):
             self._rows[name][index] = {term: rows[row] for term, rows in terms.items()}

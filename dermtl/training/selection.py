@@ -37,6 +37,11 @@ def score_of(by: str, row: Mapping[str, float]) -> float | None:
     return math.inf if math.isnan(value) else value
 
 
+def watched_of(by: str, row: Mapping[str, float]) -> float | None:
+    """What patience and soups go by: as :func:`score_of`, and the validation loss if the last weights are wanted."""
+    return score_of("val.loss" if by == "last" else by, row)
+
+
 def column_of(by: str) -> tuple[str, int]:
     """The column of metrics.csv that decides, and 1 if less of it is better, else -1; ``last`` watches the loss."""
     if by in ("val.loss", "last"):
@@ -79,7 +84,7 @@ def greedy_soup(
 
     Args:
         snapshots: Weights, the best first.
-        score: Of weights on validation; lower is better.
+        score: Gives the score of weights on validation; lower is better.
 
     Returns:
         The mean, the snapshots in it and its score.

@@ -87,9 +87,10 @@ def freeze(network: Network, trained: list[Group], norms: str = "train") -> None
     Call after every ``network.train()``, which would wake them.
 
     Args:
-        network: Of the run.
+        network: Network to freeze in part.
         trained: The backbone's groups that learn.
-        norms: As of a stage; ``frozen`` keeps the running statistics of all the backbone's BatchNorm layers.
+        norms: ``train`` or ``frozen``, as in a stage; ``frozen`` keeps the running statistics of all BatchNorm layers
+            of the backbone.
     """
     learning = {id(parameter) for group in trained for parameter in group.parameters.values()}
     for parameter in network.backbone.parameters():

@@ -13,7 +13,7 @@ from dermtl.errors import ConfigError, NonFiniteLoss
 from dermtl.kinds import Record
 from dermtl.training.dataset import Batch
 from dermtl.training.mixing import Mixing, Targets
-from dermtl.training.objective import Means, Objective, add_up
+from dermtl.training.objective import Means, Objective, add_up, denominator_of
 from dermtl.training.picture_size import shrunk
 from dermtl.training.processes import Processes
 from dermtl.training.sampling import keyed_seed
@@ -80,7 +80,8 @@ class Step:
             images = shrunk(images, self.image_size)
         if self._mixing is not None:
             images, targets = self._mixing(images, targets, keyed_seed(training.seed, 2, number))
-        known = self._processes.gather((self._objective.denominators(targets), len(batch.indices), stop))
+        own_totals = self._objective.denominators(targets)
+        known = self._processes.gather((own_totals, len(batch.indices), stop))
         totals, num, stops = (
             add_up([own[0] for own in known]),
             sum(own[1] for own in known),
@@ -93,7 +94,7 @@ class Step:
         optimizer.zero_grad(set_to_none=True)
         # As many parts on every process, since sharded ones exchange after each.
         parts = list(_parts(len(images), min(training.accumulate, num // self._processes.num)))
-        summed = 0.0
+        summed, numerators = 0.0, dict[str, float]()
         for place, (start, end) in enumerate(parts):
             own = targets if len(parts) == 1 else _within(targets, start, end)
             features = batch.features.part(start, end).to(device).tensors if batch.features is not None else []
@@ -103,12 +104,12 @@ class Step:
                     loss, sums = self.learner(images[start:end], own, totals, features)
                 value = float(loss.detach())
                 if not np.isfinite(value):
-                    bad = [name for name, (numerator, _) in sums.items() if not torch.isfinite(numerator)]
+                    bad = [name for name, numerator in sums.items() if not torch.isfinite(numerator)]
                     raise self._non_finite("the loss", bad, batch, number)
                 self._processes.fabric.backward(loss * self._processes.num)
             summed += value
-            for name, (numerator, denominator) in sums.items():
-                means.add(name, float(numerator), denominator)
+            for name, numerator in sums.items():
+                numerators[name] = numerators.get(name, 0.0) + float(numerator)
         if training.clip_grad is not None:
             norm = self._processes.fabric.clip_gradients(
                 self.learner, optimizer, max_norm=training.clip_grad, error_if_nonfinite=False
@@ -117,6 +118,9 @@ class Step:
             if norm is not None and not scaled and not torch.isfinite(norm):
                 raise self._non_finite("the gradient", list(targets), batch, number)
         optimizer.step()
+        for name, numerator in numerators.items():
+            head, term = name.split(".loss.", 1)
+            means.add(name, numerator, denominator_of(own_totals[head], term))
         means.add("loss", summed * num, len(batch.indices))
         return stops
 

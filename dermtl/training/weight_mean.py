@@ -17,7 +17,7 @@ class WeightMean:
     Whole numbers, such as BatchNorm's count of batches, are taken as they are.
 
     Args:
-        network: Whose weights and buffers are averaged.
+        network: Network whose weights and buffers are averaged.
         decay: d, the mean's memory.
 
     Source: Polyak and Juditsky 1992; the first steps are corrected as in Kingma and Ba 2015, section 3.

@@ -31,9 +31,10 @@ def copy(tmp_path: Path, drawn: Path) -> Path:
     return tmp_path
 
 
-def test_a_sound_set_passes(drawn: Path) -> None:
+def test_a_sound_set_passes(drawn: Path, caplog: pytest.LogCaptureFixture) -> None:
     preflight(read_manifest(Data(root=drawn)), KINDS)
     preflight([], KINDS)
+    assert not caplog.records
 
 
 def test_the_first_fault_names_its_row_and_the_others_are_counted(copy: Path) -> None:

@@ -59,8 +59,8 @@ def test_weights_scale_the_sum_and_not_the_terms(network: Network) -> None:
         assert total is not None
         found[weights] = float(total.detach())
         by_head = {
-            name: sum(float(value) / num for term, (value, num) in terms.items() if term.startswith(f"{name}.loss."))
-            for name in names
+            name: sum(float(value) for term, value in terms.items() if term.startswith(f"{name}.")) / len(rows)
+            for name, (rows, _) in targets.items()
         }
         assert float(total.detach()) == pytest.approx(sum(names[name] * by_head[name] for name in names))
     assert len(set(found.values())) == 3

@@ -60,6 +60,7 @@ def test_an_unknown_metric_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match=words) as caught:
         train_tiny(tmp_path / "run", f"training.select.by={by}")
     assert hint in caught.value.hint
+    assert caught.value.where == f"-o training.select.by={by}"
     assert not (tmp_path / "run").exists()
 
 
@@ -69,7 +70,7 @@ def test_choosing_by_validation_needs_validation_records(train_tiny: Train, tmp_
 
 
 def test_a_greedy_soup_is_the_mean_of_what_helps(tmp_path: Path) -> None:
-    """Scores are distances from 3: of 2, 5 and 8 the mean of the first two is nearest; the third only hurts."""
+    """Scores are distances from 3.4: of 2, 5 and 8 the mean of the first two is nearest; the third only hurts."""
     paths = []
     for number, value in enumerate((2.0, 5.0, 8.0)):
         paths.append(tmp_path / f"{number}.safetensors")
@@ -130,7 +131,7 @@ def test_patience_counts_within_a_stage() -> None:
         position.close_epoch(2, {})
         assert not position.judge(loss, loss, 0.0)
         assert position.stale == stale
-    assert position.best_epoch == 1
+    assert [row["best"] for row in position.history] == [1, 0, 0, 0, 0]
 
 
 def test_a_stage_that_stops_early_says_so(train_tiny: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,7 @@ from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
 from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.objective import Objective, add_up
+from dermtl.training.objective import Objective, add_up, denominator_of
 from dermtl.training.processes import Processes
 from dermtl.training.record_losses import RecordLosses
 from dermtl.training.step import Step
@@ -152,10 +152,9 @@ def test_terms_have_denominators_of_their_own_and_an_empty_one_leaves_its_term_o
     objective = of(TwoTerms())
     total, sums = objective({"pair": raw}, {"pair": (torch.arange(3), target)})
     assert float(total) == pytest.approx((1 + 25) / 2 + (4 + 16 + 36) / 3)
-    assert {name: (float(value), count) for name, (value, count) in sums.items()} == {
-        "pair.loss.near": (26.0, 2.0),
-        "pair.loss.far": (56.0, 3.0),
-    }
+    assert {name: float(value) for name, value in sums.items()} == {"pair.loss.near": 26.0, "pair.loss.far": 56.0}
+    totals = objective.denominators({"pair": (torch.arange(3), target)})["pair"]
+    assert (denominator_of(totals, "near"), denominator_of(totals, "far")) == (2.0, 3.0)
     none, _ = objective({"pair": raw}, {"pair": (torch.arange(3), torch.zeros(3, dtype=torch.int64))})
     assert float(none) == pytest.approx(56 / 3)
 
@@ -196,3 +195,12 @@ def test_what_is_no_number_a_row_is_refused(values: object, words: str) -> None:
     with pytest.raises(PluginContract, match=words) as caught:
         of(Odd())({"pair": torch.zeros(3, 4)}, {"pair": (torch.arange(3), torch.zeros(3))})
     assert "head 'pair'" in str(caught.value)
+
+
+def test_weights_of_a_term_that_the_loss_lacks_are_refused() -> None:
+    class Odd(PairHead):
+        def weights(self, target: Tensor) -> Mapping[str, Tensor]:
+            return {"contrasts": torch.ones(len(target))}
+
+    with pytest.raises(PluginContract, match="its weights name 'contrasts', its loss contrast"):
+        of(Odd())({"pair": torch.ones(3, 4)}, {"pair": (torch.arange(3), torch.zeros(3))})

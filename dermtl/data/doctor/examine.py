@@ -1,45 +1,30 @@
 """The whole examination: table, paths, pictures, truths, and what only shows when all are known."""
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dermtl.config.experiment import Data, Experiment
 from dermtl.data.ahead import in_threads
-from dermtl.data.doctor.belonging import check_few, check_groups, check_repeats, check_sides, check_split
 from dermtl.data.doctor.cells import check_circle, check_numbers, check_one_hot, number_columns
 from dermtl.data.doctor.finding import Finding, found
 from dermtl.data.doctor.locked import check_lock
-from dermtl.data.doctor.outline import Outline, check_levels, look_outline
-from dermtl.data.doctor.paths import check_path, missing
-from dermtl.data.doctor.picture import Picture, look
+from dermtl.data.doctor.look import Look, look_at
+from dermtl.data.doctor.paths import check_path
 from dermtl.data.doctor.report import Report
 from dermtl.data.doctor.roles import Roles
 from dermtl.data.doctor.rows import Table, read_rows
-from dermtl.data.doctor.spellings import check_classes, check_ids
+from dermtl.data.doctor.spellings import check_classes
+from dermtl.data.doctor.together import check_together
 from dermtl.data.folders import look_around
-from dermtl.data.groups import group_records
 from dermtl.data.manifest import read_manifest
 from dermtl.data.missing import MissingWords
 from dermtl.errors import DataError, ManifestError
-from dermtl.imaging.header import Header
 from dermtl.imaging.known import NOTES
 from dermtl.kinds import Kind, Record
 from dermtl.kinds.record import inside
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One record's files."""
-
-    record: Record
-    picture: Picture
-    outlines: Sequence[Outline]
-    findings: Sequence[Finding]
 
 
 def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping[str, Kind] | None = None) -> Report:
@@ -66,16 +51,16 @@ def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping
     for column in lacking:
         message = f"no column {column!r}; the columns are {known}"
         findings.append(found("no-column", f"{table.name}:1", message, column=column))
-    looks: list[_Look] = []
+    looks: list[Look] = []
     if roles.image in table.columns:
         roles = roles.without(lacking)
         records = list(_records(table, root, roles.image, findings))
-        looks = list(in_threads(lambda record: _look(record, roles), records))
+        looks = list(in_threads(lambda record: look_at(record, roles), records))
         for seen in looks:
             findings += [*seen.findings, *seen.picture.findings]
             findings += [finding for outline in seen.outlines for finding in outline.findings]
         findings += _cells(looks, roles)
-        findings += _together(looks, roles)
+        findings += check_together(looks, roles)
     findings += list(check_lock(manifest, table, findings))
     order = {where: index for index, (where, _) in enumerate(table.rows)}
     findings.sort(key=lambda finding: (finding.row or order.get(finding.where, 0), finding.where))
@@ -125,44 +110,7 @@ def _records(table: Table, root: Path, column: str, findings: list[Finding]) -> 
             yield Record(image, root, cells, where)
 
 
-def _look(record: Record, roles: Roles) -> _Look:
-    findings: list[Finding] = []
-    picture = Picture(None, None, ())
-    if record.path.is_file():
-        picture = look(record.path, record.where, roles.image)
-    else:
-        findings.append(missing(record.image, record.root, record.where, roles.image, code="missing-file"))
-    outlines = [
-        outline
-        for kind in roles.masks
-        for outline in [_look_outline(record, kind.column, picture.header, findings, is_numbered=len(kind.classes) > 1)]
-        if outline is not None
-    ]
-    for other in roles.others:
-        try:
-            other.read(record)
-        except DataError as error:
-            findings.append(found("annotation", record.where, error.message, hint=error.hint))
-    return _Look(record, picture, outlines, findings)
-
-
-def _look_outline(
-    record: Record, column: str, image: Header | None, findings: list[Finding], *, is_numbered: bool
-) -> Outline | None:
-    text = record.cells[column].strip()
-    if not text:
-        return None
-    findings += check_path(text, record.root, record.where, column)
-    path = inside(text)
-    if path is None:
-        return None
-    if not (record.root / path).is_file():
-        findings.append(missing(path, record.root, record.where, column, code="mask-missing"))
-        return None
-    return look_outline(record.root / path, path, image, record.where, column, is_numbered=is_numbered)
-
-
-def _cells(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
+def _cells(looks: Sequence[Look], roles: Roles) -> Iterator[Finding]:
     """What the cells say, beside the pictures' sizes."""
     records = [seen.record for seen in looks]
     for kind in roles.categories:
@@ -184,75 +132,3 @@ def _cells(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
         for seen in looks:
             header = seen.picture.header
             yield from check_circle(seen.record, circle, header.size_hw if header else None)
-
-
-def _together(looks: Sequence[_Look], roles: Roles) -> Iterator[Finding]:
-    """What only shows when all rows are known."""
-    records = [seen.record for seen in looks]
-    yield from check_repeats(records, roles.image)
-    for kind in roles.masks:
-        yield from check_levels([o for seen in looks for o in seen.outlines if o.column == kind.column], kind)
-    yield from _modes(looks, roles.image)
-    yield from _taken_as_it_is(looks, roles.image)
-    yield from check_groups(records, roles.groups)
-    for column in roles.groups:
-        yield from check_ids(records, column)
-    groups = group_records(records, roles.groups)
-    yield from _equal(looks, groups, roles)
-    for category in roles.categories:
-        yield from check_few(records, category.column, groups)
-    if roles.split is not None:
-        yield from check_split(records, roles.split, groups)
-        labels = [kind.column for kind in roles.categories]
-        yield from check_sides(records, roles.split, labels, is_declared=roles.is_declared)
-
-
-def _modes(looks: Sequence[_Look], column: str) -> Iterator[Finding]:
-    """Channels and depths that differ from the most frequent ones, at their first picture."""
-    modes = [seen.picture.header.mode if seen.picture.header else "" for seen in looks]
-    nums = Counter(mode for mode in modes if mode)
-    usual = nums.most_common(1)[0] if nums else ("", 0)
-    for mode, num in nums.items():
-        if mode != usual[0]:
-            message = f"{num} pictures have mode {mode}, {usual[1]} have {usual[0]}; this is the first"
-            yield found("mixed-modes", looks[modes.index(mode)].record.where, message, column=column)
-
-
-def _taken_as_it_is(looks: Sequence[_Look], column: str) -> Iterator[Finding]:
-    """Ranges and colour profiles that training does not correct, each at its first picture."""
-    narrow = [seen for seen in looks if seen.picture.bits is not None]
-    if narrow:
-        bits = max(seen.picture.bits or 0 for seen in narrow)
-        message = (
-            f"{len(narrow)} pictures of 16 bits use {bits} bits at most and become nearly black; this is the first"
-        )
-        yield found("narrow-range", narrow[0].record.where, message, column=column)
-    profiles = [(seen.picture.header.profile if seen.picture.header else "", seen.record.where) for seen in looks]
-    for profile, num in Counter(profile for profile, _ in profiles if profile).items():
-        where = next(where for other, where in profiles if other == profile)
-        message = f"{num} pictures have a colour profile {profile}; this is the first"
-        yield found("colour-profile", where, message, column=column)
-
-
-def _equal(looks: Sequence[_Look], groups: Sequence[str], roles: Roles) -> Iterator[Finding]:
-    """Equal pixels under two names."""
-    same: dict[bytes, list[tuple[Record, str]]] = defaultdict(list)
-    for seen, group in zip(looks, groups, strict=True):
-        if seen.picture.digest is not None:
-            same[seen.picture.digest].append((seen.record, group))
-    columns = [kind.column for kind in roles.categories]
-    for (first, home), *others in same.values():
-        for record, group in others:
-            if record.image == first.image:
-                continue
-            message = f"{record.image!r} has the pixels of {first.image!r} ({first.where})"
-            labels = [(first.cells[column].strip(), record.cells[column].strip()) for column in columns]
-            unlike = [f"{one!r} and {other!r}" for one, other in labels if one != other and one and other]
-            if unlike:
-                message += f", but the labels are {', '.join(unlike)}"
-                yield found("equal-pixels-labels", record.where, message, column=roles.image)
-            elif group == home:
-                message += f" of the same group {group!r}"
-                yield found("equal-pixels", record.where, message, column=roles.image, hint="keep one")
-            else:
-                yield found("equal-pixels", record.where, message, column=roles.image)

@@ -48,7 +48,7 @@ class Imported:
     Attributes:
         num_dropped: Rows left out since their picture is missing.
         labels: Class to number of pictures; empty without a column ``label``.
-        seen: What lies in the source, a line each.
+        seen: Lines that describe the tables, folders and files of the source.
         num_unlabelled: Rows without a class, where others have one.
         unused: Pictures of the source that no row names.
     """

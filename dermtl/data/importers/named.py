@@ -38,7 +38,7 @@ def read_named(source: Path, columns: Columns) -> Iterator[Row]:
 
     Args:
         source: The table, or a folder that holds it.
-        columns: What its columns are.
+        columns: Names of the table's columns.
 
     Raises:
         ManifestError: No table has the columns, several have, or a cell fits several pictures.
