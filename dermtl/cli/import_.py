@@ -5,8 +5,6 @@ from pathlib import Path
 
 import click
 
-_SHOWN = 5
-
 
 @click.command("import")
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
@@ -44,6 +42,7 @@ def import_(
       dermtl data import clinic/ --image-column file --label-column diagnosis --group-column patient
       dermtl data import data/ham10000 --format ham10000 --out data/ham10000/all.csv --allow-missing
     """
+    from dermtl.data.folders import first_names
     from dermtl.data.importers.ingest import import_data
     from dermtl.data.importers.named import Columns
 
@@ -71,5 +70,5 @@ def import_(
     if made.num_unlabelled:
         click.echo(f"unlabelled  {made.num_unlabelled} rows have no class")
     if made.unused:
-        names = ", ".join(path.name for path in made.unused[:_SHOWN]) + (", ..." if len(made.unused) > _SHOWN else "")
+        names = first_names(made.unused)
         click.echo(f"unused   {len(made.unused)} pictures are in no row: {names}")

@@ -20,9 +20,6 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
     return int(index), int(count)
 
 
-_SHOWN = 5
-
-
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -72,6 +69,7 @@ def predict(
     if resume and (out is None or overwrite):
         raise click.UsageError("--resume goes on with --out FILE, and does not go with --overwrite")
     from dermtl.data.cores import count_cores
+    from dermtl.data.folders import first_names
     from dermtl.errors import ImageReadError, InputError
     from dermtl.runtime.folder import Row, find_images, find_others, map_rows
     from dermtl.runtime.masks import plan_masks, write_masks
@@ -82,7 +80,7 @@ def predict(
     index, count = shard
     files = find_images(paths)[index - 1 :: count]
     if others := find_others(paths):
-        names = ", ".join(path.name for path in others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        names = first_names(others)
         click.echo(f"passed over {len(others)} files that are no pictures dermtl reads: {names}", err=True)
     threads = threads or count_cores()
     workers = max(1, min(threads, len(files) // batch_size))  # few pictures: the cores go to the network instead

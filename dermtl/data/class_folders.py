@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dermtl.data.folders import IMAGE_FOLDERS, MASK_FOLDERS, Folder
+from dermtl.data.folders import IMAGE_FOLDERS, MASK_FOLDERS, Folder, first_names
 from dermtl.data.split_names import SPLITS
 from dermtl.errors import ManifestError
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def doubts(folder: Folder, placed: Sequence[Placed]) -> list[str]:
     if without and nums:
         found.append(f"{without} pictures lie in no class folder, such as {_named(folder, placed, '')}")
     if folder.stray_masks:
-        names = ", ".join(path.name for path in folder.stray_masks[:_SHOWN])
+        names = first_names(folder.stray_masks)
         found.append(f"{len(folder.stray_masks)} masks belong to no picture: {names}")
     return found
 

@@ -22,6 +22,7 @@ MASK_FOLDERS = frozenset(
 )
 _MASK = re.compile(r"(.+?)[ _-](?:mask|masks|segmentation|seg|gt|groundtruth)(?:[ _-]?\d+)?", re.IGNORECASE)
 _COMPANION = re.compile(r"(.+?)[ _-](?:superpixels?|thumb|thumbnail|preview|overlay)", re.IGNORECASE)
+_SHOWN = 5  # names of files in a message
 _WRITTEN = ".files"  # ending of the folder of pictures that an import has written
 
 
@@ -69,6 +70,11 @@ def look_around(folder: Path) -> Folder:
             plain.append(path)
     others = [path for path in files if not known[path]]
     return Folder(folder, plain, masks, stray, companions, others)
+
+
+def first_names(paths: Sequence[Path]) -> str:
+    """Names of the first five files, and dots if there are more."""
+    return ", ".join(path.name for path in paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
 
 
 def _files(folder: Path) -> list[Path]:

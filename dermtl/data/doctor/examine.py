@@ -16,15 +16,13 @@ from dermtl.data.doctor.roles import Roles
 from dermtl.data.doctor.rows import Table, read_rows
 from dermtl.data.doctor.spellings import check_classes
 from dermtl.data.doctor.together import check_together
-from dermtl.data.folders import look_around
+from dermtl.data.folders import first_names, look_around
 from dermtl.data.manifest import read_manifest
 from dermtl.data.missing import MissingWords
 from dermtl.errors import DataError, ManifestError
 from dermtl.imaging.known import NOTES
 from dermtl.kinds import Kind, Record
 from dermtl.kinds.record import inside
-
-_SHOWN = 5
 
 
 def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping[str, Kind] | None = None) -> Report:
@@ -91,7 +89,7 @@ def _read_folders(folder: Path) -> Table:
     others = [path for path in look_around(folder).others if path.suffix.lower() not in NOTES]
     findings = []
     if others:
-        names = ", ".join(path.name for path in others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        names = first_names(others)
         message = f"{len(others)} files are no pictures that dermtl reads: {names}"
         findings.append(found("passed-over", str(folder), message))
     return Table(folder.name, list(records[0].cells), [(record.where, record.cells) for record in records], findings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PureWindowsPath
 
-from dermtl.data.folders import Folder
+from dermtl.data.folders import Folder, first_names
 from dermtl.data.importers.layout import Table, header_of, tables
 from dermtl.data.people import names_people
 from dermtl.data.spreadsheet import WORKBOOK_HINT
@@ -109,8 +109,7 @@ def _folders(folder: Folder) -> str:
 
 
 def _few(paths: Sequence[Path]) -> str:
-    names = ", ".join(path.name for path in paths[:_SHOWN])
-    return f"{len(paths)}: {names}" + (", ..." if len(paths) > _SHOWN else "")
+    return f"{len(paths)}: {first_names(paths)}"
 
 
 def _within(path: Path, folder: Folder) -> str:
