@@ -19,12 +19,12 @@ import numpy as np
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.cache import open_cache
-from dermtl.data.manifest import read_manifest
-from dermtl.data.synth import synthesise
-from dermtl.data.table import write_table
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.synthetic.dataset import synthesise
+from dermtl.files.table import write_table
 from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
+from dermtl.training.data.picture_cache import open_cache
 
 
 def draw(folder: Path, num: int) -> list[str]:

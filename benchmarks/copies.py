@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.copies import find_copies
-from dermtl.data.groups import group_records, merge_groups
-from dermtl.data.manifest import read_manifest
-from dermtl.data.similarity import fingerprint, like_pairs, likeness
+from dermtl.data.duplicates.near_duplicates import find_copies
+from dermtl.data.duplicates.similarity import fingerprint, like_pairs, likeness
+from dermtl.data.manifest.groups import group_records, merge_groups
+from dermtl.data.manifest.read import read_manifest
 
 SETS = ("ham10000_224", "ph2", "isic_uda1", "busi", "bccd", "idrid_codras")
 TURN = Image.Resampling.BICUBIC

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 
@@ -54,8 +54,8 @@ def photographs(folder: Path | None) -> list[Image.Image]:
         return [Image.open(path).convert("RGB") for path in files[:4]]
     from numpy.random import default_rng
 
-    from dermtl.data.lesion import draw_lesion, draw_patient
-    from dermtl.data.sketch import sketch
+    from dermtl.data.synthetic.case import draw_lesion, draw_patient
+    from dermtl.data.synthetic.render import sketch
 
     rng = default_rng(0)
     return [Image.fromarray(sketch(draw_patient(rng), draw_lesion(rng), rng)[0]) for _ in range(4)]

@@ -25,13 +25,13 @@ from timm.optim import create_optimizer_v2
 from torch.nn import functional as F
 
 from dermtl.config.load import load_experiment
-from dermtl.data.synth import synthesise
-from dermtl.model.run import RunFolder
+from dermtl.data.synthetic.dataset import synthesise
+from dermtl.runs.folder import RunFolder
 from dermtl.tracking.trackers import Trackers
-from dermtl.training.interruption import StopSignals
-from dermtl.training.loop import Trainer
+from dermtl.training.distributed.process_group import Processes
+from dermtl.training.loop.signals import StopSignals
+from dermtl.training.loop.trainer import Trainer
 from dermtl.training.prepare import make_examples, make_network, prepare
-from dermtl.training.processes import Processes
 
 EXPERIMENT = """\
 name: speed
@@ -65,7 +65,7 @@ class Bench:
 
     def loop(self, model: str, *overrides: str, cached: bool = False, train: str = "all") -> Task:
         """Epochs of dermtl's own loop: decoded pictures from its cache, or batches kept in a list."""
-        from dermtl.training import loop
+        from dermtl.training.loop import trainer as loop
 
         trainer = self.trainer(model, f"training.stages.0.train={train}", "training.feature_cache_mb=0", *overrides)
         stage = trainer._phases[0].stage

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dermtl.data.synth import synthesise
+from dermtl.data.synthetic.dataset import synthesise
 
 EXPERIMENT = """\
 name: features

@@ -16,8 +16,8 @@ from decode import store
 from PIL import Image
 
 import dermtl
+from dermtl.arrays import Array
 from dermtl.imaging import decode
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Circle, Mask

@@ -39,15 +39,15 @@ def measure(path: Path, steps: int) -> dict[str, float]:
     import torch
 
     from dermtl.config.load import load_experiment
-    from dermtl.training.dataset import load_batches
-    from dermtl.training.objective import Learner, Means, Objective
-    from dermtl.training.optimiser import build_optimiser
+    from dermtl.training.data.batch_order import BatchOrder
+    from dermtl.training.data.dataset import load_batches
+    from dermtl.training.distributed.process_group import Processes
+    from dermtl.training.distributed.sharding import rows
+    from dermtl.training.loop.loss import Learner, Means, Objective
+    from dermtl.training.loop.step import Step
+    from dermtl.training.optim.optimiser import build_optimiser
+    from dermtl.training.optim.parameter_groups import backbone_groups
     from dermtl.training.prepare import make_examples, make_network, prepare
-    from dermtl.training.processes import Processes
-    from dermtl.training.sampling import BatchOrder
-    from dermtl.training.sharding import rows
-    from dermtl.training.stages import backbone_groups
-    from dermtl.training.step import Step
 
     experiment, source = load_experiment(path)
     training = experiment.training
@@ -103,7 +103,7 @@ def main() -> None:
     if arguments.worker:
         print(json.dumps(measure(arguments.worker, arguments.steps)))
         return
-    from dermtl.data.synth import synthesise
+    from dermtl.data.synthetic.dataset import synthesise
 
     model, size = ("test_vit", 64) if arguments.quick else (arguments.model, 224)
     results: dict[str, Any] = {"model": model, "batch": arguments.batch}

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dermtl.plugins.spec import API, HeadSpec
 
 if TYPE_CHECKING:
+    from dermtl.arrays import Array
     from dermtl.data.importers.importer import Drawn, Importer, Row
     from dermtl.errors import AnnotationError
-    from dermtl.evaluation.statistics.confusion import Confusion
-    from dermtl.evaluation.statistics.means import mean_known, weighted_means, weighted_quantile
-    from dermtl.evaluation.statistics.ranking import Ranking, RocCurve, auroc
-    from dermtl.evaluation.statistics.reliability import brier_rows
-    from dermtl.imaging.affine import Array
     from dermtl.imaging.decode import read_mask
     from dermtl.imaging.letterbox import Frame
     from dermtl.imaging.view import View
@@ -22,6 +18,10 @@ if TYPE_CHECKING:
     from dermtl.kinds.drawing import caption
     from dermtl.model.head import FeatureInfo, Features, Head
     from dermtl.plugins.contract import HeadConfig, Measures, Metrics, Prediction, WeightedMetrics
+    from dermtl.statistics.confusion import Confusion
+    from dermtl.statistics.means import mean_known, weighted_means, weighted_quantile
+    from dermtl.statistics.ranking import Ranking, RocCurve, auroc
+    from dermtl.statistics.reliability import brier_rows
     from dermtl.taxonomy.look_up import node_of
     from dermtl.taxonomy.names import lies_below
     from dermtl.taxonomy.partition import Partition, TrainingClass, disease_partition
@@ -38,10 +38,10 @@ _HOMES = {
     "View": "dermtl.imaging.view",
     "caption": "dermtl.kinds.drawing",
     "read_mask": "dermtl.imaging.decode",
-    "Confusion": "dermtl.evaluation.statistics.confusion",
-    "brier_rows": "dermtl.evaluation.statistics.reliability",
-    **dict.fromkeys(("Ranking", "RocCurve", "auroc"), "dermtl.evaluation.statistics.ranking"),
-    **dict.fromkeys(("mean_known", "weighted_means", "weighted_quantile"), "dermtl.evaluation.statistics.means"),
+    "Confusion": "dermtl.statistics.confusion",
+    "brier_rows": "dermtl.statistics.reliability",
+    **dict.fromkeys(("Ranking", "RocCurve", "auroc"), "dermtl.statistics.ranking"),
+    **dict.fromkeys(("mean_known", "weighted_means", "weighted_quantile"), "dermtl.statistics.means"),
     **dict.fromkeys(("Drawn", "Importer", "Row"), "dermtl.data.importers.importer"),
     **dict.fromkeys(("Category", "Circle", "Kind", "Mask", "Nodes", "Number", "Points"), "dermtl.kinds"),
     **dict.fromkeys(("Record", "Tags"), "dermtl.kinds"),

@@ -37,6 +37,6 @@ def cpu_s() -> Callable[..., float]:
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of 24 drawn lesions with a manifest; not to be written to."""
-    from dermtl.data.synth import synthesise
+    from dermtl.data.synthetic.dataset import synthesise
 
     return synthesise(tmp_path_factory.mktemp("drawn"), num=24).parent

@@ -47,8 +47,8 @@ def benchmark(
     from dataclasses import asdict, replace
 
     from dermtl.cli.extras import needs
-    from dermtl.data.cores import count_cores
     from dermtl.errors import BundleError
+    from dermtl.files.cores import count_cores
     from dermtl.runtime.benchmark import benchmark as measure
     from dermtl.runtime.contender import dermtl_contender, onnx_contender
     from dermtl.runtime.folder import find_images

@@ -35,8 +35,8 @@ def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float |
     from dermtl.cli.extras import needs
 
     with needs("train"):
-        from dermtl.model.calibrate import calibrate_run
-        from dermtl.model.calibrate_folds import calibrate_folds
+        from dermtl.runs.calibrate import calibrate_run
+        from dermtl.runs.calibrate_folds import calibrate_folds
 
     from dermtl.cli.table import show_table
     from dermtl.errors import ConfigError

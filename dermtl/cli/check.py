@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dermtl.data.doctor.report import Report
+    from dermtl.data.checks.report import Report
 
 _SHOWN = 40
 
@@ -40,8 +40,8 @@ def check(ctx: click.Context, manifest: Path, config: Path | None, json_path: Pa
     import json
 
     from dermtl.config.load import load_experiment
-    from dermtl.data.atomic import write_atomic
-    from dermtl.data.doctor.examine import examine
+    from dermtl.data.checks.check_dataset import examine
+    from dermtl.files.atomic import write_atomic
     from dermtl.plugins.plan import plan_heads
 
     if config is None:

@@ -23,7 +23,7 @@ def schema(out: Path | None) -> None:
     """
     import json
 
-    from dermtl.data.atomic import write_atomic
+    from dermtl.files.atomic import write_atomic
     from dermtl.plugins.schema import experiment_schema
 
     text = json.dumps(experiment_schema(), indent=2) + "\n"

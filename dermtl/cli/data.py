@@ -25,7 +25,7 @@ def synth(folder: Path, num: int, seed: int) -> None:
     Example:
       dermtl data synth data/demo --num 300
     """
-    from dermtl.data.synth import synthesise
+    from dermtl.data.synthetic.dataset import synthesise
 
     manifest = synthesise(folder, num=num, seed=seed)
     click.echo(f"{num} pictures in {manifest}")

@@ -85,8 +85,7 @@ def evaluate(
       dermtl evaluate model.onnx --manifest clinic/labels.csv --split all --out clinic/evaluation
     """
     from dermtl.cli.extras import needs
-    from dermtl.data.atomic import write_atomic
-    from dermtl.data.truths import refuse_without_truth
+    from dermtl.data.manifest.truths import refuse_without_truth
     from dermtl.evaluation.card_facts import read_facts
     from dermtl.evaluation.evaluate import evaluate as evaluate_
     from dermtl.evaluation.flips import FlippedPredictor
@@ -94,6 +93,7 @@ def evaluate(
     from dermtl.evaluation.readings import read_readings, readers_question
     from dermtl.evaluation.subgroups import parse_by
     from dermtl.evaluation.subject import exported_subject
+    from dermtl.files.atomic import write_atomic
 
     if positive and not readers:
         raise click.UsageError("--positive says what --readers decided on")
@@ -115,7 +115,7 @@ def evaluate(
         return
     if model.is_dir():
         with needs("train"):
-            from dermtl.model.subject import run_subject
+            from dermtl.runs.subject import run_subject
         subject = run_subject(model, manifest)
     else:
         subject = exported_subject(model, manifest)
@@ -157,7 +157,7 @@ def evaluate(
     explained: dict[str, Explained] = {}
     if explain:
         from dermtl.explain.worst import explain_worst
-        from dermtl.model.run import load_run
+        from dermtl.runs.folder import load_run
 
         explained = explain_worst(load_run(model), evaluation, records, num=explain)
         write_names(folder / "explained.csv", explained)
@@ -172,8 +172,8 @@ def _out_of_fold(model: Path, folder: Path, stated: "CardFacts", summing: dict[s
 
     with needs("train"):
         from dermtl.evaluation.report.page import write_report
-        from dermtl.model.fold_subject import fold_subject
-        from dermtl.model.folds import evaluate_folds, fold_subjects
+        from dermtl.runs.fold_subject import fold_subject
+        from dermtl.runs.folds import evaluate_folds, fold_subjects
     subjects = fold_subjects(model)
     evaluation = evaluate_folds(subjects, **summing)
     evaluation.write(folder)

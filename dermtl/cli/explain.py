@@ -48,7 +48,7 @@ def explain(
     with needs("train"):
         from dermtl.explain.explain import explain_pictures, explain_split
         from dermtl.explain.page import TITLES, write_explanation
-        from dermtl.model.run import load_run
+        from dermtl.runs.folder import load_run
 
     loaded = load_run(run)
     with needs("explain"):

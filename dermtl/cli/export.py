@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dermtl.export.precision import Attempt
+    from dermtl.export.precision.search import Attempt
 
 
 @click.command()
@@ -35,7 +35,7 @@ def export(run: Path, out: Path | None, precision: str) -> None:
     from dermtl.cli.extras import needs
 
     with needs("train"):
-        from dermtl.export.precision import export_precision
+        from dermtl.export.precision.search import export_precision
 
     from dermtl.cli.verify import report
 

@@ -42,9 +42,9 @@ def import_(
       dermtl data import clinic/ --image-column file --label-column diagnosis --group-column patient
       dermtl data import data/ham10000 --format ham10000 --out data/ham10000/all.csv --allow-missing
     """
-    from dermtl.data.folders import first_names
     from dermtl.data.importers.ingest import import_data
     from dermtl.data.importers.named import Columns
+    from dermtl.data.manifest.folders import first_names
 
     columns = None
     if image_column is not None:

@@ -28,8 +28,8 @@ def model_card(path: Path, split: str, facts: Path | None, out: Path | None, str
     import sys
 
     from dermtl.cli.extras import needs
-    from dermtl.data.atomic import write_atomic
     from dermtl.evaluation.card_facts import evaluated_model, read_facts
+    from dermtl.files.atomic import write_atomic
 
     with needs("train"):
         from dermtl.evaluation.model_card import find_metrics, read_metrics

@@ -68,9 +68,9 @@ def predict(
     """
     if resume and (out is None or overwrite):
         raise click.UsageError("--resume goes on with --out FILE, and does not go with --overwrite")
-    from dermtl.data.cores import count_cores
-    from dermtl.data.folders import first_names
+    from dermtl.data.manifest.folders import first_names
     from dermtl.errors import ImageReadError, InputError
+    from dermtl.files.cores import count_cores
     from dermtl.runtime.folder import Row, find_images, find_others, map_rows
     from dermtl.runtime.masks import plan_masks, write_masks
     from dermtl.runtime.output import open_output, open_stream

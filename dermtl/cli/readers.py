@@ -29,9 +29,9 @@ def readers(
 
     from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
-    from dermtl.data.atomic import write_atomic
     from dermtl.evaluation.readings import read_study
     from dermtl.evaluation.wording import below_text
+    from dermtl.files.atomic import write_atomic
 
     study = read_study(predictions, decisions, positive=positive, head=head)
     summary = {"positive": list(positive), **study.summarise(resamples=resamples)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from dermtl.tracking.runs import Figure, RunSummary
+    from dermtl.runs.listing import Figure, RunSummary
 
 
 @click.group()
@@ -30,7 +30,7 @@ def list_(folder: Path, as_json: bool) -> None:
       dermtl runs list runs
     """
     from dermtl.cli.table import show_table
-    from dermtl.tracking.runs import list_runs
+    from dermtl.runs.listing import list_runs
 
     found = list_runs(folder)
     if as_json:
@@ -75,7 +75,7 @@ def compare(folders: tuple[Path, ...], as_json: bool) -> None:
       dermtl runs compare runs/demo runs/demo
     """
     from dermtl.cli.table import show_table
-    from dermtl.tracking.runs import differing, read_summary
+    from dermtl.runs.listing import differing, read_summary
 
     found = [read_summary(folder) for folder in folders]
     keys = differing(found)

@@ -84,11 +84,11 @@ def split(
     from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
     from dermtl.config.experiment import Data, Split
-    from dermtl.data.copies import add_neighbours, find_copies, write_copies
-    from dermtl.data.groups import tell_groups
-    from dermtl.data.manifest import read_manifest
-    from dermtl.data.review import write_review
-    from dermtl.data.split import BALANCE, balance, fold_records, split_records, write_folds, write_splits
+    from dermtl.data.duplicates.near_duplicates import add_neighbours, find_copies, write_copies
+    from dermtl.data.duplicates.review_page import write_review
+    from dermtl.data.manifest.groups import tell_groups
+    from dermtl.data.manifest.read import read_manifest
+    from dermtl.data.manifest.split import BALANCE, balance, fold_records, split_records, write_folds, write_splits
 
     root, manifest = (csv, ".") if csv.is_dir() else (csv.parent, csv.name)
     settings = Data(root=root, manifest=manifest, group=list(by) or None, split=Split(**fractions, seed=seed))

@@ -71,8 +71,8 @@ def partition(
     import json
 
     from dermtl.cli.table import show_table
-    from dermtl.data.atomic import write_atomic
     from dermtl.errors import ConfigError
+    from dermtl.files.atomic import write_atomic
     from dermtl.taxonomy.partition import disease_partition
     from dermtl.taxonomy.read import read_taxonomy
 
@@ -94,8 +94,8 @@ def partition(
 
 def _counts(tree: Taxonomy, manifest: Path, column: str) -> list[int]:
     """Rows of a table that each node itself has."""
-    from dermtl.data.table import read_table
     from dermtl.errors import ManifestError
+    from dermtl.files.table import read_table
     from dermtl.taxonomy.look_up import node_of
 
     counts = [0] * len(tree.nodes)

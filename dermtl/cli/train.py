@@ -32,7 +32,7 @@ def train(
 
     with needs("train"):
         from dermtl.training.folds import train_folds
-        from dermtl.training.interruption import Interrupted
+        from dermtl.training.loop.signals import Interrupted
         from dermtl.training.train import train as train_
 
     if cache is not None:

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.class_sets import set_figures
 from dermtl.evaluation.probabilities import Events, Probabilities
 from dermtl.evaluation.stated import known, state
-from dermtl.evaluation.statistics.calibration_line import CalibrationLine, weighted_line
-from dermtl.evaluation.statistics.means import weighted_means
-from dermtl.evaluation.statistics.reliability import (
+from dermtl.runtime.decision import Decisions
+from dermtl.statistics.calibration_line import CalibrationLine, weighted_line
+from dermtl.statistics.means import weighted_means
+from dermtl.statistics.reliability import (
     brier_rows,
     ece_if_calibrated,
     nll_rows,
     reliability,
     weighted_ece,
 )
-from dermtl.imaging.affine import Array
-from dermtl.runtime.decision import Decisions
 
 MIN_EITHER = 10  # events, and others, of which a line is estimable
 _UNKNOWN = CalibrationLine(nan, nan, nan)

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import ConfigError, DataError
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.stated import known, state
-from dermtl.evaluation.statistics.conformal import set_threshold
-from dermtl.evaluation.statistics.means import weighted_means
-from dermtl.evaluation.statistics.operating_point import just_below
-from dermtl.evaluation.statistics.proportion import Proportion
-from dermtl.imaging.affine import Array
 from dermtl.runtime.class_set import ClassSet
+from dermtl.statistics.conformal import set_threshold
+from dermtl.statistics.means import weighted_means
+from dermtl.statistics.operating_point import just_below
+from dermtl.statistics.proportion import Proportion
 
 
 def settle_set(found: Probabilities, groups: Sequence[str], coverage: float) -> ClassSet:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import DataError
-from dermtl.evaluation.statistics.confusion import Confusion
-from dermtl.evaluation.statistics.ranking import Ranking
-from dermtl.imaging.affine import Array
+from dermtl.statistics.confusion import Confusion
+from dermtl.statistics.ranking import Ranking
 from dermtl.taxonomy.names import PART, ROOT, lies_below, lineage
 from dermtl.taxonomy.roll_up import roll_up
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import DataError
 from dermtl.evaluation.common_nodes import CommonNodes
 from dermtl.evaluation.compare_nodes import OnNodes, compare_nodes
 from dermtl.evaluation.probabilities import column_names
 from dermtl.evaluation.recorded import Recorded
 from dermtl.evaluation.scoring import weighted
-from dermtl.evaluation.statistics.bootstrap import Statistic, bootstrap, paired
-from dermtl.evaluation.statistics.delong import delong_test
-from dermtl.evaluation.statistics.mcnemar import mcnemar
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Category, Kind
+from dermtl.statistics.bootstrap import Statistic, bootstrap, paired
+from dermtl.statistics.delong import delong_test
+from dermtl.statistics.mcnemar import mcnemar
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import DataError
 from dermtl.evaluation.common_nodes import CommonNodes, node_figures
 from dermtl.evaluation.probabilities import column_names, ranked_output
 from dermtl.evaluation.recorded import Recorded
-from dermtl.evaluation.statistics.bootstrap import Statistic
-from dermtl.evaluation.statistics.delong import delong_test
-from dermtl.evaluation.statistics.mcnemar import mcnemar
-from dermtl.imaging.affine import Array
+from dermtl.statistics.bootstrap import Statistic
+from dermtl.statistics.delong import delong_test
+from dermtl.statistics.mcnemar import mcnemar
 from dermtl.taxonomy.names import lies_below
 
 

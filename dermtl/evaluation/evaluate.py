@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.data.atomic import write_atomic
-from dermtl.data.table import write_table
 from dermtl.errors import DataError
 from dermtl.evaluation.calibration import calibration_figures
 from dermtl.evaluation.figures import head_figures
@@ -22,6 +20,8 @@ from dermtl.evaluation.probabilities import read_probabilities
 from dermtl.evaluation.readings import Readings, Studied
 from dermtl.evaluation.subgroups import By, subgroup_figures
 from dermtl.evaluation.units import unit_column, unit_report
+from dermtl.files.atomic import write_atomic
+from dermtl.files.table import write_table
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.decision import Decisions

@@ -7,7 +7,7 @@ from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.scoring import Scores
 from dermtl.evaluation.shares import shares
 from dermtl.evaluation.stated import known, stated
-from dermtl.evaluation.statistics.bootstrap import bootstrap
+from dermtl.statistics.bootstrap import bootstrap
 
 BOOTSTRAP, WILSON = "cluster bootstrap", "wilson"
 

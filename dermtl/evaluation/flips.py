@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.predictor import Predictor
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Kind
 
 _FLIPS = (

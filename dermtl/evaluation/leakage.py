@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dermtl.config.experiment import Data
-from dermtl.data.copies import PAIRS, find_shared
-from dermtl.data.groups import group_columns
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import read_splits
-from dermtl.data.table import write_table
+from dermtl.data.duplicates.near_duplicates import PAIRS, find_shared
+from dermtl.data.manifest.groups import group_columns
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import read_splits
 from dermtl.errors import DataError, LeakageError
+from dermtl.files.table import write_table
 from dermtl.kinds import Record
 
 _log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dermtl.data.archive import DAMAGED, read_arrays
-from dermtl.data.atomic import write_atomic
+from dermtl.arrays import Array
 from dermtl.errors import DataError
-from dermtl.imaging.affine import Array
+from dermtl.files.archive import DAMAGED, read_arrays
+from dermtl.files.atomic import write_atomic
 
 _INDICES = "indices"
 _TABLE = "table"

@@ -12,8 +12,8 @@ import yaml
 
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.card_facts import CardFacts
-from dermtl.evaluation.statistics.operating_point import NOBODY
 from dermtl.evaluation.wording import figure_text, interval_text, value_text
+from dermtl.statistics.operating_point import NOBODY
 
 _TASKS = {"category": "image-classification", "tags": "image-classification", "mask": "image-segmentation"}
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.stated import known, state
-from dermtl.evaluation.statistics.decision import decision_curve, predictive_values
-from dermtl.evaluation.statistics.proportion import Proportion
-from dermtl.imaging.affine import Array
 from dermtl.runtime.decision import Decision
+from dermtl.statistics.net_benefit import decision_curve, predictive_values
+from dermtl.statistics.proportion import Proportion
 
 PREVALENCES = (0.01, 0.05, 0.2)
 _CURVE = np.round(np.arange(0.01, 1.0, 0.01), 2)

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from dermtl.arrays import Array
 from dermtl.evaluation.predictor import Predictor
 from dermtl.evaluation.scoring import Scores
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.runtime.predictor import Model
 
 

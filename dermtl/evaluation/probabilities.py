@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.kinds import Category, Kind, Tags
 from dermtl.plugins.plan import HeadPlan
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.stated import stated
-from dermtl.evaluation.statistics.bootstrap import bootstrap
-from dermtl.evaluation.statistics.proportion import Proportion
-from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
-from dermtl.imaging.affine import Array
+from dermtl.statistics.bootstrap import bootstrap
+from dermtl.statistics.proportion import Proportion
+from dermtl.statistics.ranking import Ranking, RocCurve
 
 _SAME = 1e-9  # a reader that lies on the curve is not below it
 
@@ -46,7 +46,7 @@ class ReaderStudy:
         return Ranking(self.scores, self.positive).curve()
 
     def figures(self) -> Callable[[Array], dict[str, float]]:
-        """Prepare all figures, for :func:`~dermtl.evaluation.statistics.bootstrap.bootstrap`.
+        """Prepare all figures, for :func:`~dermtl.statistics.bootstrap.bootstrap`.
 
         Each reader is held against the model's curve on the pictures that this reader read.
 

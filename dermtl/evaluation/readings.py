@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.data.table import read_table
 from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.question import Question
 from dermtl.evaluation.readers import ReaderStudy
+from dermtl.files.table import read_table
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.decision import Decisions
 

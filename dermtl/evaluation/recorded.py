@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.data.table import Cells, read_table
+from dermtl.arrays import Array
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.measures import Measured, read_measures
-from dermtl.imaging.affine import Array
+from dermtl.files.table import Cells, read_table
 from dermtl.plugins.plan import HeadPlan, replan_heads
 
 _AGAIN = "it was written by an older version: run `dermtl evaluate` again"

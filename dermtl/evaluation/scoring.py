@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import PluginContract
-from dermtl.imaging.affine import Array
 from dermtl.plugins.blame import at_work
 from dermtl.plugins.contract import Metrics, WeightedMetrics
 from dermtl.plugins.plan import HeadPlan

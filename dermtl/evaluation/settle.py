@@ -13,15 +13,15 @@ import numpy as np
 from dermtl.errors import ConfigError, DataError
 from dermtl.evaluation.class_sets import settle_set
 from dermtl.evaluation.probabilities import Probabilities, column_names, ranked_output
-from dermtl.evaluation.statistics.abstain import choose_band
-from dermtl.evaluation.statistics.calibration import MAX_TEMPERATURE, fit_temperature
-from dermtl.evaluation.statistics.operating_point import DEFAULT_RULE, choose_threshold, just_below
-from dermtl.evaluation.statistics.proportion import Proportion
-from dermtl.evaluation.statistics.reliability import brier_rows, nll_rows, reliability
 from dermtl.kinds import Category
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.class_set import ClassSet
 from dermtl.runtime.decision import Decision, Decisions
+from dermtl.statistics.indeterminate import choose_band
+from dermtl.statistics.operating_point import DEFAULT_RULE, choose_threshold, just_below
+from dermtl.statistics.proportion import Proportion
+from dermtl.statistics.reliability import brier_rows, nll_rows, reliability
+from dermtl.statistics.temperature import MAX_TEMPERATURE, fit_temperature
 from dermtl.taxonomy.names import last_part
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Aim:
         head: Whose.
         output: Full name of the output with the probabilities.
         positive: Names of the positive columns.
-        rule: See :func:`~dermtl.evaluation.statistics.operating_point.choose_threshold`.
+        rule: See :func:`~dermtl.statistics.operating_point.choose_threshold`.
         lower_bound: Likewise.
     """
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.probabilities import Probabilities
-from dermtl.evaluation.statistics.proportion import Proportion
-from dermtl.imaging.affine import Array
+from dermtl.statistics.proportion import Proportion
 
 _HALF = 0.5
 

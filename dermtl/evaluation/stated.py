@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.evaluation.statistics.bootstrap import Statistic, bootstrap
+from dermtl.statistics.bootstrap import Statistic, bootstrap
 
 Stated = dict[str, Any]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.measures import Measured
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.scoring import weighted
 from dermtl.evaluation.stated import state
-from dermtl.evaluation.statistics.proportion import Proportion
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
 from dermtl.plugins.contract import Metrics
 from dermtl.runtime.decision import Decision
+from dermtl.statistics.proportion import Proportion
 
 MIN_RECORDS = 10
 UNKNOWN = "unknown"

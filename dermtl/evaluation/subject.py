@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dermtl.arrays import Array
 from dermtl.config.experiment import Data, Experiment
 from dermtl.config.load import validate
 from dermtl.config.source import read_stored
-from dermtl.data.groups import group_records
-from dermtl.data.manifest import SPLITS, read_manifest
-from dermtl.data.split import read_splits
+from dermtl.data.manifest.groups import group_records
+from dermtl.data.manifest.read import SPLITS, read_manifest
+from dermtl.data.manifest.split import read_splits
 from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.leakage import Trained, trained_on
 from dermtl.evaluation.predictor import ModelPredictor, Predictor
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, replan_heads

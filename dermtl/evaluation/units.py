@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.operating import threshold_figures
 from dermtl.evaluation.probabilities import Probabilities
 from dermtl.evaluation.scoring import weighted
 from dermtl.evaluation.stated import state
 from dermtl.evaluation.subgroups import need_column
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
 from dermtl.plugins.contract import Metrics
 from dermtl.runtime.decision import Decision

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dermtl.evaluation.statistics.operating_point import NOBODY
+from dermtl.statistics.operating_point import NOBODY
 
 NOT_ESTIMABLE = "not estimable"
 UNBOUNDED = "not bounded"  # a likelihood ratio without a false alarm

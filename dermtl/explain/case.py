@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from dermtl.arrays import Array
 from dermtl.errors import ConfigError
 from dermtl.explain.heat import crop, inside
 from dermtl.explain.methods import METHODS
 from dermtl.explain.sanity import Probe, Sanity, check_methods
 from dermtl.explain.scan import boxed_picture
 from dermtl.explain.score import Score, answer, places
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
-from dermtl.model.run import TrainedRun
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runs.folder import TrainedRun
 
 _PROBES = 4  # pictures that the sanity check is made on
 

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 
 PERPLEXITY = 30
 SMALLEST = 10  # fewer points make no map

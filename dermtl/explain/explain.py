@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import read_splits
-from dermtl.data.table import write_table
+from dermtl.arrays import Array
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import read_splits
 from dermtl.errors import ManifestError
 from dermtl.explain.case import Case, explain_cases
 from dermtl.explain.embedding import SMALLEST, embed
 from dermtl.explain.sanity import Sanity
 from dermtl.explain.scan import Scan, scan
 from dermtl.explain.score import choose_head
-from dermtl.imaging.affine import Array
+from dermtl.files.table import write_table
 from dermtl.kinds import Record
-from dermtl.model.run import TrainedRun
+from dermtl.runs.folder import TrainedRun
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.imaging.letterbox import Letterbox
 
 _TOP = 0.99  # this quantile is full colour: single pixels would leave all others dark

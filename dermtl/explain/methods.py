@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dermtl.arrays import Array
 from dermtl.errors import ConfigError
 from dermtl.explain.score import Score
-from dermtl.imaging.affine import Array
 from dermtl.model.backbone import Backbone
 
 STEPS = 32  # pictures on the way from black, of integrated gradients

@@ -10,10 +10,10 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from dermtl.data.atomic import write_atomic
 from dermtl.explain.explain import Explanation
 from dermtl.explain.heat import enlarged, overlay
 from dermtl.explain.sanity import LIMIT
+from dermtl.files.atomic import write_atomic
 from dermtl.kinds.drawing import PALETTE
 
 _MAP_PX = 640

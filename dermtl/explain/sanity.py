@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dermtl.arrays import Array
 from dermtl.explain.methods import Method
 from dermtl.explain.score import Score
-from dermtl.imaging.affine import Array
 from dermtl.model.network import build_network
-from dermtl.model.run import TrainedRun
+from dermtl.runs.folder import TrainedRun
 
 LIMIT = 0.5  # of a mean rank correlation; above it a method shows the picture more than the network
 _CELLS = 16  # regions a side

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dermtl.arrays import Array
 from dermtl.explain.score import answer
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Record
 from dermtl.model.predictor import temper
-from dermtl.model.run import TrainedRun
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runs.folder import TrainedRun
 
 _TOGETHER = 16
 _SMALLEST = 1e-12

@@ -15,8 +15,8 @@ from dermtl.explain.page import TITLES
 from dermtl.explain.sanity import LIMIT, Sanity
 from dermtl.explain.scan import Scan
 from dermtl.kinds import Record
-from dermtl.model.run import TrainedRun
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runs.folder import TrainedRun
 
 _METHODS = ("input_gradient", "grad_cam")  # need nothing beside torch; a backbone may lack the map of the second
 

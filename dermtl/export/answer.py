@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dermtl.arrays import Array
 from dermtl.errors import InputError
 from dermtl.export.graph import Graph
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Kind
-from dermtl.model.folds import load_ensemble
+from dermtl.runs.folds import load_ensemble
 
 
 def run_answer(run: Path, kinds: Mapping[str, Kind]) -> Callable[[Array], Mapping[str, Array]]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from dermtl.evaluation.card_facts import read_facts
 from dermtl.export.graph import Graph
 from dermtl.export.onnx_file import to_onnx
-from dermtl.model.folds import fold_runs, load_ensemble
-from dermtl.model.run import TrainedRun
+from dermtl.runs.folder import TrainedRun
+from dermtl.runs.folds import fold_runs, load_ensemble
 from dermtl.runtime.bundle import Bundle
 from dermtl.runtime.golden import golden_path, make_samples, write_golden
 from dermtl.runtime.modelfile import write_model

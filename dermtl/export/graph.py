@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dermtl.arrays import Array
 from dermtl.export.resize_op import resized
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Kind
 from dermtl.model.network import Network
 from dermtl.model.predictor import temper

@@ -7,8 +7,8 @@ import numpy as np
 import timm
 import torch
 
+from dermtl.arrays import Array
 from dermtl.errors import InputError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.runtime.bundle import Bundle

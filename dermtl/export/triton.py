@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from dermtl.data.atomic import write_atomic
+from dermtl.files.atomic import write_atomic
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
 from dermtl.runtime.modelfile import read_model
 

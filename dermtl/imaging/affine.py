@@ -1,12 +1,10 @@
 """Affine maps of the plane in corner-origin coordinates."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from dermtl.arrays import Array
 
 
 @dataclass(frozen=True)

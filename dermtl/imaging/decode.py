@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
+from dermtl.arrays import Array
 from dermtl.errors import ImageFault, ImageReadError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.dicom import is_dicom, read_dicom, read_dicom_header
 from dermtl.imaging.header import (
     FAULTS,

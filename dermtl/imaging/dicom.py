@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
-from dermtl.imaging.affine import Array
 from dermtl.imaging.header import SUFFIXES, Header, Source
 
 _MARK, _MARK_AT = b"DICM", 128

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from dermtl.imaging.affine import Affine, Array
+from dermtl.arrays import Array
+from dermtl.imaging.affine import Affine
 from dermtl.imaging.decode import MAX_PIXELS, Reduced
 from dermtl.imaging.resize import resize_hw
 from dermtl.imaging.view import View

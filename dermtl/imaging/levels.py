@@ -6,8 +6,8 @@ What a file could mean in two ways is refused with what was found; nothing is cl
 import numpy as np
 from PIL import Image
 
+from dermtl.arrays import Array
 from dermtl.errors import ImageFault, ImageReadError
-from dermtl.imaging.affine import Array
 
 _WIDE = 65535  # white of 16 bits
 

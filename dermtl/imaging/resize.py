@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

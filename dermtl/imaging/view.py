@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from dermtl.imaging.affine import Affine, Array
+from dermtl.arrays import Array
+from dermtl.imaging.affine import Affine
 
 
 @dataclass(frozen=True)

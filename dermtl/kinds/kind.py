@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from PIL import Image
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.imaging.letterbox import Frame
 from dermtl.imaging.view import View
 from dermtl.kinds.record import Record

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, ImageFilter
 
+from dermtl.arrays import Array
 from dermtl.errors import AnnotationError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_mask
 from dermtl.imaging.letterbox import Frame
 from dermtl.imaging.view import View

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dermtl.arrays import Array
 from dermtl.errors import AnnotationError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.letterbox import Frame
 from dermtl.imaging.view import View
 from dermtl.kinds.drawing import PALETTE, stroke_px

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
+from dermtl.arrays import Array
 from dermtl.errors import AnnotationError
-from dermtl.imaging.affine import Array
 from dermtl.kinds.drawing import caption
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record

@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from dermtl.data.atomic import new_version
 from dermtl.errors import CheckpointError, DataError
+from dermtl.files.atomic import new_version
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:

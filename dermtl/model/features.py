@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dermtl.arrays import Array
 from dermtl.config.experiment import Backbone as BackboneConfig
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Record

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Kind
 from dermtl.model.head import Head

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.plugins.spec import HeadSpec

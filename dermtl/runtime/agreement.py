@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dermtl.data.ahead import batched
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
+from dermtl.files.prefetch import batched
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Circle, Kind, Mask, Number, Points
 from dermtl.runtime.bundle import INPUT

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import BundleError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.header import MAX_SIDE_PX
 from dermtl.kinds.category import Category
 from dermtl.kinds.kind import Kind

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import BundleError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.runtime.predictor import Model

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import BundleError
-from dermtl.imaging.affine import Array
 from dermtl.runtime.class_set import ClassSet
 
 SCHEMA = 1

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import dermtl
-from dermtl.data.atomic import write_atomic
+from dermtl.arrays import Array
 from dermtl.errors import InputError, MissingExtra
-from dermtl.imaging.affine import Array
+from dermtl.files.atomic import write_atomic
 from dermtl.imaging.dicom import is_dicom
 from dermtl.kinds import Kind, Mask
 from dermtl.runtime.masks import Plan, plan_masks

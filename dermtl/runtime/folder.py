@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from dermtl.data.ahead import ahead, batched
 from dermtl.errors import BundleError, DataError, ImageFault, ImageReadError, InputError
+from dermtl.files.prefetch import ahead, batched
 from dermtl.imaging.decode import SUFFIXES
-from dermtl.imaging.known import NOTES, is_picture
+from dermtl.imaging.suffixes import NOTES, is_picture
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.random import default_rng
 from PIL import Image
 
-from dermtl.data.archive import DAMAGED, read_arrays, read_entry, refuse_inflated
-from dermtl.data.atomic import write_atomic
-from dermtl.data.lesion import draw_lesion, draw_patient
-from dermtl.data.sketch import sketch
+from dermtl.arrays import Array
+from dermtl.data.synthetic.case import draw_lesion, draw_patient
+from dermtl.data.synthetic.render import sketch
 from dermtl.errors import BundleError
-from dermtl.imaging.affine import Array
+from dermtl.files.archive import DAMAGED, read_arrays, read_entry, refuse_inflated
+from dermtl.files.atomic import write_atomic
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.runtime.agreement import Agreement, Gaps, answer

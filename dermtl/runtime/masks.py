@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from dermtl.data.atomic import write_atomic
 from dermtl.errors import InputError
+from dermtl.files.atomic import write_atomic
 from dermtl.kinds import Kind, Mask
 from dermtl.runtime.places import place_files, refuse_existing
 from dermtl.runtime.prediction import Prediction

@@ -8,8 +8,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dermtl.data.atomic import write_atomic
 from dermtl.errors import BundleError
+from dermtl.files.atomic import write_atomic
 from dermtl.runtime.contained import check_contained
 
 MAX_BYTES = 2**31 - 1  # what one protobuf can hold

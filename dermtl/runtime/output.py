@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from dermtl.errors import DataError, InputError
+from dermtl.files.lock import locked
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.decision import Decisions
-from dermtl.runtime.lock import locked
 from dermtl.runtime.parquet import need_pyarrow, read_parquet, to_parquet
 from dermtl.runtime.rows import Csv, JsonLines, Lines, Written
 from dermtl.runtime.written_by import is_finished, is_marked, mark_of, refuse_other_model, write_mark, write_record

@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from dermtl.data.atomic import new_version, sync_folder
 from dermtl.errors import MissingExtra
+from dermtl.files.atomic import new_version, sync_folder
 from dermtl.runtime.rows import COLUMNS, Written
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dermtl.arrays import Array
 from dermtl.errors import InputError
-from dermtl.imaging.affine import Array
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.mask import Mask
 from dermtl.runtime.decision import Decisions

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.data.ahead import ahead, batched
-from dermtl.data.cores import count_cores
+from dermtl.arrays import Array
 from dermtl.errors import BundleError, InputError
-from dermtl.imaging.affine import Array
+from dermtl.files.cores import count_cores
+from dermtl.files.prefetch import ahead, batched
 from dermtl.imaging.decode import MAX_SIDE_PX, Reduced, read_image, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from dermtl.data.table import guard
 from dermtl.errors import InputError
+from dermtl.files.table import guard
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import blank
 from dermtl.runtime.decision import Decisions

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dermtl.data.cores import count_cores
 from dermtl.errors import BundleError, DermtlError, InputError, MissingExtra
+from dermtl.files.cores import count_cores
 from dermtl.runtime.modelfile import ModelFile, read_model
 
 CPU = "CPUExecutionProvider"

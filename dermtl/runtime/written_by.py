@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dermtl.data.atomic import write_atomic
 from dermtl.errors import InputError
+from dermtl.files.atomic import write_atomic
 
 _HINT = "choose another name, or pass --overwrite"
 

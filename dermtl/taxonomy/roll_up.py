@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.taxonomy.names import at_level, lineage
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Tags
 from dermtl.plugins.contract import Prediction, WeightedMetrics

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops
 
-from dermtl.imaging.affine import Affine, Array
+from dermtl.arrays import Array
+from dermtl.imaging.affine import Affine
 from dermtl.imaging.view import View
 from dermtl.kinds import Kind
 from dermtl.testing.requirement import require, same

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 
 
 def require(condition: object, message: str) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from dermtl.model.checkpoint import load_weights, save_weights
-from dermtl.model.run import RunFolder
+from dermtl.runs.folder import RunFolder
 from dermtl.testing.requirement import require
 from dermtl.testing.subject import NAME, Subject
-from dermtl.training.interruption import Interrupted
+from dermtl.training.loop.signals import Interrupted
 
 
 class RunChecks:

@@ -19,24 +19,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dermtl.arrays import Array
 from dermtl.config.experiment import Backbone, Data
-from dermtl.data.atomic import write_atomic
-from dermtl.data.manifest import read_manifest
-from dermtl.data.synth import synthesise
-from dermtl.data.table import write_table
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.synthetic.dataset import synthesise
 from dermtl.errors import PluginContract
 from dermtl.export.export import export_run
-from dermtl.imaging.affine import Array
+from dermtl.files.atomic import write_atomic
+from dermtl.files.table import write_table
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Record
 from dermtl.model.head import Head
 from dermtl.model.network import Network, build_network
 from dermtl.model.predictor import restore_batch
-from dermtl.model.run import TrainedRun, load_run
 from dermtl.plugins.contract import HeadConfig, Prediction
 from dermtl.plugins.discovery import describe, load_head, resolve
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runs.folder import TrainedRun, load_run
 from dermtl.runtime.predictor import Model, load
 from dermtl.training.train import train
 

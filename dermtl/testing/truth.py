@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from dermtl.arrays import Array
 from dermtl.errors import AnnotationError
-from dermtl.imaging.affine import Affine, Array
+from dermtl.imaging.affine import Affine
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
 from dermtl.kinds import Kind

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dermtl.data.atomic import write_atomic
+from dermtl.files.atomic import write_atomic
 from dermtl.tracking.history import Row, figures, head_metrics, heads_of
 
 if TYPE_CHECKING:

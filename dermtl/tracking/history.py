@@ -6,8 +6,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from dermtl.data.table import read_table
 from dermtl.errors import DataError
+from dermtl.files.table import read_table
 
 Row = Mapping[str, Any]
 

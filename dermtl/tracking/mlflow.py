@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dermtl.data.atomic import write_atomic
+from dermtl.files.atomic import write_atomic
 from dermtl.tracking.history import figures
 from dermtl.tracking.settings import dotted
 

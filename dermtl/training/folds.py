@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dermtl.config.load import load_experiment
-from dermtl.data.atomic import refuse_file_as_folder, write_atomic
 from dermtl.errors import ConfigError
-from dermtl.model.calibrate_folds import calibrate_trained_folds
-from dermtl.model.run import RunFolder
-from dermtl.training.processes import Processes
+from dermtl.files.atomic import refuse_file_as_folder, write_atomic
+from dermtl.runs.calibrate_folds import calibrate_trained_folds
+from dermtl.runs.folder import RunFolder
+from dermtl.training.distributed.process_group import Processes
 from dermtl.training.train import train
 
 _log = logging.getLogger(__name__)

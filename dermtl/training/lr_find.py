@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from dermtl.config.load import load_experiment
-from dermtl.data.atomic import write_atomic
 from dermtl.errors import ConfigError, NonFiniteLoss
-from dermtl.training.dataset import Batch
-from dermtl.training.feeds import Feeds
-from dermtl.training.mixing import plan_mixing
-from dermtl.training.objective import Learner, Means, Objective
-from dermtl.training.optimiser import build_optimiser
-from dermtl.training.phases import phases_of
+from dermtl.files.atomic import write_atomic
+from dermtl.training.data.batch_source import Feeds
+from dermtl.training.data.dataset import Batch
+from dermtl.training.data.mixup import plan_mixing
+from dermtl.training.distributed.process_group import Processes
+from dermtl.training.loop.loss import Learner, Means, Objective
+from dermtl.training.loop.phases import phases_of
+from dermtl.training.loop.step import Step
+from dermtl.training.optim.optimiser import build_optimiser
+from dermtl.training.optim.parameter_groups import backbone_groups, freeze, select
 from dermtl.training.prepare import make_examples, make_network, prepare
-from dermtl.training.processes import Processes
-from dermtl.training.stages import backbone_groups, freeze, select
-from dermtl.training.step import Step
 
 _MEMORY = 0.9  # of the smoothed loss, a step
 _DIVERGED = 3.0  # times its least value: the test is over

@@ -9,22 +9,22 @@ import torch
 
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
-from dermtl.data.cache import open_cache
-from dermtl.data.check import preflight
-from dermtl.data.copies import Copy, find_copies
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import read_splits, split_records
-from dermtl.data.spread import spread
+from dermtl.data.duplicates.near_duplicates import Copy, find_copies
+from dermtl.data.manifest.preflight import preflight
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import read_splits, split_records
 from dermtl.errors import ConfigError, ManifestError
 from dermtl.kinds import Category, Kind, Record
 from dermtl.model.network import Network, build_network
 from dermtl.plugins.plan import HeadPlan, plan_heads
-from dermtl.training.augmentation import Augmentation
-from dermtl.training.dataset import Examples
-from dermtl.training.optimiser import build_optimiser, try_optimiser
-from dermtl.training.picture_size import refuse_size
-from dermtl.training.selection import refuse_unknown_metric
-from dermtl.training.stages import backbone_groups, select
+from dermtl.statistics.spread import spread
+from dermtl.training.data.augmentation import Augmentation
+from dermtl.training.data.dataset import Examples
+from dermtl.training.data.image_size import refuse_size
+from dermtl.training.data.picture_cache import open_cache
+from dermtl.training.optim.optimiser import build_optimiser, try_optimiser
+from dermtl.training.optim.parameter_groups import backbone_groups, select
+from dermtl.training.selection.criterion import refuse_unknown_metric
 
 _TRIED = 8  # records that are augmented before the run begins, to find what cannot be
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from dermtl.config.experiment import Experiment
-from dermtl.data.atomic import write_atomic
+from dermtl.files.atomic import write_atomic
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
 

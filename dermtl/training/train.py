@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from dermtl.config.load import load_experiment
-from dermtl.data.atomic import refuse_file_as_folder, write_atomic
-from dermtl.data.copies import write_copies
-from dermtl.data.groups import tell_groups
-from dermtl.data.split import write_splits
+from dermtl.data.duplicates.near_duplicates import write_copies
+from dermtl.data.manifest.groups import tell_groups
+from dermtl.data.manifest.split import write_splits
 from dermtl.errors import ConfigError, DermtlError
-from dermtl.model.calibrate import calibrate_trained
-from dermtl.model.run import RunFolder
+from dermtl.files.atomic import refuse_file_as_folder, write_atomic
+from dermtl.runs.calibrate import calibrate_trained
+from dermtl.runs.folder import RunFolder
 from dermtl.tracking.curves import draw_curves
 from dermtl.tracking.installed import make_trackers
 from dermtl.tracking.trackers import Trackers
-from dermtl.training.interruption import Interrupted
-from dermtl.training.loop import Trainer
+from dermtl.training.distributed.process_group import Processes
+from dermtl.training.loop.signals import Interrupted
+from dermtl.training.loop.trainer import Trainer
 from dermtl.training.memory import keep_freed_memory
 from dermtl.training.prepare import make_examples, make_network, prepare
-from dermtl.training.processes import Processes
 from dermtl.training.provenance import as_run, first_facts, to_yaml, write_documents
-from dermtl.training.resuming import refuse_changes, refuse_other_data
+from dermtl.training.resume.compare_settings import refuse_changes, refuse_other_data
 
 _log = logging.getLogger(__name__)
 

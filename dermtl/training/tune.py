@@ -14,9 +14,9 @@ import optuna
 from dermtl.config.load import load_experiment, validate
 from dermtl.config.source import read_source
 from dermtl.config.tuning import Range, Search
-from dermtl.data.atomic import refuse_file_as_folder, write_atomic
 from dermtl.errors import ConfigError, NonFiniteLoss, TrainingError
-from dermtl.model.run import RunFolder
+from dermtl.files.atomic import refuse_file_as_folder, write_atomic
+from dermtl.runs.folder import RunFolder
 from dermtl.training.provenance import to_yaml
 from dermtl.training.train import train
 

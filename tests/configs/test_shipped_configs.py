@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from dermtl.config.load import load_experiment
-from dermtl.data.check import preflight
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import split_records
+from dermtl.data.manifest.preflight import preflight
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import split_records
 from dermtl.kinds import Category
 from dermtl.plugins.plan import plan_heads
 
@@ -85,7 +85,7 @@ def test_every_picture_and_annotation_can_be_read(prepared):
 def test_the_backbone_exists_and_its_stages_select(config, drawn):
     """Without weights: whether the name, the options and the stages fit timm's model."""
     from dermtl.model.network import build_network
-    from dermtl.training.stages import backbone_groups, select
+    from dermtl.training.optim.parameter_groups import backbone_groups, select
 
     experiment, source = load_experiment(config)
     plans = plan_heads(experiment, source)

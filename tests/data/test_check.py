@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.check import preflight
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.preflight import preflight
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import AnnotationError, ImageReadError
 from dermtl.kinds import Category, Circle, Kind, Mask, Number
 

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dermtl.config.experiment import Data, Split
-from dermtl.data.copies import find_copies, write_copies
-from dermtl.data.manifest import read_manifest
-from dermtl.data.review import write_review
-from dermtl.data.similarity import COPY, REVIEW, fingerprint, like_pairs, likeness
-from dermtl.data.split import fold_records, split_records
-from dermtl.data.synth import synthesise
-from dermtl.data.table import read_table, write_table
+from dermtl.data.duplicates.near_duplicates import find_copies, write_copies
+from dermtl.data.duplicates.review_page import write_review
+from dermtl.data.duplicates.similarity import COPY, REVIEW, fingerprint, like_pairs, likeness
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import fold_records, split_records
+from dermtl.data.synthetic.dataset import synthesise
 from dermtl.errors import ImageReadError, LeakageError
+from dermtl.files.table import read_table, write_table
 
 
 def encode(image: Image.Image, quality: int = 85) -> bytes:

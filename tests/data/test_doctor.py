@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dermtl.cli import dermtl
-from dermtl.data.doctor.codes import CODES
-from dermtl.data.doctor.examine import examine
-from dermtl.data.doctor.report import Report
+from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.codes import CODES
+from dermtl.data.checks.report import Report
 from dermtl.data.importers.ingest import import_data
 from dermtl.data.importers.lock import lock_path, sha256, write_lock
-from dermtl.data.synth import synthesise
+from dermtl.data.synthetic.dataset import synthesise
 
 ROW = 10  # the table's line that most faults are seeded into; the header is line 1
 

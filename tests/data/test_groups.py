@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermtl.data.groups import group_records
+from dermtl.data.manifest.groups import group_records
 from dermtl.errors import ManifestError
 from dermtl.kinds import Record
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dermtl.data.doctor import outline, picture
+from dermtl.data.checks import image, mask
 from dermtl.errors import ImageFault, ImageReadError
 from dermtl.imaging.decode import read_image, read_mask
 
@@ -67,8 +67,8 @@ def test_other_words_give_the_same_code(
         raise ImageReadError("escaped the cap, a coloured one", reason=reason)
 
     (tmp_path / "a.png").write_bytes(stored(GREY))
-    monkeypatch.setattr(picture, reader, refuse)
-    assert [found.code for found in picture.look(tmp_path / "a.png", "t.csv:2", "image").findings] == [code]
+    monkeypatch.setattr(image, reader, refuse)
+    assert [found.code for found in image.look(tmp_path / "a.png", "t.csv:2", "image").findings] == [code]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_other_words_of_masks_give_the_same_code(
         raise ImageReadError("not coloured, said otherwise", reason=reason)
 
     (tmp_path / "a.png").write_bytes(stored(GREY))
-    monkeypatch.setattr(outline, "read_mask", refuse)
-    found = outline.look_outline(tmp_path / "a.png", "a.png", None, "t.csv:2", "mask")
+    monkeypatch.setattr(mask, "read_mask", refuse)
+    found = mask.look_outline(tmp_path / "a.png", "a.png", None, "t.csv:2", "mask")
     assert [finding.code for finding in found.findings] == [code]
 
 

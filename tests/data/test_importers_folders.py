@@ -7,11 +7,11 @@ from PIL import Image
 
 from dermtl.cli import dermtl
 from dermtl.config.experiment import Data
-from dermtl.data.doctor.examine import examine
-from dermtl.data.folders import look_around
+from dermtl.data.checks.check_dataset import examine
 from dermtl.data.importers.ingest import import_data
 from dermtl.data.importers.named import Columns
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.folders import look_around
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import AnnotationError, ManifestError
 
 

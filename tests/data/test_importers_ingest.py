@@ -14,7 +14,7 @@ from dermtl.cli import dermtl
 from dermtl.config.experiment import Data
 from dermtl.data.importers import detect
 from dermtl.data.importers.ingest import import_data
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import ManifestError, PluginContract, PluginNotFound
 from dermtl.plugins.discovery import find, list_plugins
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.check import preflight
 from dermtl.data.importers.ingest import import_data
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.preflight import preflight
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import ManifestError
 from dermtl.kinds import Category, Kind, Mask, Record
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from dermtl.config.experiment import Data
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import ManifestError
 
 

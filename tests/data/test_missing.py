@@ -4,8 +4,8 @@ import pytest
 
 from dermtl.config.experiment import Data
 from dermtl.config.missing import MISSING, is_missing
-from dermtl.data.doctor.examine import examine
-from dermtl.data.manifest import read_manifest
+from dermtl.data.checks.check_dataset import examine
+from dermtl.data.manifest.read import read_manifest
 from dermtl.kinds import Category, Mask, Number, Record, Tags
 
 WORDS = [

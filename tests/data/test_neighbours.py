@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermtl.data.copies import Copy, add_neighbours
-from dermtl.data.neighbours import near_pairs
+from dermtl.data.duplicates.near_duplicates import Copy, add_neighbours
+from dermtl.data.duplicates.neighbours import near_pairs
 
 
 @settings(deadline=None, max_examples=25)
@@ -57,7 +57,7 @@ def test_real_features_find_pictures_of_one_lesion(shared: Path, tmp_path: Path)
     from click.testing import CliRunner
 
     from dermtl.cli.split import split
-    from dermtl.data.table import read_table
+    from dermtl.files.table import read_table
 
     weights = shared / "weights" / "mobilenetv2_100.in1k.safetensors"
     table = shared / "data" / "busi" / "labels.csv"

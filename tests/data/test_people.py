@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dermtl.data.doctor.examine import examine
-from dermtl.data.doctor.spellings import class_key, id_keys
-from dermtl.data.groups import group_records, tell_groups
-from dermtl.data.people import id_columns, names_people, unused_columns
+from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.spellings import class_key, id_keys
+from dermtl.data.manifest.groups import group_records, tell_groups
+from dermtl.data.manifest.people import id_columns, names_people, unused_columns
 from dermtl.kinds import Record
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dermtl.data.check import preflight
-from dermtl.data.doctor.examine import examine
+from dermtl.data.checks.check_dataset import examine
+from dermtl.data.manifest.preflight import preflight
 from dermtl.errors import AnnotationError
 from dermtl.imaging.decode import read_image, read_size
 from dermtl.imaging.depth import narrow_bits

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermtl.config.experiment import Data, Split
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import balance, deal, read_splits, split_records, write_splits
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import balance, deal, read_splits, split_records, write_splits
 from dermtl.errors import LeakageError, ManifestError
 from dermtl.kinds import Record
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dermtl.config.experiment import Data
-from dermtl.data.groups import group_records
-from dermtl.data.lesion import CLASSES
-from dermtl.data.manifest import read_manifest
-from dermtl.data.synth import synthesise
+from dermtl.data.manifest.groups import group_records
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.synthetic.case import CLASSES
+from dermtl.data.synthetic.dataset import synthesise
 from dermtl.imaging.decode import read_image, read_mask
 from dermtl.kinds import Circle, Mask
 from dermtl.kinds.circle import equal_area_circle

@@ -4,10 +4,10 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data, Split
-from dermtl.data.check import preflight
-from dermtl.data.doctor.belonging import check_sides
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import split_records, write_splits
+from dermtl.data.checks.groups_and_splits import check_sides
+from dermtl.data.manifest.preflight import preflight
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import split_records, write_splits
 from dermtl.errors import LeakageError, ManifestError
 from dermtl.kinds import Category, Kind, Number
 

@@ -115,7 +115,7 @@ def test_a_rule_that_cannot_be_met_is_a_finding(copied: Path) -> None:
 
 
 def test_decisions_of_other_weights_are_refused(copied: Path) -> None:
-    from dermtl.model.run import load_run
+    from dermtl.runs.folder import load_run
 
     run(copied)
     settled = json.loads((copied / "decisions.json").read_text())
@@ -128,7 +128,7 @@ def test_decisions_of_other_weights_are_refused(copied: Path) -> None:
 def test_the_end_of_training_never_fails_for_it(
     copied: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from dermtl.model import calibrate as module
+    from dermtl.runs import calibrate as module
 
     (copied / "decisions.json").write_text("no JSON")
     module.calibrate_trained(copied)
@@ -162,8 +162,8 @@ def test_run_and_file_apply_the_same(copied: Path, drawn: Path) -> None:
     from dermtl.evaluation.subject import exported_subject
     from dermtl.export.export import export_run
     from dermtl.imaging.decode import read_image
-    from dermtl.model.run import RunFolder
-    from dermtl.model.subject import run_subject
+    from dermtl.runs.folder import RunFolder
+    from dermtl.runs.subject import run_subject
 
     plain = run_subject(copied)
     asked = Decision("diagnosis", "diagnosis.probability", "nevus", ("nevus",), 0.4, None, {})

@@ -13,18 +13,18 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dermtl.arrays import Array
 from dermtl.cli.compare import compare
 from dermtl.config.experiment import Backbone, Data, Experiment
 from dermtl.config.source import Source
 from dermtl.config.training import Stage, Training
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.common_nodes import CommonNodes
 from dermtl.evaluation.compare import compare as compare_
 from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.measures import Measured, read_measures, write_measures
 from dermtl.evaluation.recorded import read_recorded
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
 from dermtl.taxonomy.names import lies_below

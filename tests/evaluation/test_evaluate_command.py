@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from dermtl.cli.evaluate import evaluate
-from dermtl.data.synth import synthesise
+from dermtl.data.synthetic.dataset import synthesise
 from dermtl.errors import ConfigError, DermtlError, InputError, ManifestError
 
 

@@ -11,9 +11,9 @@ from dermtl.evaluation.figures import BOOTSTRAP, WILSON, head_figures
 from dermtl.evaluation.flow import flow
 from dermtl.evaluation.measures import Measured
 from dermtl.evaluation.scoring import Scores
-from dermtl.evaluation.statistics.proportion import Proportion
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
+from dermtl.statistics.proportion import Proportion
 
 Planned = Callable[[Mapping[str, Any]], dict[str, HeadPlan]]
 

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.manifest import read_manifest
-from dermtl.data.table import read_table, write_table
+from dermtl.data.manifest.read import read_manifest
 from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.subject import exported_subject
+from dermtl.files.table import read_table, write_table
 from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.kinds import Record
 from dermtl.runtime.folder import predict_files
@@ -32,8 +32,8 @@ def large(drawn: Path, tmp_path: Path) -> list[Record]:
 
 
 def test_every_way_sees_the_same_pixels(large: list[Record], scored_run: Path, exported: Path) -> None:
-    from dermtl.model.subject import run_subject
-    from dermtl.training.dataset import Examples
+    from dermtl.runs.subject import run_subject
+    from dermtl.training.data.dataset import Examples
 
     assert read_image_for(large[0].path, 64).scale == 4
     model, fast = load(exported), load(exported, reduced=True)

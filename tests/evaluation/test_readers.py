@@ -11,9 +11,9 @@ from dermtl.evaluation.question import Question
 from dermtl.evaluation.readers import ReaderStudy, sensitivity_at
 from dermtl.evaluation.readers_plot import readers_svg
 from dermtl.evaluation.readings import read_readings, read_study, readers_question
-from dermtl.evaluation.statistics.ranking import Ranking
 from dermtl.evaluation.wording import below_text
 from dermtl.runtime.decision import Decision, Decisions
+from dermtl.statistics.ranking import Ranking
 
 POSITIVE = np.arange(10) < 4
 SCORES = np.array([0.9, 0.8, 0.4, 0.3, 0.7, 0.35, 0.2, 0.1, 0.05, 0.01])

@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 def settle(run: Path) -> None:
     """A temperature and a threshold, as if validation had been large enough for them."""
-    from dermtl.model.run import RunFolder
+    from dermtl.runs.folder import RunFolder
 
     chosen = {"rule": "youden", "lower_bound": False, "n": 40, "sensitivity": 0.9, "specificity": 0.8}
     point = Decision("diagnosis", "diagnosis.probability", "nevus", ("nevus",), 0.33, (0.33, 0.4), chosen)

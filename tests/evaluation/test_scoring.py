@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dermtl.arrays import Array
 from dermtl.config.experiment import Backbone, Data, Experiment
 from dermtl.config.source import Source
 from dermtl.config.training import Stage, Training
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, PluginContract
 from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.scoring import Scores
-from dermtl.imaging.affine import Array
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
 

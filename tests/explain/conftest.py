@@ -34,7 +34,7 @@ def explained_run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def loaded(explained_run: Path):
-    from dermtl.model.run import load_run
+    from dermtl.runs.folder import load_run
 
     return load_run(explained_run)
 

@@ -22,7 +22,7 @@ FAST = ["input_gradient"]
 
 @pytest.fixture(scope="module")
 def records(loaded):
-    from dermtl.data.manifest import read_manifest
+    from dermtl.data.manifest.read import read_manifest
 
     return read_manifest(loaded.experiment.data)
 

@@ -9,7 +9,7 @@ from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.report.explained import write_names
 from dermtl.explain import case
 from dermtl.explain.worst import explain_worst
-from dermtl.model.subject import run_subject
+from dermtl.runs.subject import run_subject
 
 
 @pytest.fixture(scope="module")

@@ -100,8 +100,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from dermtl.model.checkpoint import save_weights
     from dermtl.model.network import build_network
-    from dermtl.model.run import RunFolder
     from dermtl.plugins.plan import plan_heads
+    from dermtl.runs.folder import RunFolder
 
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     folder.config.write_text(CONFIG)

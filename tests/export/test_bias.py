@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dermtl.export.deviation import answers
-from dermtl.export.layers import Layer
+from dermtl.export.precision.deviation import answers
+from dermtl.export.precision.layers import Layer
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime.quantization")
@@ -40,8 +40,8 @@ def network(rng):
 
 def test_biases_take_back_the_mean_shift():
     """Nagel et al. 2019: the mean of every channel comes back; over ten networks most of the shift is gone."""
-    from dermtl.export.quantise import quantise
-    from dermtl.export.seen import look
+    from dermtl.export.precision.activations import look
+    from dermtl.export.precision.quantise import quantise
 
     shifts = []
     for seed in range(NUM):

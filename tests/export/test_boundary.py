@@ -6,10 +6,10 @@ import pytest
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from dermtl.export.deviation import answers, deviation  # noqa: E402
-from dermtl.export.layers import find_layers  # noqa: E402
-from dermtl.export.quantise import quantise  # noqa: E402
-from dermtl.export.seen import look  # noqa: E402
+from dermtl.export.precision.activations import look  # noqa: E402
+from dermtl.export.precision.deviation import answers, deviation  # noqa: E402
+from dermtl.export.precision.layers import find_layers  # noqa: E402
+from dermtl.export.precision.quantise import quantise  # noqa: E402
 
 SIZE = 16
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import dermtl
-from dermtl.data.synth import synthesise
+from dermtl.data.synthetic.dataset import synthesise
 from dermtl.export.export import export_run
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.model.ensemble import Ensemble
-from dermtl.model.run import RunFolder, load_run
 from dermtl.plugins.plan import replan_heads
+from dermtl.runs.folder import RunFolder, load_run
 from dermtl.runtime.bundle import read_bundle
 from dermtl.training.train import train
 

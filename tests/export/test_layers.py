@@ -5,7 +5,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-from dermtl.export.layers import find_layers  # noqa: E402
+from dermtl.export.precision.layers import find_layers  # noqa: E402
 
 
 def graph(nodes, outputs, **weights):

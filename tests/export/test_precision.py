@@ -23,7 +23,7 @@ def squares(draw_blocks):
 @pytest.fixture(scope="module")
 def network(exported):
     """The exported model's bytes, its layers, and what they were on pictures."""
-    from dermtl.export.layers import find_layers
+    from dermtl.export.precision.layers import find_layers
 
     content = exported.read_bytes()
     return content, find_layers(onnx.load_from_string(content).graph)
@@ -31,14 +31,14 @@ def network(exported):
 
 @pytest.fixture(scope="module")
 def seen(network, squares):
-    from dermtl.export.seen import look
+    from dermtl.export.precision.activations import look
 
     return look(*network, squares)
 
 
 @pytest.fixture(scope="module")
 def eighth(network, seen):
-    from dermtl.export.quantise import quantise
+    from dermtl.export.precision.quantise import quantise
 
     return quantise(*network, seen.ranges["minmax"], seen.means)
 
@@ -109,7 +109,7 @@ def test_what_stays_in_float_runs_in_float(network, seen, squares):
     """ONNX Runtime quantises a float layer between two quantised ones by itself, with one scale for all channels."""
     import onnxruntime
 
-    from dermtl.export.quantise import quantise
+    from dermtl.export.precision.quantise import quantise
 
     content, layers = network
     made = quantise(content, layers[::2], seen.ranges["minmax"], seen.means)
@@ -134,7 +134,7 @@ def test_ranges_hold_what_was_seen(network, seen):
 
 
 def test_each_rung_keeps_more_in_float(network, squares):
-    from dermtl.export.ladder import rungs
+    from dermtl.export.precision.candidates import rungs
 
     sizes, hows = [], []
     for how, made in rungs(network[0], squares[:4], squares[4:]):
@@ -147,9 +147,9 @@ def test_each_rung_keeps_more_in_float(network, squares):
 
 
 def test_the_layers_that_cost_most_come_first(network, seen, squares):
-    from dermtl.export.deviation import answers, deviation
-    from dermtl.export.ladder import rank
-    from dermtl.export.quantise import quantise
+    from dermtl.export.precision.candidates import rank
+    from dermtl.export.precision.deviation import answers, deviation
+    from dermtl.export.precision.quantise import quantise
 
     content, layers = network
     chosen, exact = layers[:4], answers(network[0], squares[:4])
@@ -161,7 +161,7 @@ def test_the_layers_that_cost_most_come_first(network, seen, squares):
 
 
 def test_the_gate():
-    from dermtl.export.gate import Loss, losses
+    from dermtl.export.precision.gate import Loss, losses
 
     assert Loss("head accuracy", 0.900, 0.895, 0.005).ok
     assert not Loss("head accuracy", 0.900, 0.894, 0.005).ok
@@ -172,14 +172,14 @@ def test_the_gate():
 
 @pytest.mark.parametrize("after", [{}, {"d r2": (float("nan"), 0.005)}], ids=["missing", "not a number"])
 def test_a_figure_that_is_lost_fails_the_gate(after):
-    from dermtl.export.gate import losses
+    from dermtl.export.precision.gate import losses
 
     (loss,) = losses({"d r2": (-5.0, 0.005)}, after)
     assert not loss.ok
 
 
 def test_an_answer_that_is_not_finite_is_infinitely_far():
-    from dermtl.export.deviation import deviation
+    from dermtl.export.precision.deviation import deviation
 
     exact = {"a": np.arange(4.0), "b": np.arange(4.0)}
     for value in (np.nan, np.inf, -np.inf):
@@ -194,9 +194,9 @@ def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
     import dataclasses
 
     from dermtl.config.experiment import Data
-    from dermtl.data.manifest import read_manifest
-    from dermtl.export import precision
-    from dermtl.model.run import load_run
+    from dermtl.data.manifest.read import read_manifest
+    from dermtl.export.precision import search as precision
+    from dermtl.runs.folder import load_run
 
     records = read_manifest(Data(root=drawn))
     sides = ["train", "train", "val", "test"]
@@ -301,7 +301,7 @@ def test_what_is_slower_is_refused_at_once(judged, run_folder, tmp_path, monkeyp
 
 
 def test_what_passes_is_written_with_its_figures_and_verifies(judged, run_folder, tmp_path, monkeypatch):
-    from dermtl.export.gate import score
+    from dermtl.export.precision.gate import score
     from dermtl.runtime.golden import golden_path, read_golden, replay
 
     precision, stub = judged

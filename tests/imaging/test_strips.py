@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dermtl.arrays import Array
 from dermtl.imaging import letterbox
-from dermtl.imaging.affine import Array
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.resize import resize
 

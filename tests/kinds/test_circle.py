@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.manifest import read_manifest
+from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import AnnotationError
 from dermtl.imaging.affine import Affine
 from dermtl.imaging.letterbox import Letterbox

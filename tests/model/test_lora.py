@@ -51,7 +51,7 @@ def test_only_additions_and_heads_learn(drawn: Path, tmp_path: Path) -> None:
     """A whole run: the backbone's own weights come out as they went in, and the run loads without additions."""
     from safetensors.torch import load_file
 
-    from dermtl.model.run import load_run
+    from dermtl.runs.folder import load_run
     from dermtl.training.train import train
 
     config = tmp_path / "lora.yaml"

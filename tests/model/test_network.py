@@ -15,7 +15,7 @@ from dermtl.model.backbone import Backbone
 from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
 from dermtl.model.predictor import NetworkPredictor, restore_batch
-from dermtl.model.run import RunFolder, load_run
+from dermtl.runs.folder import RunFolder, load_run
 
 SIZE = 64
 

@@ -71,7 +71,7 @@ def test_the_graph_sums_up_the_tree(model, drawn):
 def test_run_and_file_are_judged_alike_at_every_level(run, model, drawn):
     from dermtl.evaluation.evaluate import evaluate
     from dermtl.evaluation.subject import exported_subject
-    from dermtl.model.subject import run_subject
+    from dermtl.runs.subject import run_subject
 
     found = []
     for subject in (run_subject(run), exported_subject(model)):

@@ -10,20 +10,20 @@ import torch
 
 from dermtl.config.experiment import Data
 from dermtl.config.load import load_experiment
-from dermtl.data.manifest import read_manifest
-from dermtl.data.split import read_splits
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import read_splits
 from dermtl.kinds import Record
 from dermtl.model.network import Network, build_network
-from dermtl.model.run import RunFolder, TrainedRun
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.dataset import Examples, load_batches
-from dermtl.training.interruption import Interrupted
-from dermtl.training.objective import Objective
+from dermtl.runs.folder import RunFolder, TrainedRun
+from dermtl.training.data.batch_order import BatchOrder
+from dermtl.training.data.dataset import Examples, load_batches
+from dermtl.training.loop.loss import Objective
+from dermtl.training.loop.signals import Interrupted
+from dermtl.training.loop.step import Step
+from dermtl.training.loop.validate import validate
 from dermtl.training.prepare import prepare
-from dermtl.training.sampling import BatchOrder
-from dermtl.training.step import Step
 from dermtl.training.train import train
-from dermtl.training.validate import validate
 
 EXPERIMENT = """\
 name: tiny

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dermtl.arrays import Array
 from dermtl.errors import AnnotationError, ConfigError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
 from dermtl.kinds import Circle, Mask
-from dermtl.training.augmentation import PRESETS, Augmentation
+from dermtl.training.data.augmentation import PRESETS, Augmentation
 
 SIZE = 160
 SOURCE_HW = (240, 320)

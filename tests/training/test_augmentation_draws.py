@@ -12,11 +12,12 @@ import pytest
 import yaml
 from scipy.stats import chi2_contingency, chisquare
 
-from dermtl.imaging.affine import Affine, Array
+from dermtl.arrays import Array
+from dermtl.imaging.affine import Affine
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
-from dermtl.training.augmentation import PRESETS, Augmentation
-from dermtl.training.sampling import keyed_seed
+from dermtl.training.data.augmentation import PRESETS, Augmentation
+from dermtl.training.data.batch_order import keyed_seed
 
 SIZE = 32
 LETTERBOX = Letterbox((SIZE, SIZE), SIZE).view

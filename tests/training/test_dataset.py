@@ -9,9 +9,9 @@ import torch
 
 from dermtl.errors import ImageReadError
 from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record
-from dermtl.training.augmentation import Augmentation
-from dermtl.training.dataset import Batch, Examples, collate, load_batches
-from dermtl.training.sampling import BatchOrder, keyed_seed
+from dermtl.training.data.augmentation import Augmentation
+from dermtl.training.data.batch_order import BatchOrder, keyed_seed
+from dermtl.training.data.dataset import Batch, Examples, collate, load_batches
 
 SIZE = 48
 

@@ -15,14 +15,14 @@ from dermtl.config.training import Mix, Stage
 from dermtl.errors import ConfigError
 from dermtl.kinds import Record
 from dermtl.model.network import Network
-from dermtl.model.run import RunFolder, load_run
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.mixing import Mixing, plan_mixing
-from dermtl.training.objective import Objective
-from dermtl.training.phases import phases_of
-from dermtl.training.rivals import choose
+from dermtl.runs.folder import RunFolder, load_run
+from dermtl.training.data.mixup import Mixing, plan_mixing
+from dermtl.training.loop.loss import Objective
+from dermtl.training.loop.phases import phases_of
+from dermtl.training.optim.moving_average import WeightMean
+from dermtl.training.selection.probe_or_finetune import choose
 from dermtl.training.train import train
-from dermtl.training.weight_mean import WeightMean
 
 Train = Callable[..., RunFolder]
 StopAt = Callable[[int], AbstractContextManager[None]]
@@ -219,7 +219,7 @@ def test_auto_needs_validation_records(train_tiny: Train, tmp_path: Path) -> Non
 def test_groups_are_unfrozen_one_after_the_other(
     train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dermtl.training import loop
+    from dermtl.training.loop import trainer as loop
 
     real, seen = loop.freeze, []
 
@@ -257,7 +257,7 @@ def test_a_stage_that_is_over_gets_no_more_epochs(train_tiny: Train, tmp_path: P
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda", "mps", "xpu"])
 def test_a_step_seeds_the_generators_of_its_device(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dermtl.training.step import _seed
+    from dermtl.training.loop.step import _seed
 
     seen: list[int] = []
     if kind != "cpu":

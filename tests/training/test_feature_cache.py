@@ -14,9 +14,9 @@ from dermtl.config.training import Stage
 from dermtl.model.backbone import Backbone
 from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
-from dermtl.model.run import RunFolder
-from dermtl.training.feature_cache import FrozenBackbone
-from dermtl.training.stages import backbone_groups, freeze, select
+from dermtl.runs.folder import RunFolder
+from dermtl.training.data.feature_cache import FrozenBackbone
+from dermtl.training.optim.parameter_groups import backbone_groups, freeze, select
 
 Train = Callable[..., RunFolder]
 StopAt = Callable[[int], AbstractContextManager[None]]
@@ -112,7 +112,7 @@ def test_a_backbone_that_learns_in_part_is_run_anew(
 
 def test_views_are_repeated(train_tiny: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With two views each record is augmented twice, however many epochs follow."""
-    from dermtl.training.dataset import Examples
+    from dermtl.training.data.dataset import Examples
 
     real, seen = Examples.__getitem__, []
 

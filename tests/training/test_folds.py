@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from dermtl.cli.calibrate import calibrate
 from dermtl.errors import BundleError, ConfigError, InputError, TrainingError
-from dermtl.model.folds import evaluate_folds, fold_runs, fold_subjects, load_ensemble
-from dermtl.model.run import RunFolder, load_run
+from dermtl.runs.folder import RunFolder, load_run
+from dermtl.runs.folds import evaluate_folds, fold_runs, fold_subjects, load_ensemble
 from dermtl.training.folds import train_folds
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def test_every_record_is_tested_once(folds: Path) -> None:
 
 def test_a_row_is_that_of_the_fold_which_tested(folds: Path, tmp_path: Path) -> None:
     from dermtl.evaluation.predicted import predict_rows
-    from dermtl.model.subject import run_subject
+    from dermtl.runs.subject import run_subject
 
     rows = {row["image"]: row for row in evaluate_folds(fold_subjects(folds), resamples=20).rows}
     subject = run_subject(fold_runs(folds)[1])
@@ -74,7 +74,7 @@ def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) ->
 def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_path: Path) -> None:
     from dermtl.evaluation.predicted import predict_rows
     from dermtl.export.export import export_run
-    from dermtl.model.subject import run_subject
+    from dermtl.runs.subject import run_subject
     from dermtl.runtime.bundle import read_bundle
 
     settled = load_ensemble(folds).decisions
@@ -99,7 +99,7 @@ def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_pat
 
 
 def test_the_thresholds_of_the_ensemble_stay_frozen(folds: Path, tmp_path: Path) -> None:
-    from dermtl.model.calibrate_folds import calibrate_trained_folds
+    from dermtl.runs.calibrate_folds import calibrate_trained_folds
 
     copied = tmp_path / "folds"
     shutil.copytree(folds, copied)
@@ -161,7 +161,7 @@ def test_the_card_beside_the_folds_reaches_the_file(folds: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("precision", ["int8", "fp16", "auto"])
 def test_an_ensemble_has_no_file_of_lower_precision(folds: Path, tmp_path: Path, precision: str) -> None:
-    from dermtl.export.precision import export_precision
+    from dermtl.export.precision.search import export_precision
 
     with pytest.raises(InputError, match=f"no {precision} file") as caught:
         export_precision(folds, tmp_path / "all.onnx", precision)
@@ -194,7 +194,7 @@ def test_folds_go_on_where_they_were_left(
 
 
 def test_folds_are_no_run(folds: Path, tmp_path: Path) -> None:
-    from dermtl.model.subject import run_subject
+    from dermtl.runs.subject import run_subject
 
     with pytest.raises(InputError, match="cross-validation"):
         run_subject(folds)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermtl.imaging.letterbox import Letterbox
-from dermtl.training.augmentation import Augmentation
-from dermtl.training.inscribed import inscribed_wh
+from dermtl.training.data.augmentation import Augmentation
+from dermtl.training.data.inscribed_rectangle import inscribed_wh
 
 sides = st.floats(1, 1000)
 angles = st.floats(0, 2 * math.pi)

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from dermtl.errors import CheckpointError, DermtlError
-from dermtl.model.run import RunFolder
-from dermtl.training.interruption import Interrupted, StopSignals
-from dermtl.training.step import Step
+from dermtl.runs.folder import RunFolder
+from dermtl.training.loop.signals import Interrupted, StopSignals
+from dermtl.training.loop.step import Step
 
 Train = Callable[..., RunFolder]
 OVERRIDES = (

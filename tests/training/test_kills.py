@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dermtl.model.run import RunFolder
+from dermtl.runs.folder import RunFolder
 
 pytestmark = pytest.mark.slow
 KILLS = 40
@@ -26,8 +26,8 @@ def attempt(experiment: Path, run: Path, kill_at: int | None, saving: bool) -> N
     """Train in this process, which kills itself: at a step, or between writing and renaming a file."""
     import torch
 
-    from dermtl.data import atomic
-    from dermtl.training.step import Step
+    from dermtl.files import atomic
+    from dermtl.training.loop.step import Step
     from dermtl.training.train import train
 
     torch.set_num_threads(1)

@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file
 
 from dermtl.errors import AnnotationError, ConfigError, DataError, ManifestError, NonFiniteLoss
-from dermtl.model.run import RunFolder, TrainedRun, load_run
+from dermtl.runs.folder import RunFolder, TrainedRun, load_run
 
 Train = Callable[..., RunFolder]
 

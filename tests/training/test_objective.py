@@ -7,7 +7,7 @@ import torch
 
 from dermtl.model.network import Network
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.objective import Means, Objective
+from dermtl.training.loop.loss import Means, Objective
 
 Plan = Callable[..., tuple[dict[str, HeadPlan], Network]]
 RAW_CIRCLE = torch.tensor([[0.5, 0.5, 0.5], [0.1, 0.2, 0.3], [0.9, 0.1, 0.4], [0.3, 0.3, 0.3]])

@@ -10,8 +10,8 @@ from torch import nn
 
 from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
-from dermtl.model.run import RunFolder
-from dermtl.training.optimiser import try_optimiser
+from dermtl.runs.folder import RunFolder
+from dermtl.training.optim.optimiser import try_optimiser
 
 
 def steps_in_plain_torch(name: str) -> bool:

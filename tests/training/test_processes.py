@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dermtl.model.run import RunFolder
+from dermtl.runs.folder import RunFolder
 
 pytestmark = pytest.mark.slow
 Train = Callable[..., RunFolder]

@@ -5,7 +5,7 @@ import pytest
 
 from dermtl.errors import ConfigError
 from dermtl.kinds import Category, Circle, Record
-from dermtl.training.sampling import BatchOrder, balanced_shares
+from dermtl.training.data.batch_order import BatchOrder, balanced_shares
 
 LABELS = ["a"] * 80 + ["b"] * 15 + ["c"] * 5
 KIND = Category(("a", "b", "c"))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from dermtl.errors import ConfigError
-from dermtl.model.run import RunFolder
+from dermtl.runs.folder import RunFolder
 from dermtl.training.lr_find import draw_test, find_rate, judge, smooth
 
 optuna = pytest.importorskip("optuna", reason="needs the extra tune")

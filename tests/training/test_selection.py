@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dermtl.errors import ConfigError
-from dermtl.model.run import RunFolder, TrainedRun, load_run
-from dermtl.training.position import Position
-from dermtl.training.selection import greedy_soup, score_of
+from dermtl.runs.folder import RunFolder, TrainedRun, load_run
+from dermtl.training.resume.position import Position
+from dermtl.training.selection.criterion import greedy_soup, score_of
 
 Train = Callable[..., RunFolder]
 FOUR = "training.stages=[{train: all, epochs: 4, lr: 5e-3}]"

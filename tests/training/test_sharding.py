@@ -20,15 +20,15 @@ from dermtl.config.load import load_experiment
 from dermtl.config.training import Training
 from dermtl.errors import ConfigError
 from dermtl.model.checkpoint import load_state, load_weights
-from dermtl.model.run import RunFolder, load_run
-from dermtl.training.dataset import load_batches
-from dermtl.training.feeds import Feeds
-from dermtl.training.objective import Objective
+from dermtl.runs.folder import RunFolder, load_run
+from dermtl.training.data.batch_order import BatchOrder
+from dermtl.training.data.batch_source import Feeds
+from dermtl.training.data.dataset import load_batches
+from dermtl.training.distributed.process_group import Processes
+from dermtl.training.loop.loss import Objective
+from dermtl.training.loop.validate import validate
 from dermtl.training.prepare import make_examples, make_network, prepare
-from dermtl.training.processes import Processes
-from dermtl.training.sampling import BatchOrder
 from dermtl.training.train import train
-from dermtl.training.validate import validate
 
 # Without dropout and BatchNorm, which differ by process. Heads whose truths many records lack; a validation record that
 # only one of two processes gets; parts of a batch of which a process has three or four; weights that freeze and thaw.
@@ -78,7 +78,7 @@ def experiment(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def attempt(experiment: Path, run: Path, overrides: tuple[str, ...], rank: str, port: str, kill_at: int | None) -> None:
     """Train in this process, one of two, which kills itself at a step."""
-    from dermtl.training.step import Step
+    from dermtl.training.loop.step import Step
 
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ.update(together | {"TORCHELASTIC_RUN_ID": "x", "GROUP_RANK": "0", "RANK": rank, "LOCAL_RANK": rank})

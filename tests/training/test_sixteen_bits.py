@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from dermtl.errors import ConfigError
-from dermtl.model.run import RunFolder, load_run
+from dermtl.runs.folder import RunFolder, load_run
 
 Train = Callable[..., RunFolder]
 StopAt = Callable[[int], AbstractContextManager[None]]

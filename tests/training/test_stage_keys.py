@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from dermtl.errors import ConfigError
 from dermtl.model.backbone import Backbone
-from dermtl.model.run import RunFolder
-from dermtl.training.picture_size import shrunk
+from dermtl.runs.folder import RunFolder
+from dermtl.training.data.image_size import shrunk
 
 Train = Callable[..., RunFolder]
 STATISTICS = ("running_mean", "running_var")

@@ -12,8 +12,8 @@ from dermtl.errors import ConfigError
 from dermtl.model.backbone import Backbone
 from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
-from dermtl.training.optimiser import build_optimiser
-from dermtl.training.stages import backbone_groups, freeze, parameter_groups, select
+from dermtl.training.optim.optimiser import build_optimiser
+from dermtl.training.optim.parameter_groups import backbone_groups, freeze, parameter_groups, select
 
 
 class LinearHead(Head):

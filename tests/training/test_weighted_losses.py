@@ -17,12 +17,12 @@ from dermtl.config.training import Training
 from dermtl.errors import ConfigError, PluginContract
 from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
-from dermtl.model.run import RunFolder
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.objective import Objective, add_up, denominator_of
-from dermtl.training.processes import Processes
-from dermtl.training.record_losses import RecordLosses
-from dermtl.training.step import Step
+from dermtl.runs.folder import RunFolder
+from dermtl.training.distributed.process_group import Processes
+from dermtl.training.loop.loss import Objective, add_up, denominator_of
+from dermtl.training.loop.record_losses import RecordLosses
+from dermtl.training.loop.step import Step
 
 Plan = Callable[..., tuple[dict[str, HeadPlan], Network]]
 Train = Callable[..., RunFolder]

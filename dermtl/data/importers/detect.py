@@ -4,10 +4,10 @@ import logging
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from dermtl.data.folders import look_around
 from dermtl.data.importers.importer import GROUP, Importer
 from dermtl.data.importers.layout import folder_of
 from dermtl.data.importers.seen import suggest
+from dermtl.data.manifest.folders import look_around
 from dermtl.errors import ManifestError, PluginContract, PluginError
 from dermtl.plugins.discovery import distribution_of, find, pick
 from dermtl.plugins.installed import CORE, in_one_line

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 
 GROUP = "dermtl.importers"
 

@@ -18,19 +18,19 @@ from pathlib import Path
 from PIL import Image
 
 from dermtl.config.missing import is_missing
-from dermtl.data.atomic import write_atomic
-from dermtl.data.folders import look_around
 from dermtl.data.importers.detect import choose_importer
 from dermtl.data.importers.importer import Drawn, Row
 from dermtl.data.importers.layout import WRITTEN, folder_of
 from dermtl.data.importers.lock import lock_path, refuse_overwriting, sha256, write_lock
 from dermtl.data.importers.named import Columns, read_named
 from dermtl.data.importers.seen import WORKBOOKS, tell
-from dermtl.data.spreadsheet import WORKBOOK_HINT
-from dermtl.data.table import write_table
+from dermtl.data.manifest.folders import look_around
 from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
+from dermtl.files.atomic import write_atomic
+from dermtl.files.spreadsheet import WORKBOOK_HINT
+from dermtl.files.table import write_table
 from dermtl.imaging.decode import SUFFIXES
-from dermtl.imaging.known import is_picture
+from dermtl.imaging.suffixes import is_picture
 from dermtl.kinds.record import inside
 from dermtl.plugins.installed import CORE, describe, distribution_of, in_one_line
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from dermtl.data.importers.lock import is_imported
-from dermtl.data.spreadsheet import read_spreadsheet, spreadsheet_header
 from dermtl.errors import ManifestError
+from dermtl.files.spreadsheet import read_spreadsheet, spreadsheet_header
 from dermtl.imaging.decode import SUFFIXES
 
 WRITTEN = ".files"  # ending of the folder of pictures that an import has written

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dermtl.data.atomic import write_atomic
 from dermtl.errors import ManifestError
+from dermtl.files.atomic import write_atomic
 
 VERSION = 1
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dermtl.config.missing import is_missing
-from dermtl.data.folders import Folder, look_around
 from dermtl.data.importers.importer import Row
 from dermtl.data.importers.layout import Table, folder_of, tables
 from dermtl.data.importers.paired import mask_of
+from dermtl.data.manifest.folders import Folder, look_around
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import SUFFIXES
 

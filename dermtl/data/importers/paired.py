@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dermtl.data.folders import Folder
+from dermtl.arrays import Array
 from dermtl.data.importers.importer import Drawn
+from dermtl.data.manifest.folders import Folder
 from dermtl.errors import AnnotationError
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_mask
 from dermtl.kinds.mask import foreground
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.errors import AnnotationError
-from dermtl.imaging.affine import Array
 
 
 def fill_polygon(points: Array, hw: tuple[int, int]) -> Array:

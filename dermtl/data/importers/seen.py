@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PureWindowsPath
 
-from dermtl.data.folders import Folder, first_names
 from dermtl.data.importers.layout import Table, header_of, tables
-from dermtl.data.people import names_people
-from dermtl.data.spreadsheet import WORKBOOK_HINT
+from dermtl.data.manifest.folders import Folder, first_names
+from dermtl.data.manifest.people import names_people
 from dermtl.errors import DataError
+from dermtl.files.spreadsheet import WORKBOOK_HINT
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 _OWN = (".lock.json",)

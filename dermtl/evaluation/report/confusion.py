@@ -5,7 +5,7 @@ from typing import Any
 
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import plot
-from dermtl.evaluation.statistics.confusion import Confusion
+from dermtl.statistics.confusion import Confusion
 
 _MOST = 30  # classes whose numbers can still be read
 

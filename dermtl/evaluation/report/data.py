@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dermtl.data.manifest import SPLITS
+from dermtl.data.manifest.read import SPLITS
 from dermtl.evaluation.report.context import Context
 
 

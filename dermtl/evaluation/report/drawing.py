@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from dermtl.imaging.affine import Array
+from dermtl.arrays import Array
 from dermtl.kinds.drawing import PALETTE
 
 _STYLE = {"svg.hashsalt": "dermtl", "svg.fonttype": "path", "font.size": 9, "legend.fontsize": 8}

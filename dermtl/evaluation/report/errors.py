@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dermtl.arrays import Array
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import GREY, Figure, colour, photograph, plot
-from dermtl.imaging.affine import Array
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Kind
 

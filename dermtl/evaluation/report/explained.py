@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dermtl.data.table import write_table
+from dermtl.files.table import write_table
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 import jinja2
 
-from dermtl.data.atomic import write_atomic
 from dermtl.evaluation.card_facts import CardFacts
 from dermtl.evaluation.evaluate import Evaluation
 from dermtl.evaluation.report import (
@@ -22,10 +21,11 @@ from dermtl.evaluation.report import (
 )
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.explained import Explained
-from dermtl.evaluation.statistics.operating_point import NOBODY
 from dermtl.evaluation.subject import Subject
 from dermtl.evaluation.wording import below_text, figure_text, interval_text, value_text
+from dermtl.files.atomic import write_atomic
 from dermtl.kinds import Record
+from dermtl.statistics.operating_point import NOBODY
 from dermtl.tracking.curves import curves_svg
 from dermtl.tracking.history import read_history
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from dermtl.data.spread import spread
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import photograph
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.runtime.prediction import Prediction
+from dermtl.statistics.spread import spread
 
 _PICTURES = 8
 

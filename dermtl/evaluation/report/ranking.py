@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from dermtl.arrays import Array
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import GREY, Figure, colour, grid, plot
 from dermtl.evaluation.report.sensitivity import sensitivity_figures
-from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
-from dermtl.imaging.affine import Array
+from dermtl.statistics.ranking import Ranking, RocCurve
 
 _SERIES = 6  # curves that colours still tell apart; of more, every one has axes of its own
 _LINE = 1.4

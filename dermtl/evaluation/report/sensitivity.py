@@ -13,8 +13,8 @@ from dermtl.evaluation.readers_plot import draw_readers
 from dermtl.evaluation.readings import Studied
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.drawing import Figure, colour, plot
-from dermtl.evaluation.statistics.ranking import Ranking, RocCurve
 from dermtl.evaluation.wording import below_text
+from dermtl.statistics.ranking import Ranking, RocCurve
 
 _SIZE = (4.2, 4.4)
 

@@ -33,7 +33,7 @@ class ClassificationMetrics:
         """Rows stacked, ``probability`` [n, K] and ``annotation`` [n], to values.
 
         Source: balanced accuracy is the mean of the classes' sensitivities; macro AUROC the mean of one-vs-rest areas,
-        weighted AUROC the same by the classes' shares; the others in dermtl.evaluation.statistics.
+        weighted AUROC the same by the classes' shares; the others in dermtl.statistics.
         """
         return self.weighted(rows)(np.ones(len(rows["annotation"]), np.int64))
 

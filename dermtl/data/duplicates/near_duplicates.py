@@ -1,0 +1,124 @@
+"""Which records show the same picture: equal files, and copies that were turned, mirrored, rescaled or re-encoded."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dermtl.arrays import Array
+from dermtl.data.duplicates.neighbours import near_pairs
+from dermtl.data.duplicates.similarity import COPY, fingerprint, like_pairs, pairs_between
+from dermtl.data.manifest.preflight import located
+from dermtl.errors import DataError
+from dermtl.files.prefetch import in_threads
+from dermtl.files.table import write_table
+from dermtl.kinds.record import Record
+
+PAIRS = ("image_a", "image_b", "reason", "distance")
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Two records that show the same picture, or perhaps do.
+
+    Attributes:
+        one: Position of a record.
+        other: Position of a later one.
+        likeness: 1 for equal files.
+        reason: ``equal file``, ``copy``, ``review``: too alike to pass over, not alike enough to join; or
+            ``features``: near to one another for a network, which is for a person to judge, too.
+    """
+
+    one: int
+    other: int
+    likeness: float
+    reason: str
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the two must stay together."""
+        return self.reason not in ("review", "features")
+
+
+def find_copies(records: Sequence[Record]) -> list[Copy]:
+    """Compare every picture with every other.
+
+    Raises:
+        ImageReadError: A picture cannot be read.
+    """
+    looks = list(in_threads(_look, records))
+    found: list[Copy] = []
+    first: dict[str, int] = {}
+    for index, (digest, _) in enumerate(looks):
+        if (earlier := first.setdefault(digest, index)) != index:
+            found.append(Copy(earlier, index, 1.0, "equal file"))
+    distinct = np.array(sorted(first.values()), np.intp)
+    if len(distinct):
+        for i, j, alike in like_pairs(np.stack([looks[index][1] for index in distinct])):
+            found.append(Copy(int(distinct[i]), int(distinct[j]), alike, _reason(alike)))
+    return found
+
+
+def add_neighbours(copies: Sequence[Copy], features: Array) -> list[Copy]:
+    """The copies, and the pairs that are near in features and not among them; float [N, D], a row a record."""
+    known = {(copy.one, copy.other) for copy in copies}
+    near = [Copy(i, j, cosine, "features") for i, j, cosine in near_pairs(features) if (i, j) not in known]
+    return [*copies, *near]
+
+
+def find_shared(records: Sequence[Record], others: Sequence[Record]) -> tuple[list[Copy], list[Record]]:
+    """Compare every picture of one table with every one of another.
+
+    Args:
+        records: Of one table; those that cannot be read are passed over.
+        others: Of the other table.
+
+    Returns:
+        The pairs, ``one`` a position in ``records`` and ``other`` one in ``others``; and the records passed over.
+
+    Raises:
+        ImageReadError: A picture of ``others`` cannot be read.
+    """
+    ours, theirs = list(in_threads(_try_look, records)), list(in_threads(_look, others))
+    seen = [index for index, look in enumerate(ours) if look is not None]
+    known = [look for look in ours if look is not None]
+    unread = [record for record, look in zip(records, ours, strict=True) if look is None]
+    if not known or not theirs:
+        return [], unread
+    first = {digest: index for index, (digest, _) in zip(reversed(seen), reversed(known), strict=True)}
+    found = [Copy(first[digest], j, 1.0, "equal file") for j, (digest, _) in enumerate(theirs) if digest in first]
+    equal = {(copy.one, copy.other) for copy in found}
+    for i, j, alike in pairs_between(*(np.stack([look for _, look in looks]) for looks in (known, theirs))):
+        if (seen[i], j) not in equal:
+            found.append(Copy(seen[i], j, alike, _reason(alike)))
+    return found, unread
+
+
+def write_copies(folder: Path, records: Sequence[Record], copies: Sequence[Copy]) -> None:
+    """Write ``leakage_pairs.csv`` into a folder, most alike first; the distance is 1 - likeness."""
+    rows = [
+        (records[copy.one].image, records[copy.other].image, copy.reason, f"{1 - copy.likeness:.4f}")
+        for copy in sorted(copies, key=lambda copy: -copy.likeness)
+    ]
+    write_table(folder / "leakage_pairs.csv", PAIRS, rows)
+
+
+def _reason(alike: float) -> str:
+    return "copy" if alike >= COPY else "review"
+
+
+def _try_look(record: Record) -> tuple[str, Array] | None:
+    try:
+        return _look(record)
+    except (DataError, OSError):
+        return None
+
+
+def _look(record: Record) -> tuple[str, Array]:
+    try:
+        look = fingerprint(record.path)
+    except DataError as fault:
+        raise located(fault, record) from None
+    return hashlib.sha256(record.path.read_bytes()).hexdigest(), look

@@ -1,0 +1,1 @@
+"""Drawn lesions with every kind of truth, for first steps and tests."""

@@ -1,0 +1,1 @@
+"""The search for a smaller file, and the gate that it must pass."""

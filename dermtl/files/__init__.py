@@ -1,0 +1,1 @@
+"""Atomic writes, locks, tables, bounded archives, cores and prefetching threads. Knows no picture."""

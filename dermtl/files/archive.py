@@ -1,0 +1,68 @@
+"""Reading zip archives from strangers: a few kilobytes can stand for gigabytes.
+
+No more is unpacked than an archive declares, and what it declares is bounded by its size.
+"""
+
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from dermtl.arrays import Array
+
+ALWAYS = 64 * 2**20  # bytes that any archive may unpack to
+RATIO = 100  # times its packed bytes that a larger one may unpack to; numbers of float32 rarely pack to a tenth
+# What zipfile, zlib and NumPy raise on damaged bytes: flags may claim encryption, or an unknown version or method.
+DAMAGED = (
+    OSError, ValueError, EOFError, RuntimeError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile
+)  # fmt: skip
+
+
+def refuse_inflated(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive that declares far more than it holds, before anything is unpacked.
+
+    Args:
+        archive: Opened for reading.
+
+    Raises:
+        ValueError: The archive would unpack to more than 64 MiB and to more than 100 times its packed size.
+    """
+    packed = sum(entry.compress_size for entry in archive.infolist())
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > max(ALWAYS, RATIO * packed):
+        raise ValueError(
+            f"{packed / 2**20:.3g} MiB would unpack to {unpacked / 2**20:.3g} MiB, "
+            f"expected at most {ALWAYS / 2**20:g} MiB or {RATIO} times as much"
+        )
+
+
+def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
+    """One entry, unpacked to its declared size at most; ``ZipFile.read`` unpacks all there is and then cuts it.
+
+    Raises:
+        KeyError: There is no such entry.
+        zipfile.BadZipFile: It is damaged, or longer than declared.
+    """
+    with archive.open(name) as file:
+        return file.read(archive.getinfo(name).file_size)
+
+
+def read_arrays(source: Path | bytes) -> dict[str, Array]:
+    """The arrays of a ``.npz``, by name; none with Python objects.
+
+    Raises:
+        ValueError: The archive would unpack to far more than its packed size allows, or an array is damaged.
+        OSError: The file cannot be read.
+        zipfile.BadZipFile: It is no zip, or damaged.
+    """
+    with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
+        refuse_inflated(archive)
+        return {
+            name.removesuffix(".npy"): np.lib.format.read_array(
+                io.BytesIO(read_entry(archive, name)), allow_pickle=False
+            )
+            for name in archive.namelist()
+        }

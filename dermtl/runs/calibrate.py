@@ -1,0 +1,169 @@
+"""A run's temperatures, thresholds and sets, settled on its validation split and frozen in ``decisions.json``."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import read_splits
+from dermtl.errors import BundleError, ConfigError, DermtlError, PluginContract
+from dermtl.evaluation.predicted import predict_rows
+from dermtl.evaluation.probabilities import Probabilities, ranked_output, read_probabilities
+from dermtl.evaluation.settle import Aim, aims, coverages, make_sets, settle
+from dermtl.files.atomic import write_atomic
+from dermtl.imaging.decode import read_image
+from dermtl.kinds import Record
+from dermtl.model.predictor import NetworkPredictor
+from dermtl.plugins.plan import HeadPlan
+from dermtl.runs.folder import RunFolder, TrainedRun, load_bare_run
+from dermtl.runtime.decision import Decisions
+from dermtl.statistics.spread import spread
+
+_log = logging.getLogger(__name__)
+_TRIED = 4
+_AGREE = 1e-3  # how far a head's own tempered probabilities may be from those that were fitted
+
+
+def calibrate_run(
+    path: Path,
+    *,
+    rule: str | None = None,
+    lower_bound: bool = False,
+    conformal: float | None = None,
+    replace_old: bool = False,
+) -> Decisions:
+    """Settle a run's temperatures, thresholds and sets on its validation split, and write ``decisions.json``.
+
+    Where a test split was evaluated before, that is recorded: ``after_test``. A run that is settled, but without sets,
+    takes sets besides, and nothing else of it moves; for these it is recorded as ``sets_after_test``.
+
+    Args:
+        path: The run's folder.
+        rule: For every question, in place of the heads' own.
+        lower_bound: With ``rule``.
+        conformal: Coverage of every head's sets, in place of the heads' own.
+        replace_old: Settle again although it was done.
+
+    Returns:
+        What was settled; empty, and nothing written, where no head gives probabilities of classes or labels, or no
+        record is in the validation split.
+
+    Raises:
+        ConfigError: It was settled before, the rule or the coverage is none, or this is not a run.
+        BundleError: What was settled before belongs to other weights.
+        PluginContract: A head's tempered output is not what a temperature makes of it.
+    """
+    run = load_bare_run(path)
+    kept = None if replace_old else _kept(run.folder, adds=conformal is not None and rule is None)
+    plans = {name: plan for name, plan in run.plans.items() if ranked_output(plan) is not None}
+    data = run.experiment.data
+    records = [
+        record
+        for record in read_splits(run.folder.splits, read_manifest(data), allow_leakage=data.allow_leakage)
+        if record.split == "val"
+    ]
+    if not plans or not records:
+        _log.info("nothing to settle: %s", "no validation record" if plans else "no head with classes or labels")
+        return Decisions()
+    sets = coverages(plans, conformal)
+    predictor = NetworkPredictor(run.network, run.kinds, run.experiment.backbone.image_size)
+    rows = predict_rows(predictor, records, plans).rows
+    probabilities, groups = read_probabilities(rows, plans), [record.group for record in records]
+    if kept is not None:
+        found = _with_sets(kept, probabilities, sets, groups, after_test=_is_tested(run.folder))
+    else:
+        facts = {
+            "split": "val",
+            "records": len(records),
+            "groups": len(set(groups)),
+            "weights": run.folder.weights_digest(),
+            "data": run.folder.facts.get("data", {}).get("digest", ""),
+            "after_test": _is_tested(run.folder),
+        }
+        found = settle(probabilities, asked_by(plans, rule, lower_bound), facts, sets=sets, groups=groups)
+    _check_heads(run, spread(records, _TRIED), found)
+    write_decisions(run.folder, found)
+    return found
+
+
+def asked_by(plans: Mapping[str, HeadPlan], rule: str | None, lower_bound: bool) -> list[Aim]:
+    """The heads' questions; with a rule, it in place of their own."""
+    asked = aims(plans)
+    return asked if rule is None else [replace(question, rule=rule, lower_bound=lower_bound) for question in asked]
+
+
+def write_decisions(folder: RunFolder, found: Decisions) -> None:
+    """Write ``decisions.json``."""
+    write_atomic(folder.decisions, json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n")
+
+
+def _kept(folder: RunFolder, *, adds: bool) -> Decisions | None:
+    """What was settled before and stays; None where nothing was."""
+    if not folder.decisions.exists():
+        return None
+    kept = folder.read_decisions() if adds else Decisions()
+    if adds and not kept.sets:
+        return kept
+    hint = "what is settled stays frozen; dermtl calibrate --replace settles it again, and evaluations must be repeated"
+    raise ConfigError("exists already", where=str(folder.decisions), hint=hint)
+
+
+def _with_sets(
+    kept: Decisions,
+    probabilities: Mapping[str, Probabilities],
+    sets: Mapping[str, float],
+    groups: Sequence[str],
+    *,
+    after_test: bool,
+) -> Decisions:
+    tempered = {head: found.tempered(kept.temperatures.get(head, 1.0)) for head, found in probabilities.items()}
+    made, unsettled = make_sets(tempered, sets, groups)
+    told = {"unsettled": [*kept.facts.get("unsettled", []), *unsettled], "sets_after_test": after_test}
+    return replace(kept, sets=made, facts={**kept.facts, **told})
+
+
+def _is_tested(folder: RunFolder) -> bool:
+    return (folder.path / "evaluation" / "test").exists()
+
+
+def calibrate_trained(path: Path) -> None:
+    """What ``dermtl train`` does at its end: settle, unless it was done for these weights.
+
+    A run that cannot be settled is a finished run all the same: the fault is logged; dermtl calibrate says it again.
+    """
+    folder = RunFolder(path)
+    try:
+        folder.read_decisions()
+        if folder.decisions.exists():
+            return
+    except BundleError:
+        _log.info("other weights than before: temperatures and thresholds are settled again")
+    try:
+        calibrate_run(path, replace_old=True)
+    except DermtlError as error:
+        _log.warning("temperatures and thresholds are not settled: %s", error)
+
+
+def _check_heads(run: TrainedRun, records: list[Record], found: Decisions) -> None:
+    """That each head's layers do with a temperature what was fitted: a plugin may not give plain logits."""
+    size = run.experiment.backbone.image_size
+    images = [read_image(record.path) for record in records]
+    plain = NetworkPredictor(run.network, run.kinds, size).predict_values(images)
+    tempered = NetworkPredictor(run.network, run.kinds, size, found.temperatures).predict_values(images)
+    for head, temperature in found.temperatures.items():
+        output = ranked_output(run.plans[head]) or ""
+        before, after = (np.array([values[output] for values in given], np.float64) for given in (plain, tempered))
+        before = np.clip(before, 1e-12, 1 - 1e-7)
+        powered = before ** (1 / temperature)
+        exclusive = run.kinds[output].kind == "category"
+        rest = powered.sum(axis=1, keepdims=True) if exclusive else powered + (1 - before) ** (1 / temperature)
+        if np.abs(powered / rest - after).max() > _AGREE:
+            raise PluginContract(
+                f"temper(raw, {temperature:.3g}) does not give the probabilities to the power {1 / temperature:.3g}",
+                where=f"head {head!r}",
+                hint="its raw output is no plain logits: the head must override Head.temper",
+            )

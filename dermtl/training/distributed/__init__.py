@@ -1,0 +1,1 @@
+"""One training over several processes: exchange of gradients and sums, and sharded weights."""

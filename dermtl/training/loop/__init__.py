@@ -1,0 +1,1 @@
+"""Phases, epochs, steps, the loss and validation."""

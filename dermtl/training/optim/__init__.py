@@ -1,0 +1,1 @@
+"""What is optimised and how fast: parameter groups, optimiser, schedule, weight averages."""

@@ -1,0 +1,1 @@
+"""Which weights of a run are kept."""
