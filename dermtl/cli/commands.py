@@ -19,9 +19,9 @@ def find_commands(taken: Callable[[str], bool]) -> dict[str, str]:
     Args:
         taken: Whether the core has a command of a name.
     """
-    from dermtl.plugins.installed import distribution_of, find
+    from dermtl.plugins.installed import distribution_of, entry_points_of
 
-    return {name: distribution_of(points[0]) for name, points in find(COMMANDS).items() if not taken(name)}
+    return {name: distribution_of(points[0]) for name, points in entry_points_of(COMMANDS).items() if not taken(name)}
 
 
 def load_command(name: str) -> click.Command:
@@ -36,7 +36,7 @@ def load_command(name: str) -> click.Command:
     return _load(pick(COMMANDS, name, "command"))
 
 
-def tell_command(point: EntryPoint) -> tuple[str, str, str]:
+def describe_command(point: EntryPoint) -> tuple[str, str, str]:
     """API (none), state and summary of a command, for lists.
 
     Raises:

@@ -7,8 +7,8 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.errors import PluginContract
-from dermtl.plugins.blame import at_work
 from dermtl.plugins.contract import Metrics, WeightedMetrics
+from dermtl.plugins.head_errors import head_errors
 from dermtl.plugins.plan import HeadPlan
 
 
@@ -38,7 +38,7 @@ class Scores:
                 for output, value in values.items()
                 if output.startswith(f"{name}.")
             }
-            with at_work(name, "the measures of its metrics"):
+            with head_errors(name, "the measures of its metrics"):
                 self._rows[name].append(self._metrics[name].measure(prediction, annotation))
             self._indices[name].append(index)
 
@@ -79,7 +79,7 @@ class Scores:
         """
         if not self._rows[head]:
             return {}
-        with at_work(head, "the summary of its metrics"):
+        with head_errors(head, "the summary of its metrics"):
             found = self._metrics[head].summarise(self.table(head))
         if (primary := self.primary(head)) not in found:
             known = ", ".join(found)

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(
+def prefetch(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, spare: int = 1
 ) -> Iterator[Result]:
     """``map`` in threads, in order, begun only so far ahead of the reader that a long list makes no long queue.
@@ -50,4 +50,4 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """``map`` in order on all cores of this process, for results that are small beside the work."""
     workers = count_cores()
-    return ahead(function, items, workers=workers, spare=_SPARE * workers)
+    return prefetch(function, items, workers=workers, spare=_SPARE * workers)

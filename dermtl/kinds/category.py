@@ -57,7 +57,7 @@ class Category(Kind):
         """``class``, the name of the true one."""
         return {"class": self.classes[int(annotation)]}
 
-    def ideal(self, annotation: Array) -> Array:
+    def perfect_value(self, annotation: Array) -> Array:
         """Probability 1 of the true class."""
         return np.asarray(np.eye(len(self.classes), dtype=np.float32)[int(annotation)])
 

@@ -74,20 +74,20 @@ class Kind(ABC):
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """The picture (RGB) with the value drawn onto it."""
 
-    def ideal(self, annotation: Array) -> Array:
-        """The value that is right where this annotation, or target, is the truth; here the annotation itself."""
+    def perfect_value(self, annotation: Array) -> Array:
+        """The value of a prediction without error for an annotation or target; by default the annotation itself."""
         return annotation
 
-    def deployed(self) -> "Kind":
-        """The kind that stands for this one in a model file, of the same shape, geometry and columns; here itself.
+    def core_kind(self) -> "Kind":
+        """The kind of dermtl that replaces this one in a model file: same shape, geometry and columns; default: itself.
 
-        A kind that a plugin brings names one of dermtl's own, so that a model is understood where the plugin is not.
+        A plugin's kind names one of dermtl's kinds, so that a model file is understood if the plugin is not installed.
         """
         return self
 
     def metadata(self) -> dict[str, Any]:
         """Everything :meth:`from_metadata` needs, in plain JSON types."""
-        kind = self.deployed()
+        kind = self.core_kind()
         return {"kind": kind.kind, **asdict(kind)}  # type: ignore[call-overload]
 
     @classmethod

@@ -106,7 +106,7 @@ class Mask(Kind):
         """Area of each class in pixels."""
         return {f"{name}.area_px": float((annotation == index).sum()) for index, name in enumerate(self.classes, 1)}
 
-    def ideal(self, annotation: Array) -> Array:
+    def perfect_value(self, annotation: Array) -> Array:
         """Probability 1 of every pixel's class."""
         return np.stack([annotation == index for index in range(1, len(self.classes) + 1)]).astype(np.float32)
 

@@ -29,7 +29,7 @@ class Nodes(Kind):
         """None: what is true of a record is said by the classes below."""
         return None
 
-    def ideal(self, annotation: Array) -> Array:
+    def perfect_value(self, annotation: Array) -> Array:
         """1 of the true class and of every node above it; the annotation is the class's index.
 
         The classes are the nodes with nothing below them, in their order.

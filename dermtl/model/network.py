@@ -10,8 +10,8 @@ from dermtl.config.experiment import Backbone as BackboneConfig
 from dermtl.errors import PluginContract
 from dermtl.model.backbone import Backbone
 from dermtl.model.head import Features, Head
-from dermtl.plugins.blame import at_work
 from dermtl.plugins.discovery import resolve
+from dermtl.plugins.head_errors import head_errors
 from dermtl.plugins.plan import HeadPlan
 from dermtl.plugins.reads import run_order
 
@@ -57,7 +57,7 @@ class Network(nn.Module):
             if self._reads[name]:
                 outputs = {output: value for other in self._reads[name] for output, value in self._output(other, raw)}
                 seen = replace(features, outputs=outputs)
-            with at_work(name, "its layers"):
+            with head_errors(name, "its layers"):
                 raw[name] = self.heads[name](seen)
         return {name: raw[name] for name in self.heads}
 
@@ -69,7 +69,7 @@ class Network(nn.Module):
         """The outputs of one head with their full names."""
         head = self.heads[name]
         assert isinstance(head, Head)
-        with at_work(name, "its activation"):
+        with head_errors(name, "its activation"):
             return [(f"{name}.{output}", value) for output, value in head.activate(raw[name].float()).items()]
 
 

@@ -69,9 +69,9 @@ class HeadConfig(BaseModel, ABC):
         """
         return self
 
-    def ideal(self, annotation: Array) -> Prediction:
-        """What a head that is never wrong puts out where this annotation, or target, is the truth."""
-        return {name: kind.ideal(annotation) for name, kind in self.outputs().items()}
+    def perfect_prediction(self, annotation: Array) -> Prediction:
+        """The outputs of a head without error for an annotation or target."""
+        return {name: kind.perfect_value(annotation) for name, kind in self.outputs().items()}
 
     def documents(self) -> Mapping[str, Any]:
         """What a run keeps of this head for people to read: file name to plain JSON types."""

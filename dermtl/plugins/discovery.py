@@ -12,21 +12,8 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from dermtl.errors import PluginConflict, PluginContract, PluginError, PluginNotFound
-from dermtl.plugins.installed import CORE, VARIABLE, allowed, describe, distribution_of, find, in_one_line, version_of
+from dermtl.plugins.installed import CORE, VARIABLE, allowed, distribution_of, entry_points_of, in_one_line, version_of
 from dermtl.plugins.spec import SERVED, HeadSpec
-
-__all__ = [
-    "HEADS",
-    "Listing",
-    "describe",
-    "distribution_of",
-    "find",
-    "list_plugins",
-    "load_head",
-    "pick",
-    "resolve",
-    "tell_head",
-]
 
 HEADS = "dermtl.heads"
 
@@ -81,7 +68,7 @@ def pick(group: str, name: str, what: str) -> EntryPoint:
         PluginConflict: Several have.
     """
     distribution, _, bare = name.rpartition(":")
-    found = find(group)
+    found = entry_points_of(group)
     points = [point for point in found.get(bare, []) if not distribution or distribution_of(point) == distribution]
     if not points:
         near = get_close_matches(bare, found, n=1)
@@ -112,7 +99,7 @@ def resolve(dotted: str, where: str) -> Any:
         raise PluginContract(f"cannot import {dotted}: {in_one_line(error)}", where=where, hint=hint) from error
 
 
-def tell_head(point: EntryPoint) -> tuple[str, str, str]:
+def describe_head(point: EntryPoint) -> tuple[str, str, str]:
     """API, state and summary of a head, for :func:`list_plugins`.
 
     Raises:
@@ -129,18 +116,18 @@ def tell_head(point: EntryPoint) -> tuple[str, str, str]:
     return api, "ok", spec.summary
 
 
-def list_plugins(group: str, tell: Callable[[EntryPoint], Sequence[str]]) -> Iterator[Listing]:
+def list_plugins(group: str, describe: Callable[[EntryPoint], Sequence[str]]) -> Iterator[Listing]:
     """Every installed plugin of a group with its state; never raises.
 
     Args:
         group: Its group.
-        tell: Gives a plugin's API, its state and its summary, or why it is not ok; raises a PluginError where it is
-            broken.
+        describe: Gives API, state and summary (or the reason if the state is not ok) of a plugin; raises a PluginError
+            if the plugin is broken.
     """
-    for points in find(group).values():
+    for points in entry_points_of(group).values():
         for point in points:
             try:
-                api, state, reason = tell(point)
+                api, state, reason = describe(point)
             except PluginError as error:
                 api, state = "", "broken"
                 reason = f"{error.message} ({error.hint})" if error.hint else error.message

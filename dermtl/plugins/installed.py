@@ -12,7 +12,7 @@ _UNKNOWN = "unknown"
 _UNREADABLE = (OSError, TypeError, ValueError, LookupError, AttributeError)  # what importlib.metadata lets through
 
 
-def find(group: str) -> dict[str, list[EntryPoint]]:
+def entry_points_of(group: str) -> dict[str, list[EntryPoint]]:
     """All entry points of a group by name, without importing any.
 
     The environment variable ``DERMTL_PLUGINS`` leaves only those that it lists, ``name`` or ``distribution:name``, with
@@ -35,8 +35,8 @@ def allowed() -> frozenset[str] | None:
     return frozenset() if text == "none" else frozenset(name.strip() for name in text.split(","))
 
 
-def describe(point: EntryPoint) -> dict[str, str]:
-    """Where a plugin comes from, for the record of a run."""
+def origin_of(point: EntryPoint) -> dict[str, str]:
+    """Name, distribution and version of a plugin, for the record of a run."""
     return {"plugin": point.name, "distribution": distribution_of(point), "version": version_of(point)}
 
 

@@ -13,7 +13,8 @@ from dermtl.kinds import Category, Tags
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.plugins.contract import HeadConfig, Metrics
-from dermtl.plugins.discovery import describe, load_head, resolve
+from dermtl.plugins.discovery import load_head, resolve
+from dermtl.plugins.installed import origin_of
 from dermtl.plugins.reads import connect
 from dermtl.plugins.spec import HeadSpec
 
@@ -127,4 +128,4 @@ def _plan(name: str, head: Head, source: Source) -> HeadPlan:
     if not (isinstance(config_type, type) and issubclass(config_type, HeadConfig)):
         raise PluginContract(f"{spec.config} is not a HeadConfig", where=where)
     config = validate(config_type, dict(head.model_extra or {}), source, ("heads", name))
-    return HeadPlan(name, spec, config, head.loss_weight, describe(point))
+    return HeadPlan(name, spec, config, head.loss_weight, origin_of(point))

@@ -8,8 +8,8 @@ from pathlib import Path
 from string import Template
 
 from dermtl.errors import InputError
-from dermtl.plugins.discovery import HEADS, find
-from dermtl.plugins.installed import distribution_of
+from dermtl.plugins.discovery import HEADS
+from dermtl.plugins.installed import distribution_of, entry_points_of
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SUFFIX = ".tmpl"
@@ -39,7 +39,7 @@ def render(name: str, kind: str, folder: Path) -> None:
         raise InputError(f"expected a name of lower-case letters, digits and single underscores, got {name!r}")
     if keyword.iskeyword(name):
         raise InputError(f"{name!r} is a word of Python, which no module can be named by", hint="choose another name")
-    if owners := ", ".join(distribution_of(point) for point in find(HEADS).get(name, [])):
+    if owners := ", ".join(distribution_of(point) for point in entry_points_of(HEADS).get(name, [])):
         raise InputError(f"a head {name!r} is installed already, from {owners}", hint="choose another name")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("exists already", where=str(folder), hint="give another --into")

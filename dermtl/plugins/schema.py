@@ -8,12 +8,13 @@ from pydantic.errors import PydanticUserError
 from dermtl.config.experiment import Experiment, Head
 from dermtl.errors import PluginContract, PluginError
 from dermtl.plugins.contract import HeadConfig
-from dermtl.plugins.discovery import HEADS, distribution_of, find, load_head, resolve
+from dermtl.plugins.discovery import HEADS, load_head, resolve
+from dermtl.plugins.installed import distribution_of, entry_points_of
 from dermtl.plugins.probe import try_plugins
 from dermtl.plugins.spec import HeadSpec
 
 _log = logging.getLogger(__name__)
-_QUESTION = "dermtl.plugins.discovery:tell_head"
+_QUESTION = "dermtl.plugins.discovery:describe_head"
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -23,7 +24,7 @@ def experiment_schema() -> dict[str, Any]:
     own = Head.model_json_schema()["properties"]
     branches = []
     tried = {(listing.distribution, listing.name): listing for listing in try_plugins(HEADS, _QUESTION)}
-    for name, points in find(HEADS).items():
+    for name, points in entry_points_of(HEADS).items():
         for point in points:
             full = f"{distribution_of(point)}:{name}"
             state = tried[distribution_of(point), name]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from dermtl.errors import BundleError, DataError, ImageFault, ImageReadError, InputError
-from dermtl.files.prefetch import ahead, batched
+from dermtl.files.prefetch import batched, prefetch
 from dermtl.imaging.decode import SUFFIXES
 from dermtl.imaging.suffixes import NOTES, is_picture
 from dermtl.runtime.prediction import Prediction
@@ -104,7 +104,7 @@ def map_rows(
     def work(paths: list[Path]) -> list[Result]:
         return [then(row) for row in _rows(model, paths)]
 
-    batches = ahead(work, batched(files, batch_size), workers=workers or model.workers)
+    batches = prefetch(work, batched(files, batch_size), workers=workers or model.workers)
     return (result for batch in batches for result in batch)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.errors import BundleError, InputError
 from dermtl.files.cores import count_cores
-from dermtl.files.prefetch import ahead, batched
+from dermtl.files.prefetch import batched, prefetch
 from dermtl.imaging.decode import MAX_SIDE_PX, Reduced, read_image, read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind
@@ -123,7 +123,7 @@ class Model:
         """
         if batch_size < 1:
             raise InputError(f"batch_size: expected 1 or more, got {batch_size}")
-        for squares, outputs in ahead(self._run_batch, batched(sources, batch_size), workers=self.workers):
+        for squares, outputs in prefetch(self._run_batch, batched(sources, batch_size), workers=self.workers):
             for square, output in zip(squares, outputs, strict=True):
                 yield self.restore(output, square.letterbox)
 

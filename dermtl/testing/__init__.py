@@ -10,8 +10,8 @@ In a plugin's own tests::
 ``dermtl plugins check freckle`` runs the same without a test file.
 """
 
+from dermtl.testing.assertions import check
 from dermtl.testing.conformance import HeadConformance
-from dermtl.testing.requirement import require
 from dermtl.testing.run import Finding, check_head
 
-__all__ = ["Finding", "HeadConformance", "check_head", "require"]
+__all__ = ["Finding", "HeadConformance", "check", "check_head"]

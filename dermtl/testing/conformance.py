@@ -3,19 +3,26 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from dermtl.testing.annotations import AnnotationChecks
+from dermtl.testing.config import ConfigChecks
 from dermtl.testing.deployment import DeploymentChecks
-from dermtl.testing.figures import FigureChecks
-from dermtl.testing.keys import KeyChecks
+from dermtl.testing.head_under_test import HeadUnderTest
+from dermtl.testing.imports import ImportChecks
 from dermtl.testing.layers import LayerChecks
 from dermtl.testing.losses import LossChecks
-from dermtl.testing.parts import PartChecks
-from dermtl.testing.runs import RunChecks
-from dermtl.testing.subject import Subject
-from dermtl.testing.truth import TruthChecks
+from dermtl.testing.metrics import MetricChecks
+from dermtl.testing.training import TrainingChecks
 
 
 class HeadConformance(
-    RunChecks, DeploymentChecks, FigureChecks, LossChecks, LayerChecks, TruthChecks, KeyChecks, PartChecks
+    TrainingChecks,
+    DeploymentChecks,
+    MetricChecks,
+    LossChecks,
+    LayerChecks,
+    AnnotationChecks,
+    ConfigChecks,
+    ImportChecks,
 ):
     """What every head must do. Subclass it, set ``head``, and name the subclass ``Test...``.
 
@@ -30,7 +37,7 @@ class HeadConformance(
     @classmethod
     def setup_class(cls) -> None:
         """Find the head; pytest calls it."""
-        cls.subject = Subject(cls.head, cls.config)
+        cls.subject = HeadUnderTest(cls.head, cls.config)
 
     @classmethod
     def teardown_class(cls) -> None:

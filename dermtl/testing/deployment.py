@@ -10,8 +10,8 @@ import torch
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.runtime.bundle import fits
 from dermtl.runtime.golden import golden_path, read_golden, replay
-from dermtl.testing.requirement import require, same
-from dermtl.testing.subject import SIZE, Subject
+from dermtl.testing.assertions import check, same
+from dermtl.testing.head_under_test import SIZE, HeadUnderTest
 
 _LIMIT = 1e-4  # share of an output's largest value
 _PREDICT = """
@@ -26,7 +26,7 @@ print(json.dumps([model.predict(path).to_json() for path in {paths!r}]))
 class DeploymentChecks:
     """Of ``model.onnx``."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_graph_answers_like_the_network(self) -> None:
         """For 1, 2 and 5 pictures of the network's size, ONNX Runtime and torch agree."""
@@ -41,23 +41,23 @@ class DeploymentChecks:
             for name, value in zip(names, got, strict=True):
                 limit = _LIMIT * max(1.0, float(expected[name].abs().max()))
                 fine = same(value, expected[name].numpy(), limit=limit)
-                require(fine, f"{name}: the graph and the network disagree on {num} pictures")
+                check(fine, f"{name}: the graph and the network disagree on {num} pictures")
 
     def test_graph_takes_raw_pictures(self) -> None:
         """Raw pictures, wide, tall and small, and those that the host letterboxed give what the network gives."""
         for difference in replay(self.subject.deployed, read_golden(golden_path(self.subject.model))):
             told = f"{difference.output} is {difference.worst:.2g} off at worst, {difference.mean:.2g} on average"
-            require(difference.ok, f"way {difference.path}: {told}, allowed are {difference.limit:.2g}")
+            check(difference.ok, f"way {difference.path}: {told}, allowed are {difference.limit:.2g}")
 
     def test_file_says_what_it_gives(self) -> None:
         """The file's outputs are those of the config, in order, of their kinds' shapes."""
         declared, kinds = self.subject.trained.kinds, self.subject.deployed.kinds
-        require(list(kinds) == list(declared), f"the file gives {list(kinds)}, the config says {list(declared)}")
+        check(list(kinds) == list(declared), f"the file gives {list(kinds)}, the config says {list(declared)}")
         example, _ = self.subject.known[0]
         batch = np.stack([example.image, example.image[::-1]])
         for name, value in zip(kinds, self.subject.deployed.session.run(list(kinds), {"image": batch}), strict=True):
-            require(value.shape[0] == 2 and fits(kinds[name], value.shape[1:]), f"{name}: has {list(value.shape)}")
-            require(np.isfinite(value).all(), f"{name}: is not finite")
+            check(value.shape[0] == 2 and fits(kinds[name], value.shape[1:]), f"{name}: has {list(value.shape)}")
+            check(np.isfinite(value).all(), f"{name}: is not finite")
 
     def test_predicts_without_torch_and_plugin(self) -> None:
         """Where neither torch nor the plugin can be imported, the file predicts the same."""
@@ -66,9 +66,9 @@ class DeploymentChecks:
         text = _PREDICT.format(plugin=plugin, model=str(self.subject.model), paths=paths)
         done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=120)
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        require(done.returncode == 0, f"the file cannot be used without torch and the plugin: {last}")
+        check(done.returncode == 0, f"the file cannot be used without torch and the plugin: {last}")
         here = json.loads(json.dumps([self.subject.deployed.predict(path).to_json() for path in paths]))
-        require(json.loads(done.stdout.splitlines()[-1]) == here, "the file predicts otherwise without the plugin")
+        check(json.loads(done.stdout.splitlines()[-1]) == here, "the file predicts otherwise without the plugin")
 
     def test_decoding_agrees_with_the_head(self) -> None:
         """What the file says of a picture is what the network's outputs say, restored by the head's own kinds."""
@@ -81,4 +81,4 @@ class DeploymentChecks:
             for name, kind in kinds.items():
                 own = np.asarray(kind.restore(outputs[name][0].numpy(), box), np.float32)
                 limit = _LIMIT * max(1.0, float(np.abs(own).max()))
-                require(same(prediction.values[name], own, limit=limit), f"{name}: the file restores it otherwise")
+                check(same(prediction.values[name], own, limit=limit), f"{name}: the file restores it otherwise")

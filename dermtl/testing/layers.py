@@ -5,8 +5,8 @@ from torch import Tensor
 
 from dermtl.kinds import Category, Kind, Mask, Tags
 from dermtl.model.network import Network
-from dermtl.testing.requirement import require
-from dermtl.testing.subject import BACKBONES, NAME, SIZE, Subject, head_of
+from dermtl.testing.assertions import check
+from dermtl.testing.head_under_test import BACKBONES, NAME, SIZE, HeadUnderTest, head_of
 
 _STEPS = 160
 _FALLEN = 0.5  # share of the first loss that must be undercut
@@ -15,7 +15,7 @@ _FALLEN = 0.5  # share of the first loss that must be undercut
 class LayerChecks:
     """Of the head's layers and activation."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_shapes_on_every_family(self) -> None:
         """On a CNN, a VGG and a ViT, for 1 and 3 pictures, raw has a row a picture and outputs are as declared."""
@@ -25,8 +25,8 @@ class LayerChecks:
                 with torch.no_grad():
                     raw = network(self.subject.images[:num])
                     outputs = network.activate(raw)
-                require(raw[NAME].shape[0] == num, f"{backbone}: raw has {raw[NAME].shape[0]} rows for {num} pictures")
-                self._require_declared(backbone, outputs, num)
+                check(raw[NAME].shape[0] == num, f"{backbone}: raw has {raw[NAME].shape[0]} rows for {num} pictures")
+                self._check_declared(backbone, outputs, num)
 
     def test_training_takes_small_batches(self) -> None:
         """In training mode, too, for 2 and 3 pictures."""
@@ -34,7 +34,7 @@ class LayerChecks:
             network = self.subject.network(backbone)
             for num in (2, 3):
                 raw = network(self.subject.images[:num])[NAME]
-                require(raw.shape[0] == num, f"{backbone}: raw has {raw.shape[0]} rows for {num} pictures in training")
+                check(raw.shape[0] == num, f"{backbone}: raw has {raw.shape[0]} rows for {num} pictures in training")
 
     def test_outputs_are_what_their_kinds_say(self) -> None:
         """Probabilities lie in 0..1 and sum to one, all is finite and float32, for raw values of any size."""
@@ -43,9 +43,9 @@ class LayerChecks:
             raw = network(self.subject.images)[NAME]
             for scale in (1.0, 1e2, 1e4):
                 for name, value in network.activate({NAME: torch.randn_like(raw) * scale + raw}).items():
-                    require(value.dtype == torch.float32, f"{name}: activate gives {value.dtype}, expected float32")
-                    require(value.isfinite().all(), f"{name}: is not finite for raw values of about {scale:g}")
-                    self._require_values(name, self.subject.plan.outputs[name], value)
+                    check(value.dtype == torch.float32, f"{name}: activate gives {value.dtype}, expected float32")
+                    check(value.isfinite().all(), f"{name}: is not finite for raw values of about {scale:g}")
+                    self._check_values(name, self.subject.plan.outputs[name], value)
 
     def test_forward_is_deterministic(self) -> None:
         """In eval mode the same pictures give the same outputs, to the bit."""
@@ -53,7 +53,7 @@ class LayerChecks:
         with torch.no_grad():
             once, twice = (network.activate(network(self.subject.images[:3])) for _ in range(2))
         for name, value in once.items():
-            require(torch.equal(value, twice[name]), f"{name}: differs between two passes in eval mode")
+            check(torch.equal(value, twice[name]), f"{name}: differs between two passes in eval mode")
 
     def test_pictures_do_not_see_one_another(self) -> None:
         """In eval mode a picture's outputs do not depend on the others of its batch."""
@@ -65,9 +65,7 @@ class LayerChecks:
             for name, value in alone.items():
                 scale = max(1.0, float(value.abs().max()))
                 off = float((together[name][:1] - value).abs().max()) / scale
-                require(
-                    off < 1e-3, f"{backbone}: {name} of a picture changes by {off:.2g} with the others of its batch"
-                )
+                check(off < 1e-3, f"{backbone}: {name} of a picture changes by {off:.2g} with the others of its batch")
 
     def test_every_parameter_learns(self) -> None:
         """The loss has a gradient for every parameter of the head, and for the backbone."""
@@ -77,9 +75,9 @@ class LayerChecks:
             loss.backward()  # type: ignore[no-untyped-call]
             for name, parameter in head_of(network).named_parameters():
                 has = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
-                require(has, f"{backbone}: the head's parameter {name} has no gradient")
+                check(has, f"{backbone}: the head's parameter {name} has no gradient")
             trunk = [p for p in network.backbone.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
-            require(trunk, f"{backbone}: no gradient reaches the backbone")
+            check(trunk, f"{backbone}: no gradient reaches the backbone")
 
     def test_overfits_a_batch(self) -> None:
         """Trained on eight pictures, the loss falls and the primary metric rises."""
@@ -98,10 +96,10 @@ class LayerChecks:
             if len(losses) > 10 and max(losses[-3:]) < 0.2 * losses[0]:
                 break
         last = sum(losses[-5:]) / 5
-        require(last < _FALLEN * losses[0], f"the loss of eight pictures falls from {losses[0]:.3g} to {last:.3g} only")
+        check(last < _FALLEN * losses[0], f"the loss of eight pictures falls from {losses[0]:.3g} to {last:.3g} only")
         after = self._primary(network)
         name = self.subject.plan.metrics().primary
-        require(after > before, f"{name} goes from {before:.3g} to {after:.3g} while the loss falls: they disagree")
+        check(after > before, f"{name} goes from {before:.3g} to {after:.3g} while the loss falls: they disagree")
 
     def _primary(self, network: Network) -> float:
         """The primary metric of the eight pictures, in eval mode with batch statistics settled."""
@@ -114,24 +112,24 @@ class LayerChecks:
             outputs = network.activate(network(self.subject.images[:8]))
         return self.subject.measure(outputs, 8)[self.subject.plan.metrics().primary]
 
-    def _require_declared(self, backbone: str, outputs: dict[str, Tensor], num: int) -> None:
+    def _check_declared(self, backbone: str, outputs: dict[str, Tensor], num: int) -> None:
         declared = self.subject.plan.outputs
-        require(list(outputs) == list(declared), f"{backbone}: activate gives {list(outputs)}, not {list(declared)}")
+        check(list(outputs) == list(declared), f"{backbone}: activate gives {list(outputs)}, not {list(declared)}")
         for name, kind in declared.items():
             shape = (num, *(SIZE if isinstance(extent, str) else extent for extent in kind.shape))
             got = tuple(outputs[name].shape)
-            require(got == shape, f"{backbone}: {name} has shape {list(got)}, its kind says {list(shape)}")
+            check(got == shape, f"{backbone}: {name} has shape {list(got)}, its kind says {list(shape)}")
 
     @staticmethod
-    def _require_values(name: str, kind: Kind, value: Tensor) -> None:
+    def _check_values(name: str, kind: Kind, value: Tensor) -> None:
         if not isinstance(kind, Category | Tags | Mask):
             return
         low, high = float(value.min()), float(value.max())
-        require(low >= -1e-5 and high <= 1 + 1e-5, f"{name}: probabilities reach from {low:.3g} to {high:.3g}")
+        check(low >= -1e-5 and high <= 1 + 1e-5, f"{name}: probabilities reach from {low:.3g} to {high:.3g}")
         sums = value.sum(dim=1) if not isinstance(kind, Tags) else value.new_ones(1)
         if isinstance(kind, Category):
-            require((sums - 1).abs().max() < 1e-4, f"{name}: the probabilities of a picture do not sum to one")
-        require(sums.max() <= 1 + 1e-4, f"{name}: the probabilities of a pixel sum to more than one")
+            check((sums - 1).abs().max() < 1e-4, f"{name}: the probabilities of a picture do not sum to one")
+        check(sums.max() <= 1 + 1e-4, f"{name}: the probabilities of a pixel sum to more than one")
 
 
 def _loss(network: Network, images: Tensor, targets: Tensor) -> Tensor:

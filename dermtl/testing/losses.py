@@ -5,14 +5,14 @@ from torch import Tensor
 
 from dermtl.kinds import Category
 from dermtl.model.head import Head
-from dermtl.testing.requirement import require
-from dermtl.testing.subject import NAME, Subject, head_of
+from dermtl.testing.assertions import check
+from dermtl.testing.head_under_test import NAME, HeadUnderTest, head_of
 
 
 class LossChecks:
     """Of the head's loss."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_loss_gives_named_finite_terms(self) -> None:
         """For a batch, for one row, and for wild raw values the terms are named rows, finite, with a gradient."""
@@ -20,17 +20,17 @@ class LossChecks:
         for rows, scale in ((len(raw), 1.0), (1, 1.0), (len(raw), 1e2), (len(raw), 1e3)):
             values = (torch.randn_like(raw[:rows]) * (scale > 1) * scale + raw[:rows]).requires_grad_()
             terms = self._head().loss(values, target[:rows])
-            require(terms, "loss gives no term")
+            check(terms, "loss gives no term")
             for name, term in terms.items():
-                require(isinstance(name, str) and name, "a term of the loss has no name")
-                require(
+                check(isinstance(name, str) and name, "a term of the loss has no name")
+                check(
                     term.shape == (rows,),
                     f"term {name} has shape {list(term.shape)}, expected [{rows}]: what each row adds, not a mean",
                 )
                 worst = next((float(value) for value in term.detach() if not value.isfinite()), None)
-                require(worst is None, f"term {name} is {worst} for raw values of about {scale:g}")
+                check(worst is None, f"term {name} is {worst} for raw values of about {scale:g}")
             (gradient,) = torch.autograd.grad(torch.stack([term.sum() for term in terms.values()]).sum(), values)
-            require(gradient.isfinite().all(), f"the loss has no finite gradient for raw values of about {scale:g}")
+            check(gradient.isfinite().all(), f"the loss has no finite gradient for raw values of about {scale:g}")
 
     def test_weights_are_of_rows(self) -> None:
         """Weights name terms of the loss, are 0 or more a row, and each row's is the same in any batch."""
@@ -38,12 +38,12 @@ class LossChecks:
         head = self._head()
         weights = head.weights(target)
         for name, weight in weights.items():
-            require(name in head.loss(raw, target), f"weights name {name!r}, which is no term of the loss")
-            require(weight.shape == (len(target),), f"weights of {name} have shape {list(weight.shape)}")
-            require(bool((weight >= 0).all() and weight.isfinite().all()), f"weights of {name} are not all 0 or more")
+            check(name in head.loss(raw, target), f"weights name {name!r}, which is no term of the loss")
+            check(weight.shape == (len(target),), f"weights of {name} have shape {list(weight.shape)}")
+            check(bool((weight >= 0).all() and weight.isfinite().all()), f"weights of {name} are not all 0 or more")
             for rows in _subsets(len(target)):
                 own = head.weights(target[rows])[name]
-                require(bool(torch.allclose(own, weight[rows])), f"weights of {name} depend on the rows beside")
+                check(bool(torch.allclose(own, weight[rows])), f"weights of {name} depend on the rows beside")
 
     def test_rows_add_up(self) -> None:
         """Rows apart: a row adds the same whatever stands beside it. Rows together: their order does not matter."""
@@ -56,7 +56,7 @@ class LossChecks:
             for rows in subsets:
                 for name, values in head.loss(raw[rows], target[rows]).items():
                     worst = float((values - whole[name][rows]).abs().max())
-                    require(
+                    check(
                         worst <= 1e-4 * max(1e-6, float(whole[name].abs().max())),
                         f"term {name}: a row adds another value (by {worst:.3g}) "
                         + (
@@ -68,15 +68,15 @@ class LossChecks:
             if not apart:
                 alike = head.loss(raw[:1].expand_as(raw).clone(), target[:1].expand_as(target).clone())
                 for name, values in alike.items():
-                    require(values.isfinite().all(), f"term {name} is not finite if all rows are alike")
+                    check(values.isfinite().all(), f"term {name} is not finite if all rows are alike")
 
     def test_loss_leaves_its_arguments(self) -> None:
         """The loss changes neither raw nor target, and gives the same again."""
         raw, target = self._batch()
         first, second = raw.clone(), target.clone()
         once = self._loss(raw, target)
-        require(torch.equal(raw, first) and torch.equal(target, second), "loss changes raw or target in place")
-        require(once == self._loss(raw, target), "loss gives another value for the same rows")
+        check(torch.equal(raw, first) and torch.equal(target, second), "loss changes raw or target in place")
+        check(once == self._loss(raw, target), "loss gives another value for the same rows")
 
     def test_loss_hears_every_part_of_the_target(self) -> None:
         """Every part of the target has a say: exchanged between records, it changes the loss."""
@@ -93,7 +93,7 @@ class LossChecks:
                 if not _near(known, self._loss(raw, moved), 1e-7):
                     heard = True
                     break
-            require(heard or not differs, f"the loss ignores {part} of the target")
+            check(heard or not differs, f"the loss ignores {part} of the target")
 
     def test_loss_takes_empty_targets(self) -> None:
         """A target of zeros, such as an empty outline or the first class, has a finite loss and gradient."""
@@ -102,9 +102,9 @@ class LossChecks:
         # Where no zero occurs it is no value of this kind; then all alike is the nearest to it.
         empty = torch.zeros_like(target) if (target == 0).any() else target[:1].expand_as(target).clone()
         total = torch.stack([term.sum() for term in self._head().loss(values, empty).values()]).sum()
-        require(total.isfinite(), f"the loss of an empty target is {float(total.detach())}")
+        check(total.isfinite(), f"the loss of an empty target is {float(total.detach())}")
         (gradient,) = torch.autograd.grad(total, values)
-        require(gradient.isfinite().all(), "the loss of an empty target has no finite gradient")
+        check(gradient.isfinite().all(), "the loss of an empty target has no finite gradient")
 
     def test_soft_targets_agree_with_hard_ones(self) -> None:
         """Where shares of classes are taken, a share of one is the class itself."""
@@ -115,7 +115,7 @@ class LossChecks:
         for row in range(len(raw)):
             shares = torch.nn.functional.one_hot(target[row : row + 1], len(kind.classes)).float()
             hard, soft = (_quotient(head, raw[row : row + 1], found) for found in (target[row : row + 1], shares))
-            require(_near(hard, soft), f"a share of one gives {soft:.6g}, the class itself {hard:.6g}")
+            check(_near(hard, soft), f"a share of one gives {soft:.6g}, the class itself {hard:.6g}")
 
     def _head(self) -> Head:
         return head_of(self.subject.networks["test_resnet"].eval())

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from unittest import SkipTest
 
 from dermtl.testing.conformance import HeadConformance
-from dermtl.testing.subject import Subject
+from dermtl.testing.head_under_test import HeadUnderTest
 
 _PREFIX = "test_"
 
@@ -46,7 +46,7 @@ def check_head(head: str, *, only: tuple[str, ...] = (), config: Mapping[str, An
     Raises:
         PluginError: No such head can be loaded.
     """
-    subject = Subject(head, config)
+    subject = HeadUnderTest(head, config)
     try:
         checks = HeadConformance()
         checks.subject = subject  # of this one alone, where pytest has one a class

@@ -7,7 +7,8 @@ from typing import Any
 
 from dermtl.config.source import Source
 from dermtl.errors import ConfigError, PluginContract, PluginError
-from dermtl.plugins.discovery import distribution_of, pick
+from dermtl.plugins.discovery import pick
+from dermtl.plugins.installed import distribution_of
 from dermtl.tracking.tracker import GROUP, Tracker
 
 
@@ -32,7 +33,7 @@ def make_trackers(names: Sequence[str], source: Source) -> dict[str, Tracker]:
     return made
 
 
-def tell_tracker(point: EntryPoint) -> tuple[str, str, str]:
+def describe_tracker(point: EntryPoint) -> tuple[str, str, str]:
     """API (none), state and summary of a tracker, for lists. It is not made: what it needs may be slow to import.
 
     Raises:

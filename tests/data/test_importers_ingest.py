@@ -16,7 +16,8 @@ from dermtl.data.importers import detect
 from dermtl.data.importers.ingest import import_data
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import ManifestError, PluginContract, PluginNotFound
-from dermtl.plugins.discovery import find, list_plugins
+from dermtl.plugins.discovery import list_plugins
+from dermtl.plugins.installed import entry_points_of
 
 NAMES = {
     "class_folders", "table", "hugging_face", "isic_cli", "ham10000", "isic_2016", "isic_2017", "isic_2018",
@@ -52,11 +53,11 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def listed():
-    return list_plugins("dermtl.importers", detect.tell_importer)
+    return list_plugins("dermtl.importers", detect.describe_importer)
 
 
 def test_every_importer_is_declared_and_fits() -> None:
-    points = find("dermtl.importers")
+    points = entry_points_of("dermtl.importers")
     assert points.keys() >= NAMES
     for named in points.values():
         importer = detect._load(named[0])

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from dermtl.files import cores
-from dermtl.files.prefetch import ahead, batched, in_threads
+from dermtl.files.prefetch import batched, in_threads, prefetch
 
 
 def test_results_come_in_order_whoever_is_first():
@@ -12,7 +12,7 @@ def test_results_come_in_order_whoever_is_first():
         time.sleep(0.01 * (number % 3))
         return number
 
-    assert list(ahead(work, range(20), workers=4)) == list(range(20))
+    assert list(prefetch(work, range(20), workers=4)) == list(range(20))
 
 
 def test_items_are_read_no_further_than_needed():
@@ -23,7 +23,7 @@ def test_items_are_read_no_further_than_needed():
             read.append(number)
             yield number
 
-    results = ahead(lambda number: number, items(), workers=3)
+    results = prefetch(lambda number: number, items(), workers=3)
     assert next(results) == 0
     assert len(read) <= 5
     results.close()
@@ -62,7 +62,7 @@ def test_an_exception_comes_at_its_place():
             raise ValueError(number)
         return number
 
-    results = ahead(work, range(5), workers=2)
+    results = prefetch(work, range(5), workers=2)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="2"):
         next(results)

@@ -204,7 +204,7 @@ def test_paths_stay_inside(path: str, expected: str | None) -> None:
 def test_the_ideal_of_nodes_is_the_true_class_and_all_above_it(classes: tuple[str, ...]) -> None:
     nodes = Nodes(roll_up(classes).names)
     for index, name in enumerate(classes):
-        columns = nodes.columns(nodes.ideal(np.asarray(index)))
+        columns = nodes.columns(nodes.perfect_value(np.asarray(index)))
         assert {node for node, value in columns.items() if value == 1} == set(lineage(name))
         assert set(columns.values()) == {0.0, 1.0}
-        assert nodes.ideal(np.asarray(index)).dtype == np.float32
+        assert nodes.perfect_value(np.asarray(index)).dtype == np.float32

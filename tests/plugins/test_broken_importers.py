@@ -81,7 +81,7 @@ def test_each_is_passed_over_with_its_reason(all_broken, folder, caplog):
 
 @pytest.mark.slow
 def test_each_is_listed_and_the_cores_own_beside_them(all_broken):
-    question = "dermtl.data.importers.detect:tell_importer"
+    question = "dermtl.data.importers.detect:describe_importer"
     listed = {listing.name: listing for listing in try_plugins("dermtl.importers", question, limit_s=2)}
     for name, (_, words) in FAULTS.items():
         later = name.endswith("_later")

@@ -7,13 +7,13 @@ import pytest
 
 from dermtl.api import HeadSpec
 from dermtl.errors import PluginConflict, PluginContract, PluginNotFound
-from dermtl.plugins.discovery import list_plugins, load_head, resolve, tell_head
+from dermtl.plugins.discovery import describe_head, list_plugins, load_head, resolve
 
 BUILT_IN = {"classification", "tags", "circle", "number", "segmentation"}
 
 
 def list_heads():
-    return list_plugins("dermtl.heads", tell_head)
+    return list_plugins("dermtl.heads", describe_head)
 
 
 def states():

@@ -4,7 +4,7 @@ import pytest
 
 from dermtl.errors import PluginNotFound
 from dermtl.plugins.discovery import load_head
-from dermtl.plugins.installed import find
+from dermtl.plugins.installed import entry_points_of
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from dermtl.plugins.installed import find
 )
 def test_the_variable_leaves_what_it_lists(monkeypatch, value, heads):
     monkeypatch.setenv("DERMTL_PLUGINS", value)
-    assert set(find("dermtl.heads")) == heads
+    assert set(entry_points_of("dermtl.heads")) == heads
 
 
 def test_the_cores_own_importers_stay(monkeypatch):
     monkeypatch.setenv("DERMTL_PLUGINS", "none")
-    assert "class_folders" in find("dermtl.importers")
+    assert "class_folders" in entry_points_of("dermtl.importers")
 
 
 def test_a_head_left_out_is_not_found_and_the_variable_is_named(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from dermtl.plugins.probe import try_plugins
 
-HEADS = ("dermtl.heads", "dermtl.plugins.discovery:tell_head")
+HEADS = ("dermtl.heads", "dermtl.plugins.discovery:describe_head")
 BUILT_IN = {"classification", "tags", "circle", "number", "segmentation"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dermtl.plugins.scaffold import render
-from dermtl.testing.subject import Subject
+from dermtl.testing.head_under_test import HeadUnderTest
 
 Make = Callable[..., str]
 
@@ -51,7 +51,7 @@ def make_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]
 @pytest.fixture(scope="session")
 def kit_manifest() -> Iterator[Path]:
     """The kit's drawn set, made once."""
-    subject = Subject("circle")
+    subject = HeadUnderTest("circle")
     yield subject.manifest
     subject.close()
 
@@ -59,4 +59,4 @@ def kit_manifest() -> Iterator[Path]:
 @pytest.fixture
 def drawn_once(kit_manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all heads be tried with one drawn set."""
-    monkeypatch.setattr(Subject, "manifest", kit_manifest)
+    monkeypatch.setattr(HeadUnderTest, "manifest", kit_manifest)

@@ -6,8 +6,9 @@ import pytest
 
 from dermtl.config.source import parse_source
 from dermtl.errors import ConfigError
-from dermtl.plugins.discovery import find, list_plugins
-from dermtl.tracking.installed import make_trackers, tell_tracker
+from dermtl.plugins.discovery import list_plugins
+from dermtl.plugins.installed import entry_points_of
+from dermtl.tracking.installed import describe_tracker, make_trackers
 
 GOOD = """
 class Good:
@@ -42,7 +43,7 @@ def make(*names):
 
 
 def test_the_built_in_ones_are_found_and_not_imported():
-    assert {"tensorboard", "mlflow"} <= find("dermtl.trackers").keys()
+    assert {"tensorboard", "mlflow"} <= entry_points_of("dermtl.trackers").keys()
 
 
 def test_only_the_named_one_is_imported(install):
@@ -95,7 +96,7 @@ def test_the_list_tells_all_and_raises_nothing(install):
     install("good", GOOD.replace("class Good:", "class Good:\n    'Writes letters.'"))
     told = {
         listing.name: (listing.group, listing.state, listing.reason)
-        for listing in list_plugins("dermtl.trackers", tell_tracker)
+        for listing in list_plugins("dermtl.trackers", describe_tracker)
     }
     assert told["odd"] == ("dermtl.trackers", "broken", "cannot be made: ValueError: torn")
     assert told["good"] == ("dermtl.trackers", "ok", "Writes letters.")

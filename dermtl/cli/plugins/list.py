@@ -5,10 +5,10 @@ import json
 import click
 
 _QUESTIONS = {
-    "dermtl.heads": "dermtl.plugins.discovery:tell_head",
-    "dermtl.importers": "dermtl.data.importers.detect:tell_importer",
-    "dermtl.trackers": "dermtl.tracking.installed:tell_tracker",
-    "dermtl.commands": "dermtl.cli.commands:tell_command",
+    "dermtl.heads": "dermtl.plugins.discovery:describe_head",
+    "dermtl.importers": "dermtl.data.importers.detect:describe_importer",
+    "dermtl.trackers": "dermtl.tracking.installed:describe_tracker",
+    "dermtl.commands": "dermtl.cli.commands:describe_command",
 }
 
 

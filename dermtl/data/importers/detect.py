@@ -9,8 +9,8 @@ from dermtl.data.importers.layout import folder_of
 from dermtl.data.importers.seen import suggest
 from dermtl.data.manifest.folders import look_around
 from dermtl.errors import ManifestError, PluginContract, PluginError
-from dermtl.plugins.discovery import distribution_of, find, pick
-from dermtl.plugins.installed import CORE, in_one_line
+from dermtl.plugins.discovery import pick
+from dermtl.plugins.installed import CORE, distribution_of, entry_points_of, in_one_line
 from dermtl.plugins.probe import Probe
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def choose_importer(source: Path, name: str | None = None) -> tuple[Importer, En
     if name is not None:
         point = pick(GROUP, name, "importer")
         return _load(point), point
-    named = find(GROUP)
+    named = entry_points_of(GROUP)
     points = [point for rivals in named.values() for point in rivals]
     with Probe(f"{__name__}:recognises") as probe:
         for general in (False, True):
@@ -61,7 +61,7 @@ def recognises(point: EntryPoint, source: str, general: bool) -> bool:
         raise PluginContract(f"cannot say whether it knows the source: {in_one_line(error)}") from error
 
 
-def tell_importer(point: EntryPoint) -> tuple[str, str, str]:
+def describe_importer(point: EntryPoint) -> tuple[str, str, str]:
     """API (none), state and summary of an importer, for lists.
 
     Raises:

@@ -32,7 +32,7 @@ from dermtl.files.table import write_table
 from dermtl.imaging.decode import SUFFIXES
 from dermtl.imaging.suffixes import is_picture
 from dermtl.kinds.record import inside
-from dermtl.plugins.installed import CORE, describe, distribution_of, in_one_line
+from dermtl.plugins.installed import CORE, distribution_of, in_one_line, origin_of
 
 _log = logging.getLogger(__name__)
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -144,7 +144,7 @@ def import_data(
     write_table(out, header, ([row.get(column, "") for column in header] for row in rows))
     origin = {
         "format": importer.name,
-        "importer": describe(point),
+        "importer": origin_of(point),
         "source": Path(os.path.relpath(source, out.parent)).as_posix(),
         "rows": len(rows),
         "dropped": num_dropped,

@@ -6,7 +6,7 @@ from dermtl.data.manifest.ranges import tell_ranges
 from dermtl.data.manifest.truths import judge_sides
 from dermtl.errors import DataError
 from dermtl.files.cores import count_cores
-from dermtl.files.prefetch import ahead, batched
+from dermtl.files.prefetch import batched, prefetch
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 
@@ -25,7 +25,9 @@ def preflight(records: Sequence[Record], kinds: Mapping[str, Kind]) -> None:
             row, and how many more records have faults. Or a side of the split has no truth.
     """
     workers = min(16, 4 * count_cores())  # more than cores: much of it is waiting for the disk
-    looks = ahead(lambda chunk: list(_faults(chunk, kinds)), batched(records, _CHUNK), workers=workers, spare=workers)
+    looks = prefetch(
+        lambda chunk: list(_faults(chunk, kinds)), batched(records, _CHUNK), workers=workers, spare=workers
+    )
     faults = [fault for found in looks for fault in found]
     if faults:
         first, more = faults[0], len(faults) - 1

@@ -123,4 +123,4 @@ def _case(context: Context, head: str, row: int, index: int, place: str, values:
 
 
 def _truth(kind: Kind, annotation: Array) -> Array:
-    return kind.ideal(annotation)
+    return kind.perfect_value(annotation)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dermtl.errors import PluginContract
 from dermtl.model.head import Features, Head
 from dermtl.model.network import Network
-from dermtl.plugins.blame import at_work
+from dermtl.plugins.head_errors import head_errors
 
 Targets = Mapping[str, tuple[Tensor, Tensor]]
 Denominators = dict[str, dict[str, float]]
@@ -99,7 +99,7 @@ class Objective(nn.Module):
         Raises:
             PluginContract: The head gives something else.
         """
-        with torch.autocast(raw.device.type, enabled=False), at_work(name, "its loss"):
+        with torch.autocast(raw.device.type, enabled=False), head_errors(name, "its loss"):
             found = self.heads[name].loss(raw, target)
         _require_rows(name, "loss", found, len(target))
         return found
@@ -110,7 +110,7 @@ class Objective(nn.Module):
         Raises:
             PluginContract: The head gives something else.
         """
-        with at_work(name, "the weights of its loss"):
+        with head_errors(name, "the weights of its loss"):
             found = self.heads[name].weights(target)
         _require_rows(name, "weights", found, len(target))
         return found

@@ -69,8 +69,8 @@ def refuse_unknown_metric(select: Select, plans: Mapping[str, HeadPlan], val: Ex
     annotated = ((i, plan.target.read(record)) for i, record in enumerate(val.records))
     known = ((i, annotation) for i, annotation in annotated if annotation is not None)
     for (index, annotation), _ in zip(known, range(_TRIED), strict=False):
-        ideal = {f"{head}.{output}": value for output, value in plan.config.ideal(annotation).items()}
-        scores.add(index, ideal, {head: annotation})
+        perfect = {f"{head}.{output}": value for output, value in plan.config.perfect_prediction(annotation).items()}
+        scores.add(index, perfect, {head: annotation})
     found = scores.summary(head)
     if metric not in found:
         hint = f"metrics of {head}: {', '.join(found) or 'none, since no validation record has its truth'}"

@@ -43,21 +43,21 @@ class Axis(Kind):
         """[2, 2]."""
         return (2, 2)
 
-    def deployed(self) -> Kind:
+    def core_kind(self) -> Kind:
         """Two points: once found, the ends need no outline."""
         return Points(_NAMES)
 
     def to_json(self, value: Array) -> dict[str, Any]:
         """The ends, and the distance between them in pixels."""
-        return {**self.deployed().to_json(value), "length_px": float(np.hypot(*(value[0] - value[1])))}
+        return {**self.core_kind().to_json(value), "length_px": float(np.hypot(*(value[0] - value[1])))}
 
     def columns(self, value: Array) -> dict[str, float]:
         """X and y of both ends."""
-        return self.deployed().columns(value)
+        return self.core_kind().columns(value)
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
         """A dot for each end."""
-        return self.deployed().draw(image, value)
+        return self.core_kind().draw(image, value)
 
 
 def long_axis(mask: Array) -> Array | None:

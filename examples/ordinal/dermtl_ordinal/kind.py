@@ -14,7 +14,7 @@ class Grade(Category):
 
     kind: ClassVar[str] = "grade"
 
-    def deployed(self) -> Kind:
+    def core_kind(self) -> Kind:
         """A plain category: a model file needs no order."""
         return Category(self.classes, self.column)
 

@@ -67,7 +67,7 @@ def test_cells_name_nodes_and_mean_classes(fitted):
     assert int(kind.read(one("A"))) == 0
     assert int(kind.read(one("B/b3/y"))) == 5
     assert kind.read(one(" ")) is None
-    assert kind.deployed() == fitted.outputs()["probability"]
+    assert kind.core_kind() == fitted.outputs()["probability"]
     assert kind.truth_columns(np.array(4)) == {"class": "B/b3/x"}
 
 
@@ -138,7 +138,7 @@ def test_the_head_sums_up_the_tree(fitted):
 
 
 def test_an_ideal_answer_is_a_path_from_the_root(fitted):
-    ideal = fitted.ideal(np.array(4))
+    ideal = fitted.perfect_prediction(np.array(4))
     assert [name for name, p in zip(NODES, ideal["node_probability"], strict=True) if p == 1] == [
         "root", "B", "B/b3", "B/b3/x"
     ]  # fmt: skip

@@ -124,8 +124,8 @@ class NodeClass(Category):
             )
         return np.asarray(self._places[path], np.int64)
 
-    def deployed(self) -> Category:
-        """What is deployed knows the classes alone."""
+    def core_kind(self) -> Category:
+        """The exported kind carries only the class names."""
         return Category(self.classes, self.column)
 
     @cached_property

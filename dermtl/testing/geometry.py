@@ -10,7 +10,7 @@ from dermtl.arrays import Array
 from dermtl.imaging.affine import Affine
 from dermtl.imaging.view import View
 from dermtl.kinds import Kind
-from dermtl.testing.requirement import require, same
+from dermtl.testing.assertions import check, same
 
 SIDE = 256  # of the network frame here, in pixels
 LIMIT_PX = 1.0
@@ -52,10 +52,13 @@ def marks(kind: Kind, truth: Array, scale: float = 1.0) -> Array:
     Returns:
         float64 [n, 2], x and y of every pixel drawn, in the truth's pixels.
     """
-    value = kind.ideal(truth)
-    require(np.ndim(value) == len(kind.shape), f"ideal gives {list(np.shape(value))}, the shape is {list(kind.shape)}")
+    value = kind.perfect_value(truth)
+    check(
+        np.ndim(value) == len(kind.shape),
+        f"perfect_value gives {list(np.shape(value))}, the shape is {list(kind.shape)}",
+    )
     enlarged = np.asarray(kind.restore(value, _Enlarged(_FINE * scale)))
-    require(not same(enlarged, value), "restore leaves a place where it is, whatever the frame")
+    check(not same(enlarged, value), "restore leaves a place where it is, whatever the frame")
     blank = Image.new("RGB", (_CANVAS, _CANVAS), _GREY)
     drawn = ImageChops.difference(kind.draw(blank, enlarged), blank)
     left, top, *_ = box = drawn.getbbox() or (0, 0, 0, 0)
@@ -90,8 +93,8 @@ def compare(name: str, view: View, kind: Kind, annotation: Array, target: Array)
         return False
     (middle, extent), (other, others) = _moments(moved), _moments(found)
     off, stretch = float(np.hypot(*(other - middle))), float(np.abs(others - extent).max())
-    require(off <= LIMIT_PX, f"{name}: the target lies {off:.1f} px from where the pixels moved")
-    require(stretch <= LIMIT_PX, f"{name}: the target's extent differs by {stretch:.1f} px from that of the pixels")
+    check(off <= LIMIT_PX, f"{name}: the target lies {off:.1f} px from where the pixels moved")
+    check(stretch <= LIMIT_PX, f"{name}: the target's extent differs by {stretch:.1f} px from that of the pixels")
     return True
 
 

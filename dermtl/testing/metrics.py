@@ -9,33 +9,33 @@ from dermtl.arrays import Array
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Tags
 from dermtl.plugins.contract import Prediction, WeightedMetrics
-from dermtl.testing.requirement import require
-from dermtl.testing.subject import SIZE, Subject
+from dermtl.testing.assertions import check
+from dermtl.testing.head_under_test import SIZE, HeadUnderTest
 
 
-class FigureChecks:
+class MetricChecks:
     """Of the head's metrics."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_metrics_are_plain_numbers(self) -> None:
         """Every figure is a float, the primary one among them, and the names do not depend on the records."""
         right, truths = self._right()
         figures = self.subject.summarise(right, truths)
         primary = self.subject.plan.metrics().primary
-        require(primary in figures, f"the primary metric {primary} is not among the figures")
+        check(primary in figures, f"the primary metric {primary} is not among the figures")
         odd = [name for name, value in figures.items() if not isinstance(value, float)]
-        require(not odd, f"{odd[0] if odd else ''} is no float")
+        check(not odd, f"{odd[0] if odd else ''} is no float")
         fewer = self.subject.summarise(right[:2], truths[:2])
-        require(list(fewer) == list(figures), "the names of the figures change with the records")
+        check(list(fewer) == list(figures), "the names of the figures change with the records")
 
     def test_perfect_is_best(self) -> None:
         """Nothing beats what is always right: not one answer for all, not the right answers in another order."""
         primary = self.subject.plan.metrics().primary
         best, others = self._primaries()
-        require(math.isfinite(best), f"{primary} of perfect predictions is {best}")
+        check(math.isfinite(best), f"{primary} of perfect predictions is {best}")
         for name, value in others.items():
-            require(math.isnan(value) or value <= best, f"{primary}: {name} gets {value:.4g}, what is right {best:.4g}")
+            check(math.isnan(value) or value <= best, f"{primary}: {name} gets {value:.4g}, what is right {best:.4g}")
 
     def test_constant_is_chance(self) -> None:
         """One answer for all ranks nothing: areas under ROC curves are one half, and the primary is far from best."""
@@ -44,11 +44,11 @@ class FigureChecks:
         for name, value in others.items():
             if "for all" in name and not math.isnan(value):
                 far = value <= best - 0.05 * max(abs(best), 1e-6)
-                require(far, f"{primary}: {name} gets {value:.4g}, as good as what is right ({best:.4g})")
+                check(far, f"{primary}: {name} gets {value:.4g}, as good as what is right ({best:.4g})")
         truths = [truth for _, truth in self.subject.known]
         for name, value in self.subject.summarise(self._constant(0), truths).items():
             if "auroc" in name and not math.isnan(value):
-                require(abs(value - 0.5) < 1e-6, f"{name} of one answer for all is {value:.4g}, expected 0.5")
+                check(abs(value - 0.5) < 1e-6, f"{name} of one answer for all is {value:.4g}, expected 0.5")
 
     def test_what_cannot_be_said_is_nan(self) -> None:
         """Where a class does not occur, or only one record is there, figures are NaN or as with all, never 0."""
@@ -62,8 +62,8 @@ class FigureChecks:
                 fine = math.isnan(value) or math.isnan(known) or abs(value - known) < 1e-6
                 if figure == primary:
                     message = f"{figure} of perfect predictions is {value:.4g} with {name}, {known:.4g} otherwise"
-                    require(fine, f"{message}; what cannot be estimated is NaN")
-                require(fine or value != 0, f"{figure} is 0 with {name}; what cannot be estimated is NaN")
+                    check(fine, f"{message}; what cannot be estimated is NaN")
+                check(fine or value != 0, f"{figure} is 0 with {name}; what cannot be estimated is NaN")
 
     def test_order_and_shards_change_nothing(self) -> None:
         """Records measured in another order, or in shards by other instances, give the same figures."""
@@ -91,7 +91,7 @@ class FigureChecks:
                     array.setflags(write=False)
                 rows.append({name: np.asarray(value) for name, value in metrics.measure(frozen, annotation).items()})
             for column, value in rows[0].items():
-                require(np.array_equal(value, rows[1][column], equal_nan=value.dtype.kind == "f"), f"{column} changes")
+                check(np.array_equal(value, rows[1][column], equal_nan=value.dtype.kind == "f"), f"{column} changes")
 
     def test_weights_are_copies(self) -> None:
         """Metrics that take weights give, for whole ones, what copies of the rows give."""
@@ -110,19 +110,19 @@ class FigureChecks:
         """Trivial baselines, where there are any, give the outputs' names and shapes."""
         config = self.subject.config
         for name, prediction in config.baselines((120, 160)).items():
-            require(set(prediction) == set(config.outputs()), f"baseline {name} gives {sorted(prediction)}")
+            check(set(prediction) == set(config.outputs()), f"baseline {name} gives {sorted(prediction)}")
             for output, kind in config.outputs().items():
                 shape = tuple({"H": 120, "W": 160}.get(str(extent), extent) for extent in kind.shape)
-                require(np.shape(prediction[output]) == shape, f"baseline {name}: {output} has another shape")
+                check(np.shape(prediction[output]) == shape, f"baseline {name}: {output} has another shape")
 
     def _right(self) -> tuple[list[Prediction], list[Array]]:
         truths = [truth for _, truth in self.subject.known]
-        return [self.subject.config.ideal(truth) for truth in truths], truths
+        return [self.subject.config.perfect_prediction(truth) for truth in truths], truths
 
     def _constant(self, row: int) -> list[Prediction]:
         """One record's right answer in the network frame, given for all."""
         config = self.subject.config
-        answer = config.ideal(self.subject.targets[row].numpy())
+        answer = config.perfect_prediction(self.subject.targets[row].numpy())
         boxes = [Letterbox.of(example.image, SIZE) for example, _ in self.subject.known]
         return [
             {name: np.asarray(kind.restore(answer[name], box)) for name, kind in config.outputs().items()}
@@ -157,8 +157,8 @@ class FigureChecks:
 
 
 def _require_alike(one: Mapping[str, float], other: Mapping[str, float], what: str) -> None:
-    require(list(one) == list(other), f"figures have other names {what}")
+    check(list(one) == list(other), f"figures have other names {what}")
     for name, value in one.items():
         both_nan = math.isnan(value) and math.isnan(other[name])
         fine = both_nan or abs(value - other[name]) <= 1e-6 * max(1.0, abs(value))
-        require(fine, f"{name} is {value:.6g}, and {other[name]:.6g} {what}")
+        check(fine, f"{name} is {value:.6g}, and {other[name]:.6g} {what}")

@@ -10,25 +10,25 @@ import torch
 
 from dermtl.model.checkpoint import load_weights, save_weights
 from dermtl.runs.folder import RunFolder
-from dermtl.testing.requirement import require
-from dermtl.testing.subject import NAME, Subject
+from dermtl.testing.assertions import check
+from dermtl.testing.head_under_test import NAME, HeadUnderTest
 from dermtl.training.loop.signals import Interrupted
 
 
-class RunChecks:
+class TrainingChecks:
     """Of short runs through the whole engine."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_trains_where_truth_is_missing(self) -> None:
         """A run over records of which some lack their truth ends, with finite losses and metrics."""
         with (self.subject.run / "metrics.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        require(len(rows) == 2, f"two epochs leave {len(rows)} rows in metrics.csv")
+        check(len(rows) == 2, f"two epochs leave {len(rows)} rows in metrics.csv")
         losses = {name: value for row in rows for name, value in row.items() if "loss" in name and value}
-        require(losses, "metrics.csv holds no loss")
+        check(losses, "metrics.csv holds no loss")
         for name, value in losses.items():
-            require(math.isfinite(float(value)), f"{name} is {value} after two epochs")
+            check(math.isfinite(float(value)), f"{name} is {value} after two epochs")
 
     def test_weights_are_all_there_is(self) -> None:
         """Saved and loaded into a new network, the weights give the same outputs to the bit."""
@@ -41,11 +41,11 @@ class RunChecks:
         with torch.no_grad():
             mine, theirs = (n.eval().activate(n(self.subject.images[:3])) for n in (network, other))
         for name, value in mine.items():
-            require(torch.equal(value, theirs[name]), f"{name} differs once the weights are loaded into a new network")
+            check(torch.equal(value, theirs[name]), f"{name} differs once the weights are loaded into a new network")
 
     def test_workers_change_nothing(self) -> None:
         """Two workers give the weights that none gives, to the bit."""
-        self._require_equal(self.subject.train("workers", workers=2), "with two workers")
+        self._check_equal(self.subject.train("workers", workers=2), "with two workers")
 
     def test_resume_changes_nothing(self) -> None:
         """A run that was stopped after an epoch and resumed ends with the weights of one that was not."""
@@ -62,16 +62,16 @@ class RunChecks:
             root.removeHandler(stop)
             root.setLevel(level)
             root.propagate = told
-        require(stop.done, "the run ended before it could be stopped")
-        self._require_equal(self.subject.train("resumed", resume=True), "after a stop and a resume")
+        check(stop.done, "the run ended before it could be stopped")
+        self._check_equal(self.subject.train("resumed", resume=True), "after a stop and a resume")
 
-    def _require_equal(self, run: Path, what: str) -> None:
+    def _check_equal(self, run: Path, what: str) -> None:
         from safetensors.torch import load_file
 
         one, other = (load_file(RunFolder(path).last) for path in (self.subject.run, run))
         for name, value in one.items():
             mine = "the head's " if name.startswith(f"heads.{NAME}.") else ""
-            require(torch.equal(value, other[name]), f"{mine}{name} has other values {what}")
+            check(torch.equal(value, other[name]), f"{mine}{name} has other values {what}")
 
 
 class _StopAfterAnEpoch(logging.Handler):

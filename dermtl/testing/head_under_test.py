@@ -34,7 +34,8 @@ from dermtl.model.head import Head
 from dermtl.model.network import Network, build_network
 from dermtl.model.predictor import restore_batch
 from dermtl.plugins.contract import HeadConfig, Prediction
-from dermtl.plugins.discovery import describe, load_head, resolve
+from dermtl.plugins.discovery import load_head, resolve
+from dermtl.plugins.installed import origin_of
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.folder import TrainedRun, load_run
 from dermtl.runtime.predictor import Model, load
@@ -67,7 +68,7 @@ class Example:
     annotation: Array | None
 
 
-class Subject:
+class HeadUnderTest:
     """A head under test.
 
     Args:
@@ -84,7 +85,7 @@ class Subject:
         self._threads = torch.get_num_threads()
         torch.set_num_threads(1)  # so small, they are slower on many, and sums keep their order
         self.spec, self.point = load_head(head)
-        self.type = f"{describe(self.point)['distribution']}:{self.spec.name}"
+        self.type = f"{origin_of(self.point)['distribution']}:{self.spec.name}"
 
     @property
     def folder(self) -> Path:
@@ -118,7 +119,7 @@ class Subject:
     @cached_property
     def plan(self) -> HeadPlan:
         """The plan of the fitted head."""
-        return HeadPlan(NAME, self.spec, self.config, 1.0, describe(self.point))
+        return HeadPlan(NAME, self.spec, self.config, 1.0, origin_of(self.point))
 
     @cached_property
     def manifest(self) -> Path:

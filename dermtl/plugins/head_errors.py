@@ -1,4 +1,4 @@
-"""Whose fault it is: what a plugin raises says of which head it came."""
+"""Adds the name of a head to exceptions that its code raises."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from dermtl.errors import DermtlError
 
 
 @contextmanager
-def at_work(head: str, what: str) -> Iterator[None]:
-    """While active, a head's own code runs; an exception of it ends with a line that names the head.
+def head_errors(head: str, what: str) -> Iterator[None]:
+    """Add a note with the head's name to every exception that is not one of dermtl's.
 
     Args:
-        head: Its name.
-        what: Which part of it, such as ``its loss``.
+        head: Name of the head whose code runs.
+        what: The part that runs, such as ``its loss``.
     """
     try:
         yield

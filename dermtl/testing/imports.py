@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dermtl.plugins.discovery import resolve
-from dermtl.testing.requirement import require
-from dermtl.testing.subject import Subject
+from dermtl.testing.assertions import check
+from dermtl.testing.head_under_test import HeadUnderTest
 
 SPEC_S = 0.3
 _HEAVY = ("torch", "numpy", "pydantic", "timm", "albumentations", "onnxruntime")
@@ -32,17 +32,17 @@ resolve({metrics!r}, "metrics")
 _ALLOWED = ("dermtl.api", "dermtl.testing")
 
 
-class PartChecks:
+class ImportChecks:
     """Of the spec and the modules it names."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_spec_imports_at_once_and_without_torch(self) -> None:
         """The spec imports in under 0.3 s with torch, NumPy and pydantic blocked."""
         module, _, attribute = self.subject.point.value.partition(":")
         text = _SPEC.format(heavy=_HEAVY, module=module.strip(), attribute=attribute.partition("[")[0].strip())
         spent = float(_python(text, "the spec does not import without torch, NumPy and pydantic"))
-        require(spent < SPEC_S, f"importing the spec takes {spent:.2f} s of processor time, allowed are {SPEC_S} s")
+        check(spent < SPEC_S, f"importing the spec takes {spent:.2f} s of processor time, allowed are {SPEC_S} s")
 
     def test_config_and_metrics_need_no_torch(self) -> None:
         """Config and metrics import and work where there is no torch."""
@@ -52,7 +52,7 @@ class PartChecks:
     def test_spec_is_complete(self) -> None:
         """The spec has a summary of one line, and its parts can be imported."""
         spec = self.subject.spec
-        require(spec.summary.strip() and "\n" not in spec.summary, "the spec's summary is not one line")
+        check(spec.summary.strip() and "\n" not in spec.summary, "the spec's summary is not one line")
         for dotted in (spec.config, spec.head, spec.metrics):
             resolve(dotted, spec.name)
 
@@ -62,13 +62,13 @@ class PartChecks:
             for line, module in _imports(path):
                 if module == "dermtl" or module.startswith("dermtl."):
                     allowed = any(module == name or module.startswith(f"{name}.") for name in _ALLOWED)
-                    require(allowed, f"{path.name}:{line} imports {module}; plugins import dermtl.api alone")
+                    check(allowed, f"{path.name}:{line} imports {module}; plugins import dermtl.api alone")
 
 
 def _python(text: str, complaint: str) -> str:
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=120)
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    require(done.returncode == 0, f"{complaint}: {last}")
+    check(done.returncode == 0, f"{complaint}: {last}")
     return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from dermtl.arrays import Array
 
 
-def require(condition: object, message: str) -> None:
+def check(condition: object, message: str) -> None:
     """Fail the check with a message that names the fault.
 
     Raises:

@@ -5,24 +5,24 @@ import pickle
 
 from pydantic import ValidationError
 
-from dermtl.testing.requirement import require
-from dermtl.testing.subject import Subject
+from dermtl.testing.assertions import check
+from dermtl.testing.head_under_test import HeadUnderTest
 
 _STRANGER = "no_head_has_this_key"
 
 
-class KeyChecks:
+class ConfigChecks:
     """Of the head's config."""
 
-    subject: Subject
+    subject: HeadUnderTest
 
     def test_config_survives_storing(self) -> None:
         """The config, plain and fitted, makes the round trip through JSON and through pickle."""
         for name, config in (("example", self.subject.example), ("fitted", self.subject.config)):
             stored = json.loads(json.dumps(config.model_dump(mode="json")))
             again = self.subject.config_type.model_validate(stored)
-            require(again == config, f"the {name} config is another one after a round trip through JSON")
-            require(pickle.loads(pickle.dumps(config)) == config, f"the {name} config does not survive pickling")
+            check(again == config, f"the {name} config is another one after a round trip through JSON")
+            check(pickle.loads(pickle.dumps(config)) == config, f"the {name} config does not survive pickling")
 
     def test_config_refuses_unknown_keys(self) -> None:
         """An unknown key is an error."""
@@ -30,7 +30,7 @@ class KeyChecks:
             self.subject.config_type.model_validate(self.subject.example.model_dump() | {_STRANGER: 1})
         except ValidationError:
             return
-        require(False, "the config takes a key that it does not know; keep extra='forbid'")
+        check(False, "the config takes a key that it does not know; keep extra='forbid'")
 
     def test_config_cannot_be_changed(self) -> None:
         """The config is frozen."""
@@ -40,27 +40,27 @@ class KeyChecks:
                 setattr(config, name, getattr(config, name))
             except ValidationError:
                 continue
-            require(False, f"the config's {name} can be assigned to; keep frozen=True")
+            check(False, f"the config's {name} can be assigned to; keep frozen=True")
 
     def test_config_has_a_schema(self) -> None:
         """The JSON Schema names every key, and can be written."""
         schema = json.loads(json.dumps(self.subject.config_type.model_json_schema()))
         missing = set(self.subject.example.model_dump(by_alias=True)) - set(schema.get("properties", {}))
-        require(not missing, f"the JSON Schema lacks {', '.join(sorted(missing))}")
-        require(schema.get("additionalProperties") is False, "the JSON Schema lets unknown keys pass")
+        check(not missing, f"the JSON Schema lacks {', '.join(sorted(missing))}")
+        check(schema.get("additionalProperties") is False, "the JSON Schema lets unknown keys pass")
 
-    def test_fitting_settles(self) -> None:
+    def test_fitting_twice_changes_nothing(self) -> None:
         """Fitting gives the same twice, and a fitted config stays as it is."""
         once, twice = (self.subject.example.fitted(self.subject.records) for _ in range(2))
-        require(once == twice, "fitted(records) gives another config the second time")
-        require(once.fitted(self.subject.records) == once, "fitting a fitted config changes it")
+        check(once == twice, "fitted(records) gives another config the second time")
+        check(once.fitted(self.subject.records) == once, "fitting a fitted config changes it")
 
-    def test_kinds_are_told(self) -> None:
+    def test_kinds_are_declared(self) -> None:
         """Target and outputs are kinds, equal each time they are asked for, and outputs are named."""
         config = self.subject.config
-        require(config.target() == config.target(), "target() gives another kind each time")
+        check(config.target() == config.target(), "target() gives another kind each time")
         outputs = config.outputs()
-        require(outputs == config.outputs() and list(outputs) == list(config.outputs()), "outputs() change")
-        require(outputs, "outputs() is empty")
+        check(outputs == config.outputs() and list(outputs) == list(config.outputs()), "outputs() change")
+        check(outputs, "outputs() is empty")
         for name in outputs:
-            require(name.isidentifier() and name == name.lower(), f"output {name!r}: expected a lower-case identifier")
+            check(name.isidentifier() and name == name.lower(), f"output {name!r}: expected a lower-case identifier")

@@ -7,7 +7,7 @@ import pytest
 
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Circle, Mask, Points
-from dermtl.testing.marks import SIDE, compare, views
+from dermtl.testing.geometry import SIDE, compare, views
 
 SIZES_HW = [(160, 318), (400, 300), (1200, 1600)]
 
