@@ -35,15 +35,14 @@ def test_the_file_holds_one_standard_operator():
 
 @settings(max_examples=60, deadline=None)
 @given(side=st.integers(2, 500), size=st.integers(16, 256), seed=st.integers(0, 9), steep=st.booleans())
-def test_pillow_comes_close(side, size, seed, steep):
+def test_within_a_level_of_pillow_without_rounding(side, size, seed, steep):
+    """Two passes round once each, by half a level at most; Pillow resizes pictures of floats without rounding."""
     image = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     if steep:
         image = np.where(image > 127, 255, 0).astype(np.uint8)
-    got = resize(image[None], size)[0]
-    away = np.abs(got.astype(int) - np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)))
-    assert got.shape == (size, size, 3)
-    assert away.max() <= 2  # one level in each of the two passes
-    assert away.mean() <= 0.1
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(image, 2, 0).astype(np.float32)]
+    exact = np.stack([plane.resize((size, size), Image.Resampling.BILINEAR) for plane in planes], axis=2)
+    assert np.abs(resize(image[None], size)[0] - exact).max() <= 1.001
 
 
 def test_pictures_of_a_batch_do_not_touch_one_another():
