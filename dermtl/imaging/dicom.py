@@ -15,6 +15,7 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
+from dermtl.imaging.dicom_colour import colour_space
 from dermtl.imaging.header import SUFFIXES, Header, Source
 
 _MARK, _MARK_AT = b"DICM", 128
@@ -77,7 +78,7 @@ def read_dicom(source: Source, where: str, max_pixels: int) -> Array:
     """Decode a DICOM picture as a viewer would show it.
 
     Greys pass the modality's and the first VOI transformation; without one the stored range becomes 0..255.
-    MONOCHROME1 is inverted; YBR and palettes become RGB.
+    MONOCHROME1 is inverted; YBR and palettes become RGB, and so does YBR under a wrong label that shows as one.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -98,8 +99,10 @@ def read_dicom(source: Source, where: str, max_pixels: int) -> Array:
             raise ImageReadError(
                 "is compressed as lossless JPEG, which nothing installed decodes", where=where, hint=hint
             )
-        pixels = dataset.pixel_array  # YBR comes as RGB
         interpretation = str(dataset.PhotometricInterpretation)
+        if interpretation in ("RGB", "YBR_FULL_422"):
+            dataset.PhotometricInterpretation = colour_space(dataset)
+        pixels = dataset.pixel_array  # YBR comes as RGB
         if interpretation.startswith("MONOCHROME"):
             shares = _grey(pixels, dataset)
             levels = _levels(1 - shares if interpretation == "MONOCHROME1" else shares)

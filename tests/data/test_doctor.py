@@ -366,6 +366,14 @@ def a_class_of_one_group(data: Set) -> tuple[str, int | None, str]:
 
 
 @fault
+def a_single_class(data: Set) -> tuple[str, int | None, str]:
+    for row in data.rows:
+        row["label"] = "nevus"
+    data.write()
+    return "one-class", 2, "label"
+
+
+@fault
 def one_hot(data: Set) -> tuple[str, int | None, str]:
     names = ("nevus", "melanoma", "keratosis")
     for row in data.rows:

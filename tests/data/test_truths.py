@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data, Split
+from dermtl.data.checks.check_dataset import examine
 from dermtl.data.checks.groups_and_splits import check_sides
 from dermtl.data.manifest.preflight import preflight
 from dermtl.data.manifest.read import read_manifest
@@ -57,7 +58,18 @@ def test_check_tells_of_one_class_where_a_head_learns_it(tmp_path: Path) -> None
     records = read_manifest(table(tmp_path, [("a", "train"), ("a", "training"), ("a", "val"), ("a", "test")]))
     (finding,) = check_sides(records, "split", ["label"], is_declared=True)
     assert (finding.code, finding.row, finding.column) == ("split-one-class", 2, "label")
-    assert not list(check_sides(records, "split", ["label"], is_declared=False))
+    (finding,) = check_sides(records, "split", ["label"], is_declared=False)
+    assert (finding.code, finding.severity, finding.row) == ("one-class", "warning", 2)
+
+
+def test_check_tells_of_one_class_in_a_table_without_a_split(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    for index in range(3):
+        Image.effect_noise((32, 32), 50).save(tmp_path / f"{index}.png")
+    path.write_text("image,label\n0.png,a\n1.png,a\n2.png,\n")
+    assert [(finding.code, finding.message) for finding in examine(path).findings] == [
+        ("one-class", "all pictures are 'a'")
+    ]
 
 
 def test_a_file_of_splits_says_who_is_where(tmp_path: Path) -> None:

@@ -156,6 +156,33 @@ def test_compressed_pixels() -> None:
     assert np.array_equal(read_image(stored(made))[..., 0], levels(TWELVE / 4095))
 
 
+def test_labels_that_the_samples_contradict() -> None:
+    """Vendors write RGB over JPEG's YCbCr, and 4:2:2 over whole planes: Pillow's own decoding is the witness."""
+    smooth = np.asarray(Image.fromarray(COLOURS[:, :, ::-1]).resize((80, 48), Image.Resampling.BICUBIC))
+    content = io.BytesIO()
+    Image.fromarray(smooth).save(content, "JPEG", quality=90)
+    jpeg = content.getvalue()
+    expected = np.asarray(Image.open(io.BytesIO(jpeg)))
+    bare = jpeg[:2] + jpeg[2 + 2 + int.from_bytes(jpeg[4:6], "big") :]  # without the JFIF marker that tells of YCbCr
+    for data in (jpeg, bare):
+        made = dataset(smooth, "RGB", syntax=JPEGBaseline8Bit)
+        made.PixelData = encapsulate([data])
+        assert np.abs(read_image(stored(made)).astype(int) - expected).max() <= 3
+    planes = np.asarray(Image.fromarray(smooth).convert("YCbCr"))
+    expected = np.asarray(Image.fromarray(planes, "YCbCr").convert("RGB"))
+    got = read_image(stored(dataset(planes, "YBR_FULL_422")))
+    assert np.abs(got.astype(int) - expected).max() <= 2
+
+
+def test_a_true_rgb_jpeg_under_its_own_label_stays() -> None:
+    content = io.BytesIO()
+    Image.fromarray(COLOURS).save(content, "JPEG", quality=95, keep_rgb=True, subsampling=0)
+    made = dataset(COLOURS, "RGB", syntax=JPEGBaseline8Bit)
+    made.PixelData = encapsulate([content.getvalue()])
+    expected = np.asarray(Image.open(io.BytesIO(content.getvalue())))
+    assert np.abs(read_image(stored(made)).astype(int) - expected).max() <= 1
+
+
 def test_header_and_reduction(tmp_path: Path) -> None:
     path = tmp_path / "picture.dcm"
     path.write_bytes(stored(dataset(COLOURS, "RGB")))

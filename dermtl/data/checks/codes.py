@@ -55,6 +55,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "unknown-class": (_E, "correct the cell, or add the class"),
     "class-spelling": (_E, "spell every class in one way"),
     "class-blanks": (_W, "take the blanks away"),
+    "one-class": (
+        _W,
+        "training needs two classes: name another column, or add pictures",
+    ),
     "few-groups": (_W, "a class needs groups on every side of the split"),
     "one-hot-sum": (_E, "exactly one of the columns holds 1"),
     "not-a-number": (_E, "write a number, or leave the cell empty"),

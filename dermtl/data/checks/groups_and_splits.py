@@ -76,7 +76,8 @@ def check_sides(
         records: All rows.
         column: That of the split.
         labels: Columns of classes.
-        is_declared: Whether heads learn them; else a column of one class may be there for another purpose.
+        is_declared: Whether heads learn them; else a column of one class may be there for another purpose, and is a
+            warning only.
     """
     sides: dict[str, list[Record]] = {side: [] for side in dict.fromkeys(SPLITS.values())}
     for record in records:
@@ -88,9 +89,7 @@ def check_sides(
             yield found("split-empty", f"{table}:1", f"no picture is in {side}", column=column)
     for label in labels:
         classes = {side: {text for r in mine if (text := r.cells[label].strip())} for side, mine in sides.items()}
-        if len(classes["train"]) == 1 and is_declared:
-            message = f"all pictures in train are {min(classes['train'])!r}"
-            yield found("split-one-class", sides["train"][0].where, message, column=label)
+        yield from check_one_class(sides["train"], label, " in train", is_declared=is_declared)
         for side, mine in sides.items():
             if mine and not classes[side]:
                 message = f"none of the {len(mine)} pictures in {side} has a class"
@@ -98,6 +97,14 @@ def check_sides(
             for name in sorted(classes[side] - classes["train"]) if classes["train"] else ():
                 where = next(record.where for record in mine if record.cells[label].strip() == name)
                 yield found("split-class", where, f"class {name!r} is in {side}, and not in train", column=label)
+
+
+def check_one_class(records: Sequence[Record], column: str, where: str = "", *, is_declared: bool) -> Iterator[Finding]:
+    """All rows of one class, from which nothing can be learned; ``where`` says which rows they are."""
+    classes = {text for record in records if (text := record.cells[column].strip())}
+    if len(classes) == 1:
+        code = "split-one-class" if is_declared else "one-class"
+        yield found(code, records[0].where, f"all pictures{where} are {classes.pop()!r}", column=column)
 
 
 def check_few(records: Sequence[Record], column: str, groups: Sequence[str]) -> Iterator[Finding]:

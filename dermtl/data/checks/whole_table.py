@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from dermtl.data.checks.column_roles import Roles
 from dermtl.data.checks.finding import Finding, found
-from dermtl.data.checks.groups_and_splits import check_few, check_groups, check_repeats, check_sides, check_split
+from dermtl.data.checks.groups_and_splits import (
+    check_few,
+    check_groups,
+    check_one_class,
+    check_repeats,
+    check_sides,
+    check_split,
+)
 from dermtl.data.checks.inspect_record import Look
 from dermtl.data.checks.mask import check_levels
 from dermtl.data.checks.spellings import check_ids
@@ -28,6 +35,8 @@ def check_together(looks: Sequence[Look], roles: Roles) -> Iterator[Finding]:
     yield from _equal(looks, groups, roles)
     for category in roles.categories:
         yield from check_few(records, category.column, groups)
+        if roles.split is None:
+            yield from check_one_class(records, category.column, is_declared=roles.is_declared)
     if roles.split is not None:
         yield from check_split(records, roles.split, groups)
         labels = [kind.column for kind in roles.categories]
