@@ -96,7 +96,7 @@ def _counts(tree: Taxonomy, manifest: Path, column: str) -> list[int]:
     """Rows of a table that each node itself has."""
     from dermtl.errors import ManifestError
     from dermtl.files.table import read_table
-    from dermtl.taxonomy.look_up import node_of
+    from dermtl.taxonomy.look_up import find_node
 
     counts = [0] * len(tree.nodes)
     for where, cells in read_table(manifest):
@@ -105,5 +105,5 @@ def _counts(tree: Taxonomy, manifest: Path, column: str) -> list[int]:
                 f"no column {column!r}", where=str(manifest), hint=f"the columns are {', '.join(cells)}; give --column"
             )
         if text := cells[column].strip():
-            counts[node_of(tree, text, column=column, where=where)] += 1
+            counts[find_node(tree, text, column=column, where=where)] += 1
     return counts

@@ -9,10 +9,10 @@ from dermtl.arrays import Array
 from dermtl.errors import DataError
 from dermtl.statistics.confusion import Confusion
 from dermtl.statistics.ranking import Ranking
-from dermtl.taxonomy.names import PART, ROOT, lies_below, lineage
-from dermtl.taxonomy.roll_up import roll_up
+from dermtl.taxonomy.names import ROOT, SUBSET_MARK, is_descendant, lineage
+from dermtl.taxonomy.node_sums import roll_up
 
-_REST = f"{PART}rest"  # holds what was rare where it was trained, so it is another thing in another cut
+_REST = f"{SUBSET_MARK}rest"  # holds what was rare where it was trained, so it is another thing in another cut
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class CommonNodes:
         known = set(roll_up(second).names)
         shared = tuple(name for name in roll_up(first).names if name in known and name != ROOT and _REST not in name)
         found = dict.fromkeys(_deepest(name, shared) for name in (*first, *second))
-        names = tuple(name for name in found if not any(name != other and lies_below(name, other) for other in found))
+        names = tuple(
+            name for name in found if not any(name != other and is_descendant(name, other) for other in found)
+        )
         if not shared or len(names) < 2 or ROOT in found:
             what = f"have {', '.join(shared) or 'no node of a tree'} in common"
             hint = "compare heads whose classes come from one taxonomy, or evaluate both with the same classes"
@@ -47,11 +49,11 @@ class CommonNodes:
 
     def place(self, name: str) -> int:
         """Which of ``names`` a class of either head lies in."""
-        return next(index for index, node in enumerate(self.names) if lies_below(name, node))
+        return next(index for index, node in enumerate(self.names) if is_descendant(name, node))
 
     def sums(self, classes: Sequence[str], probability: Array, nodes: Sequence[str]) -> Array:
         """Probabilities of nodes, float64 [n, nodes], from those of classes, float [n, K]."""
-        below = np.array([[lies_below(name, node) for node in nodes] for name in classes], np.float64)
+        below = np.array([[is_descendant(name, node) for node in nodes] for name in classes], np.float64)
         return np.asarray(probability, np.float64) @ below
 
 

@@ -14,7 +14,7 @@ from dermtl.evaluation.recorded import Recorded
 from dermtl.statistics.bootstrap import Statistic
 from dermtl.statistics.delong import delong_test
 from dermtl.statistics.mcnemar import mcnemar
-from dermtl.taxonomy.names import lies_below
+from dermtl.taxonomy.names import is_descendant
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class OnNodes:
             common.sums(classes, probability, common.names).argmax(axis=1),
             common.sums(classes, probability, common.shared),
             np.array([common.place(name) for name in true], np.int64),
-            np.array([[lies_below(name, node) for node in common.shared] for name in true], bool),
+            np.array([[is_descendant(name, node) for node in common.shared] for name in true], bool),
         )
 
     def figures(self) -> Statistic:

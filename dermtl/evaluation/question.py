@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dermtl.errors import ManifestError
-from dermtl.taxonomy.names import lies_below
+from dermtl.taxonomy.names import is_descendant
 
 _OUTPUTS = ("probability", "node_probability")
 
@@ -41,7 +41,9 @@ class Question:
         Raises:
             ManifestError: No head knows the names, several do, or one name lies below another.
         """
-        if below := [(one, other) for one in positive for other in positive if one != other and lies_below(one, other)]:
+        if below := [
+            (one, other) for one in positive for other in positive if one != other and is_descendant(one, other)
+        ]:
             one, other = below[0]
             raise ManifestError(f"{one!r} lies below {other!r} and would count twice", hint=f"leave {one!r} out")
         heads = dict.fromkeys(column.partition(".")[0] for column in header if "." in column)
@@ -70,7 +72,7 @@ class Question:
         """
         own = f"{self.head}.truth.class"
         if row.get(own):
-            return any(lies_below(row[own], name) for name in self.positive)
+            return any(is_descendant(row[own], name) for name in self.positive)
         cells = [row.get(f"{self.head}.truth.{name}", "") for name in self.positive]
         if not all(cells):
             raise ManifestError(

@@ -11,7 +11,7 @@ from dermtl.kinds.drawing import caption
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
 from dermtl.taxonomy.names import last_part, lineage
-from dermtl.taxonomy.roll_up import roll_up
+from dermtl.taxonomy.node_sums import roll_up
 
 
 @dataclass(frozen=True)

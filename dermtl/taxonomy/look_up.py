@@ -6,7 +6,7 @@ from dermtl.errors import AnnotationError
 from dermtl.taxonomy.tree import Taxonomy
 
 
-def node_of(tree: Taxonomy, text: str, *, column: str, where: str) -> int:
+def find_node(tree: Taxonomy, text: str, *, column: str, where: str) -> int:
     """The position of the node that a cell means.
 
     Args:

@@ -7,7 +7,7 @@ the classes can be read off their names alone, as a deployed model does.
 
 ROOT = "root"
 SEPARATOR = "/"
-PART = "::"
+SUBSET_MARK = "::"
 
 
 def lineage(name: str) -> tuple[str, ...]:
@@ -18,7 +18,7 @@ def lineage(name: str) -> tuple[str, ...]:
     """
     if name == ROOT:
         return (ROOT,)
-    node, part, suffix = name.partition(PART)
+    node, part, suffix = name.partition(SUBSET_MARK)
     if node == ROOT:
         return (ROOT, name)
     steps = node.split(SEPARATOR)
@@ -40,7 +40,7 @@ def at_level(name: str, level: int) -> str | None:
     """
     line = lineage(name)
     found = line[min(level, len(line) - 1)]
-    return None if PART in found else found
+    return None if SUBSET_MARK in found else found
 
 
 def last_part(name: str) -> str:
@@ -48,10 +48,10 @@ def last_part(name: str) -> str:
     return name.rpartition(SEPARATOR)[2]
 
 
-def lies_below(name: str, node: str) -> bool:
+def is_descendant(name: str, node: str) -> bool:
     """Whether a class or node is this node, or lies below it.
 
-    >>> lies_below("malignant/melanocytic::own", "malignant"), lies_below("malignant", "mal")
+    >>> is_descendant("malignant/melanocytic::own", "malignant"), is_descendant("malignant", "mal")
     (True, False)
     """
-    return name == node or name.startswith((f"{node}{SEPARATOR}", f"{node}{PART}"))
+    return name == node or name.startswith((f"{node}{SEPARATOR}", f"{node}{SUBSET_MARK}"))

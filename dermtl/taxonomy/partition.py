@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from dermtl.taxonomy.names import PART
+from dermtl.taxonomy.names import SUBSET_MARK
 from dermtl.taxonomy.tree import Taxonomy
 
 
@@ -104,7 +104,7 @@ class _Cut:
         if (is_fine and tree.depths[node] >= self._level) or not below:
             yield self._whole(node)
             return
-        own = TrainingClass(f"{tree.nodes[node]}{PART}own", (tree.nodes[node],), self._counts[node])
+        own = TrainingClass(f"{tree.nodes[node]}{SUBSET_MARK}own", (tree.nodes[node],), self._counts[node])
         may_merge = tree.depths[node] >= self._level
         is_small = {child: may_merge and self._total[child] < self._floor for child in below}
         small = [own] if may_merge and 0 < own.num_images < self._floor else []
@@ -136,5 +136,5 @@ class _Cut:
                 yield batch[0]
             elif num_images:
                 number = next(numbers)
-                name = f"{self._tree.nodes[node]}{PART}rest{number if number > 1 else ''}"
+                name = f"{self._tree.nodes[node]}{SUBSET_MARK}rest{number if number > 1 else ''}"
                 yield TrainingClass(name, tuple(path for part in batch for path in part.nodes), num_images)

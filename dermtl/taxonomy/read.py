@@ -3,12 +3,14 @@
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dermtl.config.document import Key, Source, parse
 from dermtl.errors import ConfigError
 from dermtl.taxonomy.names import SEPARATOR
 from dermtl.taxonomy.tree import Taxonomy, TaxonomyFault
+
+if TYPE_CHECKING:
+    from dermtl.config.document import Key
 
 _BETWEEN = "|"
 _LABELS = "labels"
@@ -32,7 +34,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
     if path.suffix.lower() == ".csv":
         places, rows = _from_csv(text, path)
     elif path.suffix.lower() in (".yaml", ".yml"):
-        places, rows = _from_yaml(parse(text, str(path)))
+        places, rows = _from_yaml(text, path)
     else:
         raise ConfigError(f"expected .yaml or .csv, got {path.suffix!r}", where=str(path), hint=_HINT)
     try:
@@ -44,7 +46,10 @@ def read_taxonomy(path: Path) -> Taxonomy:
 Rows = tuple[dict[str, str], dict[str, tuple[str, ...]]]
 
 
-def _from_yaml(source: Source) -> Rows:
+def _from_yaml(text: str, file: Path) -> Rows:
+    from dermtl.config.document import parse  # PyYAML, which a deployed model does without
+
+    source = parse(text, str(file))
     places: dict[str, str] = {}
     rows: dict[str, tuple[str, ...]] = {}
     for key, labels in _nodes(source.data, ()):
@@ -61,7 +66,7 @@ def _from_yaml(source: Source) -> Rows:
     return places, rows
 
 
-def _nodes(data: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, Any]]:
+def _nodes(data: Mapping[str, Any], key: "Key") -> "Iterator[tuple[Key, Any]]":
     """Every node's key and labels, parents first."""
     for name, below in data.items():
         if name == _LABELS and key:

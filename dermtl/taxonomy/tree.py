@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dermtl.taxonomy.names import PART, ROOT, SEPARATOR, last_part
+from dermtl.taxonomy.names import ROOT, SEPARATOR, SUBSET_MARK, last_part
 
 
 class TaxonomyFault(ValueError):
@@ -149,8 +149,8 @@ def _prefixes(path: str) -> Iterator[str]:
     for depth, part in enumerate(parts):
         if not part or part != part.strip():
             raise TaxonomyFault(path, "a name is empty, or begins or ends with a blank")
-        if PART in part:
-            raise TaxonomyFault(path, f"a name holds {PART!r}, which names parts of a node")
+        if SUBSET_MARK in part:
+            raise TaxonomyFault(path, f"a name holds {SUBSET_MARK!r}, which names parts of a node")
         if depth == 0 and part == ROOT:
             raise TaxonomyFault(path, "the root has no name of its own: begin with the nodes below it")
         yield SEPARATOR.join(parts[: depth + 1])

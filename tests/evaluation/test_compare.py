@@ -27,7 +27,7 @@ from dermtl.evaluation.measures import Measured, read_measures, write_measures
 from dermtl.evaluation.recorded import read_recorded
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
-from dermtl.taxonomy.names import lies_below
+from dermtl.taxonomy.names import is_descendant
 
 HEADS = {
     "diagnosis": {"type": "classification", "classes": ["benign", "malignant"]},
@@ -282,7 +282,7 @@ def test_common_nodes(first, second, names, shared) -> None:
     found = CommonNodes.of(first, second)
     assert (found.names, found.shared) == (names, shared)
     for name in (*first, *second):
-        assert lies_below(name, found.names[found.place(name)])
+        assert is_descendant(name, found.names[found.place(name)])
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_every_class_lies_in_one_common_node(data) -> None:
     for classes in cuts:
         probability = np.full((1, len(classes)), 1 / len(classes))
         assert found.sums(classes, probability, found.names).sum() == pytest.approx(1)
-        assert all(sum(lies_below(name, node) for node in found.names) == 1 for name in classes)
+        assert all(sum(is_descendant(name, node) for node in found.names) == 1 for name in classes)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dermtl.kinds import Category, Circle, Kind, Mask, Nodes, Number, Record, Ta
 from dermtl.kinds.record import inside
 from dermtl.kinds.registry import kind_from_metadata
 from dermtl.taxonomy.names import lineage
-from dermtl.taxonomy.roll_up import roll_up
+from dermtl.taxonomy.node_sums import roll_up
 
 RECORD = "m.csv:5"
 HW = (60, 80)

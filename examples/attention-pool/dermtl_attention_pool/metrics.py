@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction, mean_known
+from dermtl.api import Array, Measures, Prediction
+from dermtl.statistics import mean_known
 from dermtl_attention_pool.config import AttentionPoolConfig
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from dermtl.api import Array, Ranking
+from dermtl.api import Array
+from dermtl.statistics import Ranking
 
 PerClass = Callable[[Array], dict[str, Array]]
 

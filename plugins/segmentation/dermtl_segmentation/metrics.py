@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction, weighted_means
+from dermtl.api import Array, Measures, Prediction
+from dermtl.statistics import weighted_means
 from dermtl_segmentation.boundary import boundary_scores
 from dermtl_segmentation.config import SegmentationConfig
 

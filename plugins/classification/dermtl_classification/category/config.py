@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from dermtl.api import AnnotationError, Category, HeadConfig, Kind, Nodes, Record, roll_up
+from dermtl.api import AnnotationError, Category, HeadConfig, Kind, Nodes, Record
+from dermtl.taxonomy import roll_up
 from dermtl_classification.category.taxonomy import TaxonomyConfig
 from dermtl_classification.rule import RULE
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dermtl.api import FeatureInfo, Features, Head, roll_up
+from dermtl.api import FeatureInfo, Features, Head
+from dermtl.taxonomy import roll_up
 from dermtl_classification.category.config import ClassificationConfig
 from dermtl_classification.category.focal import focal_loss
 from dermtl_classification.linear import pooled_linear

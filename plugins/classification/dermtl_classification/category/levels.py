@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dermtl.api import Array, Confusion, level_sums
+from dermtl.api import Array
+from dermtl.statistics import Confusion
+from dermtl.taxonomy import level_sums
 from dermtl_classification.per_class import Macro, areas, named
 
 

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Confusion, Measures, Prediction, brier_rows, weighted_means
+from dermtl.api import Array, Measures, Prediction
+from dermtl.statistics import Confusion, brier_rows, weighted_means
 from dermtl_classification.category.config import ClassificationConfig
 from dermtl_classification.category.levels import level_figures
 from dermtl_classification.per_class import Macro, areas, named

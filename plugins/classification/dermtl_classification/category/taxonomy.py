@@ -10,17 +10,14 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dermtl.api import (
-    AnnotationError,
-    Array,
-    Category,
+from dermtl.api import AnnotationError, Array, Category, Record
+from dermtl.taxonomy import (
     Partition,
-    Record,
     Taxonomy,
     TrainingClass,
     disease_partition,
-    lies_below,
-    node_of,
+    find_node,
+    is_descendant,
     read_taxonomy,
 )
 
@@ -62,7 +59,7 @@ class TaxonomyConfig(BaseModel):
         """
         tree = self._tree()
         cells = ((text, record.where) for record in records if (text := record.text(column)) is not None)
-        found_nodes = Counter(node_of(tree, text, column=column, where=where) for text, where in cells)
+        found_nodes = Counter(find_node(tree, text, column=column, where=where) for text, where in cells)
         counts = [found_nodes[node] for node in range(len(tree.nodes))]
         sizes = {"max_class_size": self.max_class_size, "min_class_size": self.min_class_size}
         try:
@@ -86,7 +83,7 @@ class TaxonomyConfig(BaseModel):
         return tuple(
             found
             for name in names
-            for found in ([part for part in self.classes or () if lies_below(part, name)] or [name])
+            for found in ([part for part in self.classes or () if is_descendant(part, name)] or [name])
         )
 
     def document(self) -> dict[str, Any]:
@@ -115,7 +112,7 @@ class NodeClass(Category):
         text = record.text(self.column)
         if text is None:
             return None
-        path = self.tree.nodes[node_of(self.tree, text, column=self.column, where=record.where)]
+        path = self.tree.nodes[find_node(self.tree, text, column=self.column, where=record.where)]
         if path not in self._places:
             raise AnnotationError(
                 f"column {self.column!r}: no training record shows {path!r}, so it is in no class of the taxonomy",

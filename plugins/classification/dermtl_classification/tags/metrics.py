@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction, weighted_means
+from dermtl.api import Array, Measures, Prediction
+from dermtl.statistics import weighted_means
 from dermtl_classification.per_class import Macro, areas, named
 from dermtl_classification.tags.config import TagsConfig
 

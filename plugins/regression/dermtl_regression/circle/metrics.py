@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction, weighted_means, weighted_quantile
+from dermtl.api import Array, Measures, Prediction
+from dermtl.statistics import weighted_means, weighted_quantile
 from dermtl_regression.circle.config import CircleConfig
 
 DETECTION_IOU = (0.5, 0.75, 0.9)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermtl.taxonomy.names import lineage
-from dermtl.taxonomy.roll_up import level_sums, roll_up
+from dermtl.taxonomy.node_sums import level_sums, roll_up
 
 CLASSES = ("A", "B::own", "B/b1", "B/b2", "B/b3/x", "B/b3/y")
 
