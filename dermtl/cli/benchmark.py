@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dermtl.evaluation.score_files import MainScore
+    from dermtl.evaluation.benchmark_accuracy import PrimaryMetric
     from dermtl.runtime.benchmark import Timing
 
 _TABLES = ("manifest.csv", "labels.csv")
@@ -74,9 +74,9 @@ def benchmark(
     table = _table(data) if data else None
     scored = None
     if table:
-        from dermtl.evaluation.score_files import score_files
+        from dermtl.evaluation.benchmark_accuracy import measure_accuracy
 
-        scored = score_files(exported, table)
+        scored = measure_accuracy(exported, table)
         click.echo(f"scored on {len(scored.records)} pictures, {scored.left_out} left out", err=True)
     with tempfile.TemporaryDirectory() as folder:
         if scored:
@@ -111,7 +111,7 @@ def _table(data: Path) -> Path | None:
     return next((data / name for name in _TABLES if (data / name).is_file()), None)
 
 
-def _show(timings: "Sequence[Timing]", scores: "Sequence[Sequence[MainScore]]") -> None:
+def _show(timings: "Sequence[Timing]", scores: "Sequence[Sequence[PrimaryMetric]]") -> None:
     from dermtl.cli.table import show_table
 
     def figures(timing: "Timing") -> dict[str, float | None]:
@@ -139,5 +139,5 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _interval(score: "MainScore") -> str:
+def _interval(score: "PrimaryMetric") -> str:
     return f"{_number(score.value)} ({_number(score.low)} to {_number(score.high)}, n={score.n})"

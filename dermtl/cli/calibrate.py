@@ -40,7 +40,7 @@ def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float |
 
     from dermtl.cli.table import show_table
     from dermtl.errors import ConfigError
-    from dermtl.evaluation.wording import threshold_text
+    from dermtl.evaluation.formatting import threshold_text
 
     if lower_bound and rule is None:
         raise ConfigError("--lower-bound needs --rule", hint="without, the heads' keys lower_bound hold")

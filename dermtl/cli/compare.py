@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from dermtl.evaluation.compare import Comparison
+    from dermtl.evaluation.compare.compare import Comparison
 
 
 @click.command()
@@ -30,8 +30,8 @@ def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool
     """
     import json
 
-    from dermtl.evaluation.compare import compare as compare_
-    from dermtl.evaluation.recorded import read_recorded
+    from dermtl.evaluation.compare.compare import compare as compare_
+    from dermtl.evaluation.predict.saved_evaluation import read_recorded
 
     found = compare_(read_recorded(first, split), read_recorded(second, split), resamples=resamples)
     if as_json:

@@ -9,8 +9,8 @@ import click
 from dermtl.cli.given import given
 
 if TYPE_CHECKING:
-    from dermtl.evaluation.card_facts import CardFacts
     from dermtl.evaluation.evaluate import Evaluation
+    from dermtl.evaluation.model_card.fields import CardFields
 
 
 @click.command()
@@ -86,13 +86,13 @@ def evaluate(
     """
     from dermtl.cli.extras import needs
     from dermtl.data.manifest.truths import refuse_without_truth
-    from dermtl.evaluation.card_facts import read_facts
+    from dermtl.evaluation.audit.leakage import find_leaks
     from dermtl.evaluation.evaluate import evaluate as evaluate_
-    from dermtl.evaluation.flips import FlippedPredictor
-    from dermtl.evaluation.leakage import find_leaks
-    from dermtl.evaluation.readings import read_readings, readers_question
-    from dermtl.evaluation.subgroups import parse_by
-    from dermtl.evaluation.subject import exported_subject
+    from dermtl.evaluation.evaluation_target import exported_target
+    from dermtl.evaluation.model_card.fields import read_card_fields
+    from dermtl.evaluation.predict.test_time_augmentation import FlippedPredictor
+    from dermtl.evaluation.readers.table import read_readings, readers_question
+    from dermtl.evaluation.slices.subgroups import parse_by
     from dermtl.files.atomic import write_atomic
 
     if positive and not readers:
@@ -105,7 +105,7 @@ def evaluate(
         "prevalences": prevalences,
         "resamples": resamples,
     }
-    stated = read_facts(facts, model)
+    stated = read_card_fields(facts, model)
     if (model / "folds.json").is_file():
         if ignored := given("split", "flips", "manifest", "readers", "explain", "allow_leakage"):
             raise click.UsageError(
@@ -115,10 +115,10 @@ def evaluate(
         return
     if model.is_dir():
         with needs("train"):
-            from dermtl.runs.subject import run_subject
-        subject = run_subject(model, manifest)
+            from dermtl.runs.evaluation_target import run_target
+        subject = run_target(model, manifest)
     else:
-        subject = exported_subject(model, manifest)
+        subject = exported_target(model, manifest)
     if flips:
         kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
         subject = replace(subject, predictor=FlippedPredictor(subject.predictor, kinds))
@@ -151,7 +151,7 @@ def evaluate(
         audit.write(folder)
     _show(evaluation)
     with needs("train"):
-        from dermtl.evaluation.model_card import model_card
+        from dermtl.evaluation.model_card.card import model_card
         from dermtl.evaluation.report.explained import Explained, write_names
         from dermtl.evaluation.report.page import write_report
     explained: dict[str, Explained] = {}
@@ -166,15 +166,15 @@ def evaluate(
     click.echo(f"report: {folder / 'report.html'}")
 
 
-def _out_of_fold(model: Path, folder: Path, stated: "CardFacts", summing: dict[str, Any]) -> None:
+def _out_of_fold(model: Path, folder: Path, stated: "CardFields", summing: dict[str, Any]) -> None:
     """Score the folds of a cross-validation, each on what it tested on."""
     from dermtl.cli.extras import needs
 
     with needs("train"):
         from dermtl.evaluation.report.page import write_report
         from dermtl.runs.fold_subject import fold_subject
-        from dermtl.runs.folds import evaluate_folds, fold_subjects
-    subjects = fold_subjects(model)
+        from dermtl.runs.folds import evaluate_folds, fold_targets
+    subjects = fold_targets(model)
     evaluation = evaluate_folds(subjects, **summing)
     evaluation.write(folder)
     _show(evaluation)
@@ -185,7 +185,7 @@ def _out_of_fold(model: Path, folder: Path, stated: "CardFacts", summing: dict[s
 
 def _show(evaluation: "Evaluation") -> None:
     from dermtl.cli.table import show_table
-    from dermtl.evaluation.wording import below_text, interval_text, threshold_text
+    from dermtl.evaluation.formatting import below_text, interval_text, threshold_text
 
     rows = [
         (head, metric, *(_figure(figure[key]) for key in ("value", "low", "high")), str(figure["n"]))

@@ -28,22 +28,22 @@ def model_card(path: Path, split: str, facts: Path | None, out: Path | None, str
     import sys
 
     from dermtl.cli.extras import needs
-    from dermtl.evaluation.card_facts import evaluated_model, read_facts
+    from dermtl.evaluation.model_card.fields import evaluated_model, read_card_fields
     from dermtl.files.atomic import write_atomic
 
     with needs("train"):
-        from dermtl.evaluation.model_card import find_metrics, read_metrics
-        from dermtl.evaluation.model_card import model_card as model_card_
+        from dermtl.evaluation.model_card.card import find_metrics, read_metrics
+        from dermtl.evaluation.model_card.card import model_card as model_card_
 
     metrics = find_metrics(path, split)
     model = evaluated_model(metrics.parent)
     if facts is None and model is None:
         click.echo("card: no texts, since nothing says whose evaluation this is; --facts names a card.yaml", err=True)
-    card = model_card_(read_metrics(metrics), read_facts(facts, model))
+    card = model_card_(read_metrics(metrics), read_card_fields(facts, model))
     target = out or metrics.with_name("model_card.md")
     write_atomic(target, card.text)
     click.echo(f"model card: {target}")
-    for name in card.open:
+    for name in card.missing:
         click.echo(f"to be filled in: {name}", err=True)
-    if strict and card.open:
+    if strict and card.missing:
         sys.exit(1)

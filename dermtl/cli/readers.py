@@ -29,14 +29,14 @@ def readers(
 
     from dermtl.cli.extras import needs
     from dermtl.cli.table import show_table
-    from dermtl.evaluation.readings import read_study
-    from dermtl.evaluation.wording import below_text
+    from dermtl.evaluation.formatting import below_text
+    from dermtl.evaluation.readers.table import read_study
     from dermtl.files.atomic import write_atomic
 
     study = read_study(predictions, decisions, positive=positive, head=head)
     summary = {"positive": list(positive), **study.summarise(resamples=resamples)}
     with needs("train"):
-        from dermtl.evaluation.readers_plot import readers_svg
+        from dermtl.evaluation.readers.plot import readers_svg
 
         drawn = readers_svg(study, summary, question=" or ".join(positive))
     folder = out or predictions.parent
@@ -52,6 +52,6 @@ def readers(
 
 
 def _range(figure: dict[str, float | None]) -> str:
-    from dermtl.evaluation.wording import interval_text
+    from dermtl.evaluation.formatting import interval_text
 
     return "-" if figure["value"] is None else f"{figure['value']:.3f} ({interval_text(figure)})"

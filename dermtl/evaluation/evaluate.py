@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from dermtl.errors import DataError
-from dermtl.evaluation.calibration import calibration_figures
-from dermtl.evaluation.figures import head_figures
-from dermtl.evaluation.flow import flow
-from dermtl.evaluation.measures import Measured, write_measures
-from dermtl.evaluation.operating import PREVALENCES, operating_figures
-from dermtl.evaluation.predicted import Predicted, predict_rows
-from dermtl.evaluation.predictor import Predictor
-from dermtl.evaluation.probabilities import read_probabilities
-from dermtl.evaluation.readings import Readings, Studied
-from dermtl.evaluation.subgroups import By, subgroup_figures
-from dermtl.evaluation.units import unit_column, unit_report
+from dermtl.evaluation.audit.participant_flow import participant_flow
+from dermtl.evaluation.decisions.operating_point import PREVALENCES, operating_point_metrics
+from dermtl.evaluation.metrics.calibration import calibration_metrics
+from dermtl.evaluation.metrics.head_metrics import head_metrics
+from dermtl.evaluation.predict.measures import Measured, write_measures
+from dermtl.evaluation.predict.predict import Predicted, predict_rows
+from dermtl.evaluation.predict.predictor import Predictor
+from dermtl.evaluation.predict.probabilities import read_probabilities
+from dermtl.evaluation.readers.table import Readings, Studied
+from dermtl.evaluation.slices.subgroups import By, subgroup_metrics
+from dermtl.evaluation.slices.units import unit_column, unit_report
 from dermtl.files.atomic import write_atomic
 from dermtl.files.table import write_table
 from dermtl.kinds import Record
@@ -32,18 +32,20 @@ class Evaluation:
     """What was found.
 
     Attributes:
-        heads: Head to :func:`dermtl.evaluation.figures.head_figures`.
+        heads: Head to :func:`dermtl.evaluation.metrics.head_metrics.head_metrics`.
         primary: Head to the metric that stands for it.
-        data: How many records and groups, which split, and ``flow``: who was left out; :mod:`dermtl.evaluation.flow`.
+        data: How many records and groups, which split, and ``flow``: who was left out;
+            :mod:`dermtl.evaluation.audit.participant_flow`.
         model: What was evaluated.
         rows: One a record: image, group, then one number a column; ``<head>.decision.<question>``, 1 positive,
             0 not; ``<head>.truth.<column>`` where there is a truth.
         plans: Head to plugin and config, for :func:`dermtl.plugins.plan.replan_heads`.
         measures: What the heads' metrics measured.
-        decisions: Head to question to what its frozen threshold does; see :mod:`dermtl.evaluation.operating`.
-        calibration: Head to :func:`dermtl.evaluation.calibration.calibration_figures`.
-        subgroups: Column to :func:`dermtl.evaluation.subgroups.subgroup_figures`.
-        units: What :func:`dermtl.evaluation.units.unit_report` gives.
+        decisions: Head to question to what its frozen threshold does; see
+            :mod:`dermtl.evaluation.decisions.operating_point`.
+        calibration: Head to :func:`dermtl.evaluation.metrics.calibration.calibration_metrics`.
+        subgroups: Column to :func:`dermtl.evaluation.slices.subgroups.subgroup_metrics`.
+        units: What :func:`dermtl.evaluation.slices.units.unit_report` gives.
         settled: What was settled on validation.
         readers: Clinicians beside the model, where a table of their decisions was given.
     """
@@ -176,7 +178,7 @@ def sum_up(
     own = {name: [groups[index] for index in ranked.indices] for name, ranked in found.items()}
     return Evaluation(
         heads={
-            name: head_figures(
+            name: head_metrics(
                 name, scores, groups, found.get(name), trivial=predicted.baselines(name), resamples=resamples
             )
             for name in plans
@@ -185,7 +187,7 @@ def sum_up(
         data={
             **data,
             "annotated": {name: len(scores.indices(name)) for name in plans},
-            "flow": flow(records if table is None else table, records, plans, measures),
+            "flow": participant_flow(records if table is None else table, records, plans, measures),
         },
         model=dict(model or {}),
         rows=rows,
@@ -193,7 +195,7 @@ def sum_up(
         measures=measures,
         decisions={
             name: {
-                decision.name: operating_figures(
+                decision.name: operating_point_metrics(
                     decision, ranked, own[name], prevalences=prevalences, resamples=resamples
                 )
                 for decision in settled.of(name)
@@ -201,10 +203,10 @@ def sum_up(
             for name, ranked in found.items()
         },
         calibration={
-            name: calibration_figures(ranked, settled, own[name], resamples=resamples) for name, ranked in found.items()
+            name: calibration_metrics(ranked, settled, own[name], resamples=resamples) for name, ranked in found.items()
         },
         subgroups={
-            division.name: subgroup_figures(
+            division.name: subgroup_metrics(
                 division, records, metrics, measures, found, settled.questions, resamples=resamples
             )
             for division in by

@@ -6,9 +6,9 @@ import numpy as np
 
 from dermtl.errors import ConfigError
 from dermtl.evaluation.evaluate import Evaluation
-from dermtl.evaluation.probabilities import read_probabilities
-from dermtl.evaluation.report.drawing import photograph
+from dermtl.evaluation.predict.probabilities import read_probabilities
 from dermtl.evaluation.report.explained import Case, Explained, Method
+from dermtl.evaluation.report.plots import photograph
 from dermtl.explain import case as explaining
 from dermtl.explain.heat import enlarged, overlay
 from dermtl.explain.page import TITLES

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dermtl.errors import InputError
-from dermtl.evaluation.score_files import MainScore
+from dermtl.evaluation.benchmark_accuracy import PrimaryMetric
 from dermtl.runtime.benchmark import BATCHES, Timing
 
 
-def plot_timings(timings: Sequence[Timing], path: Path, scores: Sequence[Sequence[MainScore]] = ()) -> None:
+def plot_timings(timings: Sequence[Timing], path: Path, scores: Sequence[Sequence[PrimaryMetric]] = ()) -> None:
     """Draw latency with its shares, throughput by batch size, and scores with their intervals where there are any.
 
     Args:
@@ -49,7 +49,7 @@ def plot_timings(timings: Sequence[Timing], path: Path, scores: Sequence[Sequenc
     figure.savefig(path)
 
 
-def _plot_scores(axes: Axes, names: Sequence[str], scores: Sequence[Sequence[MainScore]]) -> None:
+def _plot_scores(axes: Axes, names: Sequence[str], scores: Sequence[Sequence[PrimaryMetric]]) -> None:
     """A point with its 95% interval for each head's main metric and contender."""
     heads = list(dict.fromkeys(f"{score.head}\n{score.metric}" for own in scores for score in own))
     for index, (name, own) in enumerate(zip(names, scores, strict=True)):

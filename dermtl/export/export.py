@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dermtl.evaluation.card_facts import read_facts
+from dermtl.evaluation.model_card.fields import read_card_fields
 from dermtl.export.graph import Graph
 from dermtl.export.onnx_file import to_onnx
 from dermtl.runs.folder import TrainedRun
@@ -60,5 +60,5 @@ def describe(trained: TrainedRun, run: Path) -> Bundle:
         data={"image": experiment.data.image, "group": experiment.data.group},
         provenance={key: facts[key] for key in _PROVENANCE if key in facts},
         decisions=trained.decisions,
-        card=read_facts(None, run).told,
+        card=read_card_fields(None, run).filled,
     )

@@ -46,7 +46,7 @@ def temper(network: Network, raw: Mapping[str, Tensor], temperatures: Mapping[st
 
 
 class NetworkPredictor:
-    """The torch side of :class:`dermtl.evaluation.predictor.Predictor`.
+    """The torch side of :class:`dermtl.evaluation.predict.predictor.Predictor`.
 
     Args:
         network: Trained.

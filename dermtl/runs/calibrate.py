@@ -11,9 +11,9 @@ import numpy as np
 from dermtl.data.manifest.read import read_manifest
 from dermtl.data.manifest.split import read_splits
 from dermtl.errors import BundleError, ConfigError, DermtlError, PluginContract
-from dermtl.evaluation.predicted import predict_rows
-from dermtl.evaluation.probabilities import Probabilities, ranked_output, read_probabilities
-from dermtl.evaluation.settle import Aim, aims, coverages, make_sets, settle
+from dermtl.evaluation.decisions.fit import Aim, aims, coverages, make_sets, settle
+from dermtl.evaluation.predict.predict import predict_rows
+from dermtl.evaluation.predict.probabilities import Probabilities, ranked_output, read_probabilities
 from dermtl.files.atomic import write_atomic
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record

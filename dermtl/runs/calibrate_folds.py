@@ -7,14 +7,14 @@ from statistics import fmean
 from typing import Any
 
 from dermtl.errors import BundleError, ConfigError, DermtlError
-from dermtl.evaluation.predicted import predict_rows
-from dermtl.evaluation.probabilities import ranked_output, read_probabilities
-from dermtl.evaluation.settle import decide
-from dermtl.evaluation.subject import Subject
+from dermtl.evaluation.decisions.fit import decide
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.predict.predict import predict_rows
+from dermtl.evaluation.predict.probabilities import ranked_output, read_probabilities
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.calibrate import asked_by, write_decisions
 from dermtl.runs.folder import RunFolder
-from dermtl.runs.folds import fold_subjects, members_digest
+from dermtl.runs.folds import fold_targets, members_digest
 from dermtl.runtime.decision import Decisions
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def calibrate_folds(
     if folder.decisions.exists() and not replace_old:
         hint = "thresholds stay frozen; dermtl calibrate --replace settles them again"
         raise ConfigError("exists already", where=str(folder.decisions), hint=hint)
-    subjects = list(fold_subjects(path).values())
+    subjects = list(fold_targets(path).values())
     plans = {name: plan for name, plan in subjects[0].plans.items() if ranked_output(plan) is not None}
     if not plans:
         _log.info("nothing to settle: no head with classes or labels")
@@ -66,7 +66,7 @@ def calibrate_folds(
     return found
 
 
-def unlearned_rows(subjects: Sequence[Subject], plans: Mapping[str, HeadPlan]) -> list[dict[str, Any]]:
+def unlearned_rows(subjects: Sequence[EvaluationTarget], plans: Mapping[str, HeadPlan]) -> list[dict[str, Any]]:
     """A row a record, as of predictions.csv: the mean over the members that did not learn from it.
 
     Args:

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from dermtl.evaluation.subject import Subject
+from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.runs.folder import RunFolder
 from dermtl.runtime.decision import Decisions
 
 _SHARED = ("name", "versions", "backbone", "leakage")  # facts that are the same of every fold
 
 
-def fold_subject(path: Path, subjects: Mapping[str, Subject]) -> Subject:
+def fold_subject(path: Path, subjects: Mapping[str, EvaluationTarget]) -> EvaluationTarget:
     """All folds as one subject; its records are in the order in which the folds tested them.
 
     Args:
         path: The folder of the folds.
-        subjects: The folds, as of :func:`~dermtl.runs.folds.fold_subjects`.
+        subjects: The folds, as of :func:`~dermtl.runs.folds.fold_targets`.
     """
     tested = [(record, subject) for subject in subjects.values() for record in subject.side("test")]
     first = next(iter(subjects.values()))

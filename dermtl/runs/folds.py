@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dermtl.errors import ConfigError, TrainingError
+from dermtl.evaluation.decisions.operating_point import PREVALENCES
 from dermtl.evaluation.evaluate import Evaluation, sum_up
-from dermtl.evaluation.operating import PREVALENCES
-from dermtl.evaluation.predicted import join, predict_rows
-from dermtl.evaluation.subgroups import By
-from dermtl.evaluation.subject import Subject
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.predict.predict import join, predict_rows
+from dermtl.evaluation.slices.subgroups import By
 from dermtl.kinds import Record
 from dermtl.model.ensemble import Ensemble
+from dermtl.runs.evaluation_target import run_target
 from dermtl.runs.folder import RunFolder, TrainedRun, load_run
-from dermtl.runs.subject import run_subject
 
 
 def fold_runs(path: Path) -> list[Path]:
@@ -36,13 +36,13 @@ def fold_runs(path: Path) -> list[Path]:
     return runs
 
 
-def fold_subjects(path: Path) -> dict[str, Subject]:
+def fold_targets(path: Path) -> dict[str, EvaluationTarget]:
     """Name of a fold's folder to the fold, on the records of the cross-validation.
 
     Raises:
         DermtlError: A fold or its data cannot be read.
     """
-    return {run.name: run_subject(run) for run in fold_runs(path)}
+    return {run.name: run_target(run) for run in fold_runs(path)}
 
 
 def members_digest(path: Path) -> str:
@@ -76,7 +76,7 @@ def load_ensemble(path: Path) -> TrainedRun:
 
 
 def evaluate_folds(
-    subjects: Mapping[str, Subject],
+    subjects: Mapping[str, EvaluationTarget],
     *,
     by: Sequence[By] = (),
     unit: str | None = None,
@@ -88,7 +88,7 @@ def evaluate_folds(
     Each fold's temperatures are applied. Decisions are each fold's own; no single threshold holds for all.
 
     Args:
-        subjects: The folds, as of :func:`fold_subjects`.
+        subjects: The folds, as of :func:`fold_targets`.
         by: Columns to divide the records by.
         unit: Column of lesions or patients.
         prevalences: At which predictive values are stated.

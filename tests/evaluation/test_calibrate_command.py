@@ -34,7 +34,7 @@ def copied(scored_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def temperature(monkeypatch: pytest.MonkeyPatch) -> float:
     """One for a network of one epoch, which ranks too badly to have a likeliest."""
-    monkeypatch.setattr("dermtl.evaluation.settle.fit_temperature", lambda *arguments: 0.5)
+    monkeypatch.setattr("dermtl.evaluation.decisions.fit.fit_temperature", lambda *arguments: 0.5)
     return 0.5
 
 
@@ -159,18 +159,18 @@ def test_a_head_without_plain_logits_is_found_out(
 
 @pytest.mark.slow
 def test_run_and_file_apply_the_same(copied: Path, drawn: Path) -> None:
-    from dermtl.evaluation.subject import exported_subject
+    from dermtl.evaluation.evaluation_target import exported_target
     from dermtl.export.export import export_run
     from dermtl.imaging.decode import read_image
+    from dermtl.runs.evaluation_target import run_target
     from dermtl.runs.folder import RunFolder
-    from dermtl.runs.subject import run_subject
 
-    plain = run_subject(copied)
+    plain = run_target(copied)
     asked = Decision("diagnosis", "diagnosis.probability", "nevus", ("nevus",), 0.4, None, {})
     held = ClassSet("diagnosis", "diagnosis.probability", 0.9, 0.3)
     settled = Decisions({"diagnosis": 0.25}, (asked,), {"weights": RunFolder(copied).weights_digest()}, (held,))
     (copied / "decisions.json").write_text(json.dumps(settled.to_json()))
-    subject, exported = run_subject(copied), exported_subject(export_run(copied, copied / "model.onnx"))
+    subject, exported = run_target(copied), exported_target(export_run(copied, copied / "model.onnx"))
     assert subject.decisions == exported.decisions == settled
     images = [read_image(drawn / "images" / f"{index:05d}.jpg") for index in range(4)]
     before, one, other = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dermtl.errors import ConfigError, DataError
-from dermtl.evaluation.class_sets import set_figures, settle_set
-from dermtl.evaluation.probabilities import Probabilities
+from dermtl.evaluation.decisions.class_sets import class_set_metrics, fit_class_set
+from dermtl.evaluation.predict.probabilities import Probabilities
 from dermtl.runtime.class_set import ClassSet
 
 
@@ -23,7 +23,7 @@ def each(num):
 
 def test_no_probability_hangs_on_rounding():
     found = drawn()
-    settled = settle_set(found, each(400), 0.9)
+    settled = fit_class_set(found, each(400), 0.9)
     assert np.abs(found.values - settled.threshold).min() > 1e-9
     held = (found.values >= settled.threshold)[found.truth].mean()
     assert held == settled.chosen["coverage"] == pytest.approx(361 / 400, abs=0.003)  # rank ceil(401 * 0.9)
@@ -32,18 +32,18 @@ def test_no_probability_hangs_on_rounding():
 
 def test_what_cannot_have_sets_is_refused():
     with pytest.raises(DataError, match="groups"):
-        settle_set(drawn(8), each(8), 0.9)
+        fit_class_set(drawn(8), each(8), 0.9)
     with pytest.raises(DataError, match="labels"):
-        settle_set(drawn(exclusive=False), each(400), 0.9)
+        fit_class_set(drawn(exclusive=False), each(400), 0.9)
     with pytest.raises(ConfigError, match="below 1"):
-        settle_set(drawn(), each(400), 1.0)
+        fit_class_set(drawn(), each(400), 1.0)
 
 
 def test_figures_are_those_of_the_sets():
     values = np.array([[0.6, 0.3, 0.1], [0.5, 0.45, 0.05], [0.2, 0.2, 0.6], [0.25, 0.25, 0.5], [0.1, 0.1, 0.8]])
     truth = np.eye(3, dtype=bool)[[0, 2, 2, 0, 0]]
     found = Probabilities("d", "d.probability", ("a", "b", "c"), values, truth, np.arange(5), True)
-    told = set_figures(ClassSet("d", "d.probability", 0.8, 0.4), found, each(5), resamples=100)
+    told = class_set_metrics(ClassSet("d", "d.probability", 0.8, 0.4), found, each(5), resamples=100)
     # Sets: a; a b; c; c; c. The truth is in the first and in the third.
     assert told["sizes"] == [0, 4, 1, 0]
     figures = {name: figure["value"] for name, figure in told["figures"].items()}
@@ -57,7 +57,9 @@ def test_figures_are_those_of_the_sets():
 
 def test_new_records_are_held_as_promised():
     held = [
-        set_figures(settle_set(drawn(100, seed), each(100), 0.8), drawn(200, 1000 + seed), each(200), resamples=2)
+        class_set_metrics(
+            fit_class_set(drawn(100, seed), each(100), 0.8), drawn(200, 1000 + seed), each(200), resamples=2
+        )
         for seed in range(60)
     ]
     assert np.mean([told["figures"]["coverage"]["value"] for told in held]) == pytest.approx(0.8, abs=0.025)

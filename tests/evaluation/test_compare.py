@@ -20,11 +20,11 @@ from dermtl.config.source import Source
 from dermtl.config.training import Stage, Training
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, InputError
-from dermtl.evaluation.common_nodes import CommonNodes
-from dermtl.evaluation.compare import compare as compare_
+from dermtl.evaluation.compare.common_nodes import CommonNodes
+from dermtl.evaluation.compare.compare import compare as compare_
 from dermtl.evaluation.evaluate import evaluate
-from dermtl.evaluation.measures import Measured, read_measures, write_measures
-from dermtl.evaluation.recorded import read_recorded
+from dermtl.evaluation.predict.measures import Measured, read_measures, write_measures
+from dermtl.evaluation.predict.saved_evaluation import read_recorded
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
 from dermtl.taxonomy.names import is_descendant

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dermtl.evaluation.flips import FlippedPredictor
+from dermtl.evaluation.predict.test_time_augmentation import FlippedPredictor
 from dermtl.kinds import Category, Circle
 
 KINDS = {"diagnosis.probability": Category(("left", "right")), "extent.circle": Circle()}

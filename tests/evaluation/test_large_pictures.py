@@ -9,7 +9,7 @@ from PIL import Image
 from dermtl.config.experiment import Data
 from dermtl.data.manifest.read import read_manifest
 from dermtl.evaluation.evaluate import evaluate
-from dermtl.evaluation.subject import exported_subject
+from dermtl.evaluation.evaluation_target import exported_target
 from dermtl.files.table import read_table, write_table
 from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.kinds import Record
@@ -32,7 +32,7 @@ def large(drawn: Path, tmp_path: Path) -> list[Record]:
 
 
 def test_every_way_sees_the_same_pixels(large: list[Record], scored_run: Path, exported: Path) -> None:
-    from dermtl.runs.subject import run_subject
+    from dermtl.runs.evaluation_target import run_target
     from dermtl.training.data.dataset import Examples
 
     assert read_image_for(large[0].path, 64).scale == 4
@@ -47,7 +47,7 @@ def test_every_way_sees_the_same_pixels(large: list[Record], scored_run: Path, e
 
     asked = [model.predict_batch([path])[0].values for path in paths]
     found = [row.prediction.values for row in predict_files(model, paths) if row.prediction is not None]
-    subject, run = exported_subject(exported), run_subject(scored_run)
+    subject, run = exported_target(exported), run_target(scored_run)
     whole = [read_image(path) for path in paths]
     tables = [evaluate(one.predictor, large, subject.plans, resamples=10).rows for one in (subject, run)]
     for index in range(len(paths)):

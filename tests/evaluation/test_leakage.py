@@ -15,7 +15,7 @@ from dermtl.config.experiment import Data
 from dermtl.data.manifest.read import read_manifest
 from dermtl.data.synthetic.dataset import synthesise
 from dermtl.errors import ImageReadError, LeakageError
-from dermtl.evaluation.leakage import Trained, find_leaks, trained_on
+from dermtl.evaluation.audit.leakage import Trained, find_leaks, trained_on
 from dermtl.files.table import read_table, write_table
 from dermtl.kinds import Record
 

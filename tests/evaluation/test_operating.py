@@ -13,14 +13,14 @@ from scipy import stats
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
 from dermtl.errors import InputError, ManifestError
-from dermtl.evaluation.calibration import calibration_figures
-from dermtl.evaluation.measures import Measured
-from dermtl.evaluation.operating import operating_figures
-from dermtl.evaluation.probabilities import Probabilities
-from dermtl.evaluation.shares import shares
-from dermtl.evaluation.subgroups import By, parse_by, subgroup_figures
-from dermtl.evaluation.units import unit_figures, unit_names
-from dermtl.evaluation.wording import interval_text, value_text
+from dermtl.evaluation.decisions.operating_point import operating_point_metrics
+from dermtl.evaluation.formatting import interval_text, value_text
+from dermtl.evaluation.metrics.calibration import calibration_metrics
+from dermtl.evaluation.metrics.proportions import proportions
+from dermtl.evaluation.predict.measures import Measured
+from dermtl.evaluation.predict.probabilities import Probabilities
+from dermtl.evaluation.slices.subgroups import By, parse_by, subgroup_metrics
+from dermtl.evaluation.slices.units import unit_metrics, unit_names
 from dermtl.kinds import Record
 from dermtl.plugins.plan import plan_heads
 from dermtl.runtime.decision import Decision, Decisions
@@ -54,7 +54,7 @@ def test_figures_are_those_of_the_table_of_counts():
     truth = [1] * 40 + [0] * 60
     scores = [0.9] * 36 + [0.2] * 4 + [0.9] * 12 + [0.1] * 48
     groups = [str(index) for index in range(100)]
-    found = operating_figures(decision(), binary(scores, truth), groups, prevalences=(0.01,), resamples=300)
+    found = operating_point_metrics(decision(), binary(scores, truth), groups, prevalences=(0.01,), resamples=300)
     assert found["counts"] == {"tp": 36, "fp": 12, "tn": 48, "fn": 4}
     values = {name: figure["value"] for name, figure in found["figures"].items()}
     assert values["sensitivity"] == pytest.approx(0.9)
@@ -80,7 +80,7 @@ def called(tp, fn, fp, tn):
 def likelihood_ratios(**counts):
     scores, truth = called(**counts)
     groups = [str(index) for index in range(len(scores))]
-    figures = operating_figures(decision(), binary(scores, truth), groups, resamples=1000)["figures"]
+    figures = operating_point_metrics(decision(), binary(scores, truth), groups, resamples=1000)["figures"]
     return figures["lr_positive"], figures["lr_negative"]
 
 
@@ -127,14 +127,14 @@ def test_whole_groups_widen_the_intervals():
     truth, right = np.repeat(rng.random(30) < 0.5, 5), np.repeat(rng.random(30) < 0.7, 5)
     found = binary(np.where(truth == right, 0.9, 0.1), truth)
     wide, narrow = (
-        operating_figures(decision(), found, groups, resamples=300)["figures"]["sensitivity"]
+        operating_point_metrics(decision(), found, groups, resamples=300)["figures"]["sensitivity"]
         for groups in ([str(name) for name in patient], [str(index) for index in range(150)])
     )
     assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])
 
 
 def test_an_absent_class_is_not_estimable():
-    found = operating_figures(decision(), binary([0.2, 0.9], [0, 0]), ["a", "b"], resamples=20)
+    found = operating_point_metrics(decision(), binary([0.2, 0.9], [0, 0]), ["a", "b"], resamples=20)
     assert found["figures"]["sensitivity"]["value"] is None
     assert found["figures"]["sensitivity"]["wilson"] == [None, None]
     assert found["figures"]["specificity"]["value"] == 0.5
@@ -142,7 +142,7 @@ def test_an_absent_class_is_not_estimable():
 
 def test_the_doubtful_are_counted_apart():
     scores, truth = [0.1, 0.4, 0.6, 0.9], [0, 1, 0, 1]
-    found = operating_figures(decision(doubtful=(0.3, 0.7)), binary(scores, truth), list("abcd"), resamples=20)
+    found = operating_point_metrics(decision(doubtful=(0.3, 0.7)), binary(scores, truth), list("abcd"), resamples=20)
     assert found["doubtful"]["n"] == 2
     assert found["doubtful"]["sensitivity"]["value"] == found["doubtful"]["specificity"]["value"] == 1
 
@@ -152,7 +152,7 @@ def test_calibration_before_the_temperature_is_told_apart():
     honest = rng.uniform(0.02, 0.98, 3000)
     found = binary(honest, rng.random(3000) < honest)
     groups = [str(index) for index in range(3000)]
-    figures = calibration_figures(found, Decisions({"d": 3.0}, (decision(),)), groups, resamples=40)
+    figures = calibration_metrics(found, Decisions({"d": 3.0}, (decision(),)), groups, resamples=40)
     assert figures["figures"]["ece"]["value"] < 0.5 * figures["before"]["ece"]
     assert figures["before"]["slope"] == pytest.approx(1 / 3, abs=0.05)
     asked = figures["questions"]["ill"]["figures"]
@@ -171,7 +171,7 @@ def test_probabilities_near_1_lose_nothing():
     truth = np.eye(4, dtype=bool)[np.where(rng.random(400) < 0.7, values.argmax(axis=1), rng.integers(0, 4, 400))]
     settled, groups = Decisions({}, (decision(),)), [str(index // 2) for index in range(400)]
     one, other = (
-        calibration_figures(
+        calibration_metrics(
             Probabilities(
                 "d", "d.probability", ("ill", "b", "c", "d"), given.astype(float), truth, np.arange(400), True
             ),
@@ -193,7 +193,7 @@ def test_a_line_needs_ten_of_either():
     rng = np.random.default_rng(0)
     for num, known in ((9, False), (10, True)):
         scores, truth = rng.uniform(0.1, 0.9, 60), np.arange(60) < num
-        found = calibration_figures(binary(scores, truth), Decisions({}, (decision(),)), groups, resamples=20)
+        found = calibration_metrics(binary(scores, truth), Decisions({}, (decision(),)), groups, resamples=20)
         asked = found["questions"]["ill"]["figures"]
         assert (asked["slope"]["value"] is not None) == (asked["in_the_large"]["low"] is not None) == known
         assert asked["ece"]["value"] is not None
@@ -244,7 +244,7 @@ def test_bins_come_by_size():
     ages = ["100", "20", "5", "-3", "x"] * 12
     records = [record(index, age=age) for index, age in enumerate(ages)]
     found = binary(np.linspace(0, 1, len(ages)), np.arange(len(ages)) % 2)
-    figures = subgroup_figures(
+    figures = subgroup_metrics(
         By("age", 2.5), records, {"d": metrics()}, {"d": measured(found)}, {"d": found}, [], resamples=50
     )["d"]
     assert list(figures["groups"]) == [
@@ -269,7 +269,7 @@ def test_the_worst_subgroup_is_named_and_few_are_not_estimable():
     flipped = (np.array(names) == "B") & (rng.random(136) < 0.4)
     found = binary(np.where(truth != flipped, 0.8, 0.2), truth)
     records = [record(index, skin=name) for index, name in enumerate(names)]
-    figures = subgroup_figures(
+    figures = subgroup_metrics(
         By("skin"), records, {"d": metrics()}, {"d": measured(found)}, {"d": found}, [decision()], resamples=100
     )["d"]
     assert list(figures["groups"]) == ["A", "B", "C", "unknown"]
@@ -285,7 +285,7 @@ def test_the_worst_subgroup_is_named_and_few_are_not_estimable():
 def test_pictures_of_one_lesion_are_taken_together():
     # Lesion a: mean 0.4, maximum 0.7; lesion b is mixed; lesion c has one picture.
     scores, truth, units = [0.1, 0.7, 0.9, 0.9, 0.2], [1, 1, 1, 0, 0], ["a", "a", "b", "b", "c"]
-    found = unit_figures(binary(scores, truth), units, units, metrics(), [decision()], resamples=20)
+    found = unit_metrics(binary(scores, truth), units, units, metrics(), [decision()], resamples=20)
     assert (found["n"], found["several"], found["mixed"]) == (2, 1, 1)
     assert found["mean"]["decisions"]["ill"]["sensitivity"]["value"] == 0
     assert found["max"]["decisions"]["ill"]["sensitivity"]["value"] == 1
@@ -293,7 +293,7 @@ def test_pictures_of_one_lesion_are_taken_together():
 
 
 def test_one_picture_a_lesion_is_not_reported_twice():
-    found = unit_figures(binary([0.1, 0.7], [1, 0]), ["a", "b"], ["a", "b"], metrics(), [], resamples=20)
+    found = unit_metrics(binary([0.1, 0.7], [1, 0]), ["a", "b"], ["a", "b"], metrics(), [], resamples=20)
     assert found == {"n": 2, "several": 0, "mixed": 0}
 
 
@@ -306,7 +306,7 @@ def test_wilson_stands_beside_shares_only():
     found = binary([0.9, 0.9, 0.2, 0.1], [1, 1, 1, 0])
     values = {"accuracy": 0.75, "sensitivity.ill": 2 / 3, "brier": 0.4, "failure_rate": 0.5, "dice": 0.5}
     table = {"failure_rate": np.array([0.0, 1, 1, 0]), "dice": np.array([0.4, 0.6, 0.5, 0.5])}
-    counted = shares(values, table, found)
+    counted = proportions(values, table, found)
     assert {name: (share.hits, share.num) for name, share in counted.items()} == {
         "accuracy": (3, 4), "sensitivity.ill": (2, 3), "failure_rate": (2, 4)
     }  # fmt: skip

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dermtl.errors import InputError, ManifestError
-from dermtl.evaluation.question import Question
-from dermtl.evaluation.readers import ReaderStudy, sensitivity_at
-from dermtl.evaluation.readers_plot import readers_svg
-from dermtl.evaluation.readings import read_readings, read_study, readers_question
-from dermtl.evaluation.wording import below_text
+from dermtl.evaluation.formatting import below_text
+from dermtl.evaluation.readers.plot import readers_svg
+from dermtl.evaluation.readers.question import Question
+from dermtl.evaluation.readers.study import ReaderStudy, sensitivity_at
+from dermtl.evaluation.readers.table import read_readings, read_study, readers_question
 from dermtl.runtime.decision import Decision, Decisions
 from dermtl.statistics.ranking import Ranking
 

@@ -19,10 +19,10 @@ from click.testing import CliRunner, Result
 from dermtl.cli.evaluate import evaluate
 from dermtl.cli.model_card import model_card
 from dermtl.errors import ConfigError, DataError, InputError, ManifestError
-from dermtl.evaluation.card_facts import CardFacts, evaluated_model
-from dermtl.evaluation.probabilities import Probabilities
-from dermtl.evaluation.report import ranking
-from dermtl.evaluation.wording import interval_text
+from dermtl.evaluation.formatting import interval_text
+from dermtl.evaluation.model_card.fields import CardFields, evaluated_model
+from dermtl.evaluation.predict.probabilities import Probabilities
+from dermtl.evaluation.report.sections import ranking
 from dermtl.runtime.class_set import ClassSet
 from dermtl.runtime.decision import Decision, Decisions
 
@@ -130,7 +130,7 @@ def test_what_a_reader_must_know_comes_first(page: Page) -> None:
         assert 0 <= page.text.find(notice) < start, notice
     assert "Not settled: diagnosis: what was not" in page.text
     assert "sets that hold the true class" in page.text
-    assert page.text.count("TODO") == len(CardFacts.model_fields) - 1
+    assert page.text.count("TODO") == len(CardFields.model_fields) - 1
     assert "chosen by youden" in page.text
 
 
@@ -344,7 +344,7 @@ def test_strict_fails_while_anything_is_open(evaluated: Path, tmp_path: Path) ->
     assert result.exit_code == 1
     assert "limits" in result.output
     assert out.read_text() == (evaluated / "model_card.md").read_text()
-    told = {name: "Told." for name in CardFacts.model_fields}
+    told = {name: "Told." for name in CardFields.model_fields}
     (tmp_path / "facts.yaml").write_text(yaml.safe_dump(told))
     arguments += ["--strict", "--facts", str(tmp_path / "facts.yaml")]
     assert CliRunner().invoke(model_card, arguments, catch_exceptions=False).exit_code == 0
@@ -383,7 +383,7 @@ def test_an_evaluation_below_a_model_is_its_own(tmp_path: Path) -> None:
 def test_the_command_says_whose_texts_it_took(
     evaluated: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level("INFO", "dermtl.evaluation.card_facts")
+    caplog.set_level("INFO", "dermtl.evaluation.model_card.fields")
     monkeypatch.chdir(evaluated)
     arguments = [".", "--out", str(tmp_path / "card.md")]
     assert CliRunner().invoke(model_card, arguments, catch_exceptions=False).exit_code == 0

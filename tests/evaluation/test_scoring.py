@@ -15,7 +15,7 @@ from dermtl.config.training import Stage, Training
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, PluginContract
 from dermtl.evaluation.evaluate import evaluate
-from dermtl.evaluation.scoring import Scores
+from dermtl.evaluation.metrics.record_scores import RecordScores
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
 
@@ -40,7 +40,7 @@ def values(malignant: float, circle: Sequence[float] = (5, 5, 2)) -> dict[str, A
 
 
 def test_records_without_a_truth_are_not_scored(plans: dict[str, HeadPlan]) -> None:
-    scores = Scores(plans)
+    scores = RecordScores(plans)
     scores.add(0, values(0.9), {"diagnosis": np.asarray(1)})
     scores.add(1, values(0.9), {})
     scores.add(2, values(0.2), {"diagnosis": np.asarray(1), "extent": np.array([5, 5, 2], np.float32)})
@@ -51,14 +51,14 @@ def test_records_without_a_truth_are_not_scored(plans: dict[str, HeadPlan]) -> N
 
 
 def test_a_head_without_any_truth_has_no_figures(plans: dict[str, HeadPlan]) -> None:
-    scores = Scores(plans)
+    scores = RecordScores(plans)
     scores.add(0, values(0.9), {"diagnosis": np.asarray(1)})
     assert scores.summary("extent") == {}
     assert scores.table("extent") == {}
 
 
 def test_resampled_rows_are_summed_up_like_all_rows(plans: dict[str, HeadPlan]) -> None:
-    scores = Scores(plans)
+    scores = RecordScores(plans)
     for index, (malignant, truth) in enumerate([(0.9, 1), (0.8, 0), (0.1, 0)]):
         scores.add(index, values(malignant), {"diagnosis": np.asarray(truth)})
     figures = scores.weighted("diagnosis")
@@ -143,11 +143,11 @@ def test_a_primary_metric_that_is_none_is_refused(plans: dict[str, HeadPlan], mo
     from dermtl_regression.circle.metrics import CircleMetrics
 
     monkeypatch.setattr(CircleMetrics, "primary", "nonesuch")
-    scores = Scores(plans)
+    scores = RecordScores(plans)
     assert scores.summary("extent") == {}
     scores.add(0, values(0.9), {"extent": np.array([5, 5, 2.0])})
     with pytest.raises(PluginContract, match="head 'extent': its primary metric 'nonesuch' is none of circle_iou"):
         scores.summary("extent")
     monkeypatch.setattr(CircleMetrics, "primary", None)
     with pytest.raises(PluginContract, match="names no primary metric"):
-        Scores(plans)
+        RecordScores(plans)

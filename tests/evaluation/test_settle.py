@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
-from dermtl.evaluation.probabilities import Probabilities, read_probabilities
-from dermtl.evaluation.settle import Aim, aims, decide, settle
-from dermtl.evaluation.wording import threshold_text
+from dermtl.evaluation.decisions.fit import Aim, aims, decide, settle
+from dermtl.evaluation.formatting import threshold_text
+from dermtl.evaluation.predict.probabilities import Probabilities, read_probabilities
 from dermtl.plugins.plan import plan_heads
 from dermtl.runtime.decision import Decisions
 

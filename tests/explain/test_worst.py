@@ -9,13 +9,13 @@ from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.report.explained import write_names
 from dermtl.explain import case
 from dermtl.explain.worst import explain_worst
-from dermtl.runs.subject import run_subject
+from dermtl.runs.evaluation_target import run_target
 
 
 @pytest.fixture(scope="module")
 def evaluated(explained_run):
     """The evaluation of eight pictures, and these."""
-    subject = run_subject(explained_run)
+    subject = run_target(explained_run)
     records = subject.records[:8]
     return evaluate(subject.predictor, records, subject.plans, resamples=2), records
 

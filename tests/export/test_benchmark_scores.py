@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from dermtl.errors import DataError
-from dermtl.evaluation.score_files import score_files
+from dermtl.evaluation.benchmark_accuracy import measure_accuracy
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow
@@ -71,9 +71,9 @@ def test_what_was_trained_on_is_left_out(exported, run_folder, drawn, tmp_path):
     sides = ["train" if index < len(images) // 2 else "test" for index in range(len(images))]
     rows = [f"{image},{image},{side}\n" for image, side in zip(images, sides, strict=True)]
     (run / "splits.csv").write_text("image,group,split\n" + "".join(rows))
-    scored = score_files([model], drawn / "manifest.csv")
+    scored = measure_accuracy([model], drawn / "manifest.csv")
     assert {record.image for record in scored.records} <= set(images[len(images) // 2 :])
     assert scored.left_out + len(scored.records) == len(images)
     (run / "splits.csv").write_text("image,group,split\n" + "".join(rows).replace(",test", ",val"))
     with pytest.raises(DataError, match="every picture"):
-        score_files([model], drawn / "manifest.csv")
+        measure_accuracy([model], drawn / "manifest.csv")

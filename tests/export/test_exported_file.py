@@ -86,16 +86,16 @@ def test_metadata_are_json_and_rebuild_the_kinds(exported, untrained):
 
 
 def test_what_a_person_wrote_travels_with_the_model(run_folder, tmp_path):
-    from dermtl.evaluation.card_facts import read_facts
+    from dermtl.evaluation.model_card.fields import read_card_fields
 
     run = shutil.copytree(run_folder, tmp_path / "run")
     (run / "card.yaml").write_text("intended_use: Triage, in a dermatologist's hands.\nlimits: ''\n")
     (tmp_path / "elsewhere").mkdir()
     model = export_run(run, tmp_path / "elsewhere" / "model.onnx")
     assert read_bundle(model).card == {"intended_use": "Triage, in a dermatologist's hands."}
-    facts = read_facts(None, model)
+    facts = read_card_fields(None, model)
     assert facts.intended_use == "Triage, in a dermatologist's hands."
-    assert "limits" in facts.open
+    assert "limits" in facts.missing
 
 
 def test_the_same_run_gives_the_same_bytes(exported, run_folder, tmp_path):

@@ -209,7 +209,7 @@ def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
         plans, decisions = trained.plans, trained.decisions
 
     Stub.records = records
-    monkeypatch.setattr(precision, "run_subject", lambda run: Stub)
+    monkeypatch.setattr(precision, "run_target", lambda run: Stub)
     monkeypatch.setattr(precision, "export_run", lambda run, out: Path(shutil.copy(exported, out)))
     return precision, Stub
 

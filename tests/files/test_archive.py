@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dermtl.errors import BundleError, DataError
-from dermtl.evaluation.measures import Measured, read_measures, write_measures
+from dermtl.evaluation.predict.measures import Measured, read_measures, write_measures
 from dermtl.files.archive import refuse_inflated
 from dermtl.runtime.golden import Sample, read_golden, write_golden
 

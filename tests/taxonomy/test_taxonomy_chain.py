@@ -70,11 +70,11 @@ def test_the_graph_sums_up_the_tree(model, drawn):
 
 def test_run_and_file_are_judged_alike_at_every_level(run, model, drawn):
     from dermtl.evaluation.evaluate import evaluate
-    from dermtl.evaluation.subject import exported_subject
-    from dermtl.runs.subject import run_subject
+    from dermtl.evaluation.evaluation_target import exported_target
+    from dermtl.runs.evaluation_target import run_target
 
     found = []
-    for subject in (run_subject(run), exported_subject(model)):
+    for subject in (run_target(run), exported_target(model)):
         scored = evaluate(subject.predictor, subject.side("all"), subject.plans, split="all", resamples=20)
         assert {"diagnosis.truth.class", "diagnosis.node_probability.malignant"} <= set(scored.rows[0])
         found.append({metric: figure["value"] for metric, figure in scored.heads["diagnosis"].items()})

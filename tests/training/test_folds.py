@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from dermtl.cli.calibrate import calibrate
 from dermtl.errors import BundleError, ConfigError, InputError, TrainingError
 from dermtl.runs.folder import RunFolder, load_run
-from dermtl.runs.folds import evaluate_folds, fold_runs, fold_subjects, load_ensemble
+from dermtl.runs.folds import evaluate_folds, fold_runs, fold_targets, load_ensemble
 from dermtl.training.folds import train_folds
 
 pytestmark = pytest.mark.slow
@@ -35,24 +35,24 @@ def test_every_record_is_tested_once(folds: Path) -> None:
         with (run / "splits.csv").open(newline="") as file:
             tested += [row["image"] for row in csv.DictReader(file) if row["split"] == "test"]
     assert len(tested) == len(set(tested)) == 24
-    found = evaluate_folds(fold_subjects(folds), resamples=20)
+    found = evaluate_folds(fold_targets(folds), resamples=20)
     assert sorted(row["image"] for row in found.rows) == sorted(tested)
     assert found.data["records"] == 24
     assert found.heads["extent"]["circle_iou"]["n"] == 24
 
 
 def test_a_row_is_that_of_the_fold_which_tested(folds: Path, tmp_path: Path) -> None:
-    from dermtl.evaluation.predicted import predict_rows
-    from dermtl.runs.subject import run_subject
+    from dermtl.evaluation.predict.predict import predict_rows
+    from dermtl.runs.evaluation_target import run_target
 
-    rows = {row["image"]: row for row in evaluate_folds(fold_subjects(folds), resamples=20).rows}
-    subject = run_subject(fold_runs(folds)[1])
+    rows = {row["image"]: row for row in evaluate_folds(fold_targets(folds), resamples=20).rows}
+    subject = run_target(fold_runs(folds)[1])
     for row in predict_rows(subject.predictor, subject.side("test"), subject.plans, subject.decisions).rows:
         assert rows[row["image"]] == row
 
 
 def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) -> None:
-    from dermtl.evaluation.predictor import ModelPredictor
+    from dermtl.evaluation.predict.predictor import ModelPredictor
     from dermtl.export.export import export_run
     from dermtl.runtime.predictor import load
 
@@ -72,9 +72,9 @@ def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) ->
 
 
 def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_path: Path) -> None:
-    from dermtl.evaluation.predicted import predict_rows
+    from dermtl.evaluation.predict.predict import predict_rows
     from dermtl.export.export import export_run
-    from dermtl.runs.subject import run_subject
+    from dermtl.runs.evaluation_target import run_target
     from dermtl.runtime.bundle import read_bundle
 
     settled = load_ensemble(folds).decisions
@@ -84,7 +84,7 @@ def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_pat
     assert (settled.facts["records"], settled.facts["folds"]) == (24, 3)
     scores, truth = dict[str, list[float]](), dict[str, bool]()
     for fold in fold_runs(folds):
-        subject = run_subject(fold)
+        subject = run_target(fold)
         for side in ("test", "val"):
             for row in predict_rows(subject.predictor, subject.side(side), subject.plans).rows:
                 scores.setdefault(row["image"], []).append(row[f"{decision.output}.{decision.positive[0]}"])
@@ -142,7 +142,7 @@ def test_the_file_of_the_ensemble_is_verified_against_its_folds(folds: Path, dra
 
 
 def test_the_card_beside_the_folds_reaches_the_file(folds: Path, tmp_path: Path) -> None:
-    from dermtl.evaluation.card_facts import read_facts
+    from dermtl.evaluation.model_card.fields import read_card_fields
     from dermtl.export.export import export_run
     from dermtl.runtime.bundle import read_bundle
 
@@ -156,7 +156,7 @@ def test_the_card_beside_the_folds_reaches_the_file(folds: Path, tmp_path: Path)
     assert set(bundle.provenance["data"]) == {"digest"}, "sides and epochs are those of single folds"
     assert "epochs" not in bundle.provenance
     assert read_bundle(export_run(copied / "fold-0", tmp_path / "0.onnx")).card == {"limits": "Of the first fold."}
-    assert read_facts(None, copied / "fold-1").intended_use == "Of all folds."
+    assert read_card_fields(None, copied / "fold-1").intended_use == "Of all folds."
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16", "auto"])
@@ -194,10 +194,10 @@ def test_folds_go_on_where_they_were_left(
 
 
 def test_folds_are_no_run(folds: Path, tmp_path: Path) -> None:
-    from dermtl.runs.subject import run_subject
+    from dermtl.runs.evaluation_target import run_target
 
     with pytest.raises(InputError, match="cross-validation"):
-        run_subject(folds)
+        run_target(folds)
     with pytest.raises(ConfigError, match="not a run") as caught:
         load_run(folds)
     assert "fold-0" in caught.value.hint

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dermtl.evaluation.card_facts import CardFacts
 from dermtl.evaluation.evaluate import Evaluation
-from dermtl.evaluation.probabilities import Probabilities, read_probabilities
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.model_card.fields import CardFields
+from dermtl.evaluation.predict.probabilities import Probabilities, read_probabilities
 from dermtl.evaluation.report.explained import Explained
-from dermtl.evaluation.subject import Subject
 from dermtl.kinds import Record
 
 
@@ -25,9 +25,9 @@ class Context:
     """
 
     evaluation: Evaluation
-    subject: Subject
+    subject: EvaluationTarget
     records: Sequence[Record]
-    facts: CardFacts
+    facts: CardFields
     explained: Mapping[str, Explained] = field(default_factory=dict)
 
     @cached_property

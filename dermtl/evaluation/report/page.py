@@ -6,9 +6,13 @@ from typing import Any
 
 import jinja2
 
-from dermtl.evaluation.card_facts import CardFacts
 from dermtl.evaluation.evaluate import Evaluation
-from dermtl.evaluation.report import (
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.formatting import below_text, figure_text, interval_text, value_text
+from dermtl.evaluation.model_card.fields import CardFields
+from dermtl.evaluation.report.context import Context
+from dermtl.evaluation.report.explained import Explained
+from dermtl.evaluation.report.sections import (
     calibration,
     confusion,
     data,
@@ -19,10 +23,6 @@ from dermtl.evaluation.report import (
     ranking,
     subgroups,
 )
-from dermtl.evaluation.report.context import Context
-from dermtl.evaluation.report.explained import Explained
-from dermtl.evaluation.subject import Subject
-from dermtl.evaluation.wording import below_text, figure_text, interval_text, value_text
 from dermtl.files.atomic import write_atomic
 from dermtl.kinds import Record
 from dermtl.statistics.operating_point import NOBODY
@@ -44,9 +44,9 @@ _OF_HEADS: Mapping[str, Callable[[Context, str], Mapping[str, Any] | Explained |
 def write_report(
     path: Path,
     evaluation: Evaluation,
-    subject: Subject,
+    subject: EvaluationTarget,
     records: Sequence[Record],
-    facts: CardFacts | None = None,
+    facts: CardFields | None = None,
     *,
     explained: Mapping[str, Explained] | None = None,
 ) -> None:
@@ -60,7 +60,7 @@ def write_report(
         facts: What only people know; without, the page says what is still to be filled in.
         explained: Head to pictures explained, where that was asked for.
     """
-    context = Context(evaluation, subject, records, facts or CardFacts(), explained or {})
+    context = Context(evaluation, subject, records, facts or CardFields(), explained or {})
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("dermtl.evaluation.report", "templates"),
         autoescape=True,

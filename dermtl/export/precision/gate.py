@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.evaluation.probabilities import read_probabilities
-from dermtl.evaluation.scoring import Scores
-from dermtl.evaluation.subject import Subject
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.metrics.record_scores import RecordScores
+from dermtl.evaluation.predict.probabilities import read_probabilities
 from dermtl.files.prefetch import batched
 from dermtl.kinds import Record
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
@@ -48,7 +48,7 @@ class Loss:
         return self.before - self.after <= self.limit + _ROUNDING
 
 
-def score(model: Model, subject: Subject, records: Sequence[Record]) -> dict[str, tuple[float, float]]:
+def score(model: Model, subject: EvaluationTarget, records: Sequence[Record]) -> dict[str, tuple[float, float]]:
     """Each head's main metric and each decision's sensitivity on records, with how much lower it may be.
 
     What cannot be estimated on these records is left out.
@@ -62,7 +62,7 @@ def score(model: Model, subject: Subject, records: Sequence[Record]) -> dict[str
         BundleError: The model fails, or gives numbers that are not finite.
     """
     plans = subject.plans
-    scores, rows = Scores(plans), list[dict[str, Any]]()
+    scores, rows = RecordScores(plans), list[dict[str, Any]]()
     for batch in batched(records, BATCH_SIZE):
         predictions = model.predict_batch([record.path for record in batch])
         for record, prediction in zip(batch, predictions, strict=True):

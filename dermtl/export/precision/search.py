@@ -11,14 +11,14 @@ from typing import Any
 import onnx
 
 from dermtl.errors import BundleError, DataError, InputError
-from dermtl.evaluation.subject import Subject
+from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.export.export import export_run
 from dermtl.export.half import halve
 from dermtl.export.precision.candidates import rungs
 from dermtl.export.precision.gate import FASTER, SMALLER, Loss, losses, score, speedup
 from dermtl.kinds import Record
+from dermtl.runs.evaluation_target import run_target
 from dermtl.runs.folder import RunFolder
-from dermtl.runs.subject import run_subject
 from dermtl.runtime.agreement import answer
 from dermtl.runtime.bundle import KEY
 from dermtl.runtime.golden import golden_path, make_samples, write_golden
@@ -88,7 +88,7 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
             where=str(run),
             hint="--precision fp32 writes the ensemble; or export one fold, such as fold-0",
         )
-    subject = run_subject(run)
+    subject = run_target(run)
     sides = {side: [record for record in subject.records if record.split == side] for side in ("train", "val")}
     if not all(sides.values()):
         raise DataError("has no training or no validation records", where=str(run), hint="--precision fp32 needs none")
@@ -125,7 +125,7 @@ def _ways(content: bytes, name: str, exact: Model, training: Sequence[Record]) -
 class _Judge:
     """Compares models with the exact one."""
 
-    def __init__(self, exact: Model, name: str, subject: Subject, sides: dict[str, list[Record]]) -> None:
+    def __init__(self, exact: Model, name: str, subject: EvaluationTarget, sides: dict[str, list[Record]]) -> None:
         self.exact = exact
         self._name = name
         self._subject = subject

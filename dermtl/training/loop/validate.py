@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from dermtl.evaluation.scoring import Scores
+from dermtl.evaluation.metrics.record_scores import RecordScores
 from dermtl.model.network import Network
 from dermtl.model.predictor import restore_batch
 from dermtl.plugins.plan import HeadPlan
@@ -37,7 +37,7 @@ def validate(
         ``loss``, if any record has a target; ``<head>.loss`` and ``<head>.loss.<term>``; ``<head>.<metric>``.
     """
     kinds = {name: kind for plan in plans.values() for name, kind in plan.outputs.items()}
-    scores, losses = Scores(plans), RecordLosses(objective)
+    scores, losses = RecordScores(plans), RecordLosses(objective)
     network.eval()
     objective.eval()
     with torch.no_grad():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dermtl.config.training import Select
 from dermtl.errors import ConfigError
-from dermtl.evaluation.scoring import Scores
+from dermtl.evaluation.metrics.record_scores import RecordScores
 from dermtl.plugins.plan import HeadPlan
 from dermtl.training.data.dataset import Examples
 
@@ -65,7 +65,7 @@ def refuse_unknown_metric(select: Select, plans: Mapping[str, HeadPlan], val: Ex
     head, _, metric = name.partition(".")
     if head not in plans:
         raise ConfigError(f"training.select.by: there is no head {head!r}", hint=f"heads: {', '.join(plans)}")
-    plan, scores = plans[head], Scores({head: plans[head]})
+    plan, scores = plans[head], RecordScores({head: plans[head]})
     annotated = ((i, plan.target.read(record)) for i, record in enumerate(val.records))
     known = ((i, annotation) for i, annotation in annotated if annotation is not None)
     for (index, annotation), _ in zip(known, range(_TRIED), strict=False):

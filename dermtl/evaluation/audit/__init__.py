@@ -1,0 +1,1 @@
+"""Whom the figures are about: leakage from training, and the participant flow (STARD)."""

@@ -1,0 +1,90 @@
+"""The main figure of each head of exported files, side by side on pictures that none of them was trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dermtl.errors import DataError
+from dermtl.evaluation.audit.leakage import find_leaks
+from dermtl.evaluation.evaluate import Evaluation, evaluate
+from dermtl.evaluation.evaluation_target import exported_target
+from dermtl.kinds import Record
+
+
+@dataclass(frozen=True)
+class PrimaryMetric:
+    """One head's main metric.
+
+    Attributes:
+        head: The head.
+        metric: The metric that stands for it.
+        value: On the pictures that have a truth; None where it cannot be estimated.
+        low: Lower end of the 95% interval, or None.
+        high: Upper end, or None.
+        n: Pictures with a truth.
+    """
+
+    head: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Files that were scored on the same pictures.
+
+    Attributes:
+        records: The pictures.
+        left_out: How many of the table's were not taken, since a model was trained on them or on their likes.
+        files: Each file's scores, in the order given.
+    """
+
+    records: Sequence[Record]
+    left_out: int
+    files: Sequence[Sequence[PrimaryMetric]]
+
+
+def measure_accuracy(models: Sequence[Path], table: Path) -> Scored:
+    """Score exported files on a table of pictures.
+
+    What a model was trained on is known where it lies in its run; elsewhere a warning says that it is not.
+
+    Args:
+        models: Files that :func:`dermtl.runtime.predictor.load` opens.
+        table: A manifest with the columns of the models' heads.
+
+    Raises:
+        BundleError: A file is not a model of dermtl's.
+        PluginError: A head's plugin, which brings the metrics, is not installed.
+        DataError: The table or a picture cannot be read, or no picture is left.
+    """
+    subjects = [exported_target(model, table) for model in models]
+    known: set[str] = set()
+    for subject in subjects:
+        if subject.trained is not None:
+            leaks = find_leaks(subject.trained, subject.records).leaks
+            known.update(leak.tested.image for leak in leaks if leak.is_sure)
+    records = [record for record in subjects[0].records if record.image not in known]
+    if not records:
+        hint = "give a table with other pictures"
+        raise DataError("every picture of it was trained on", where=str(table), hint=hint)
+    chosen = {record.image for record in records}
+    files = []
+    for subject in subjects:
+        own = [record for record in subject.records if record.image in chosen]
+        files.append(_main(evaluate(subject.predictor, own, subject.plans, decisions=subject.decisions)))
+    return Scored(records, len(subjects[0].records) - len(records), files)
+
+
+def _main(evaluation: Evaluation) -> list[PrimaryMetric]:
+    """Heads without a truth in the table have none."""
+    scores = []
+    for head, figures in evaluation.heads.items():
+        if figures:
+            metric = evaluation.primary[head]
+            figure = figures[metric]
+            scores.append(PrimaryMetric(head, metric, figure["value"], figure["low"], figure["high"], figure["n"]))
+    return scores

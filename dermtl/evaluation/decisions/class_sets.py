@@ -1,0 +1,80 @@
+"""Sets of classes in place of the likeliest one: settled on validation, judged on other records."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dermtl.arrays import Array
+from dermtl.errors import ConfigError, DataError
+from dermtl.evaluation.metrics.estimates import proportion_estimate, wilson_ends, with_intervals
+from dermtl.evaluation.predict.probabilities import Probabilities
+from dermtl.runtime.class_set import ClassSet
+from dermtl.statistics.conformal import set_threshold
+from dermtl.statistics.means import weighted_means
+from dermtl.statistics.operating_point import just_below
+from dermtl.statistics.proportion import Proportion
+
+
+def fit_class_set(found: Probabilities, groups: Sequence[str], coverage: float) -> ClassSet:
+    """Choose the probability from which on a class is in the set.
+
+    Args:
+        found: A head's probabilities on validation, tempered.
+        groups: The group of every record, [m].
+        coverage: Share of pictures whose set is to hold the true class.
+
+    Raises:
+        ConfigError: The coverage is no share between 0 and 1.
+        DataError: The head has labels, not classes, or there are too few groups.
+    """
+    if not 0 < coverage < 1:
+        raise ConfigError(f"expected a share above 0 and below 1, got {coverage:g}", where="conformal")
+    if not found.exclusive:
+        raise DataError("a set is one of classes; labels exclude nothing", hint="each label has its own threshold")
+    chosen = just_below(found.values.ravel(), set_threshold(found.values[found.truth], groups, coverage))
+    held = found.values >= chosen
+    achieved = {
+        "records": len(found),
+        "groups": len(set(groups)),
+        "coverage": float(held[found.truth].mean()),
+        "mean_size": float(held.sum(axis=1).mean()),
+    }
+    return ClassSet(found.head, found.output, coverage, chosen, achieved)
+
+
+def class_set_metrics(
+    settled: ClassSet, found: Probabilities, groups: Sequence[str], *, resamples: int
+) -> dict[str, Any]:
+    """How a frozen set does on other records.
+
+    Args:
+        settled: The set.
+        found: Its head's probabilities, calibrated.
+        groups: The group of every record, [m].
+        resamples: Of the clustered bootstrap.
+
+    Returns:
+        ``promised`` coverage and ``threshold``; ``figures``: ``coverage``, ``mean_size``, and the shares of sets with
+        one class (``single``) and none (``empty``), each with value, low, high, n and, of shares, ``wilson``;
+        ``by_class``: class to the coverage of its own records; ``sizes``: records whose set has 0, 1, ... K classes.
+    """
+    held = found.values >= settled.threshold
+    covered, size = held[found.truth], held.sum(axis=1)
+    rows: dict[str, Array] = {"coverage": covered, "mean_size": size, "single": size == 1, "empty": size == 0}
+    stated = with_intervals(weighted_means(rows), groups, resamples=resamples)
+    figures: dict[str, dict[str, Any]] = {name: {**figure, "n": len(found)} for name, figure in stated.items()}
+    for name in ("coverage", "single", "empty"):
+        figures[name]["wilson"] = wilson_ends(_share(rows[name]))
+    own = {name: _share(covered[found.truth[:, index]]) for index, name in enumerate(found.names)}
+    return {
+        "promised": settled.coverage,
+        "threshold": settled.threshold,
+        "figures": figures,
+        "by_class": {name: proportion_estimate(share) for name, share in own.items()},
+        "sizes": np.bincount(size, minlength=len(found.names) + 1).tolist(),
+    }
+
+
+def _share(hits: Array) -> Proportion:
+    return Proportion(int(hits.sum()), len(hits))

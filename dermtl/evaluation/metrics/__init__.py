@@ -1,0 +1,1 @@
+"""A head's metrics with their intervals, and whether its probabilities are calibrated."""

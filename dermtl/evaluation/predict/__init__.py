@@ -1,0 +1,1 @@
+"""Every record predicted once: the predictor, its predictions as columns, and how they are stored."""

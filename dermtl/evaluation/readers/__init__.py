@@ -1,0 +1,1 @@
+"""Clinicians beside a model, on the same pictures."""

@@ -1,0 +1,70 @@
+"""Reliability diagrams beside the figures of calibration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dermtl.evaluation.report.context import Context
+from dermtl.evaluation.report.plots import GREY, Plot, colour, plot
+
+_NAMES = {
+    "ece": "ECE, 15 bins of equal mass",
+    "brier": "Brier score",
+    "nll": "negative log likelihood",
+    "slope": "slope (1 is right)",
+    "intercept": "intercept (0 is right)",
+    "in_the_large": "in the large (0 is right)",
+}
+_SET_NAMES = {
+    "coverage": "sets that hold the true class",
+    "mean_size": "classes in a set, on average",
+    "single": "sets of one class",
+    "empty": "empty sets",
+}
+
+
+def view(context: Context, head: str) -> Mapping[str, Any] | None:
+    """Figures and diagrams of a head; None for heads without probabilities of classes."""
+    found = context.evaluation.calibration.get(head)
+    if not found:
+        return None
+    event = "the likeliest class is right" if context.probabilities[head].exclusive else "any label holds"
+    before = found["before"] or {}
+    rows = [(_NAMES[key], figure, before.get(key)) for key, figure in found["figures"].items()]
+    asked = {
+        question: [(_NAMES[key], figure, None) for key, figure in own["figures"].items()]
+        for question, own in found["questions"].items()
+    }
+    figures = [_diagram(f"Reliability: {event}", found["bins"])]
+    figures += [_diagram(f"Reliability: {name}", own["bins"]) for name, own in found["questions"].items()]
+    return {
+        "temperature": found["temperature"],
+        "event": event,
+        "rows": rows,
+        "chance": found["ece_by_chance"],
+        "questions": asked,
+        "set": _set(found["set"]) if found.get("set") else None,
+        "figures": figures,
+    }
+
+
+def _set(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = [(_SET_NAMES[key], figure) for key, figure in found["figures"].items()]
+    classes = [
+        (name, {"value": own["value"], "wilson": own["wilson"], "n": own["n"]})
+        for name, own in found["by_class"].items()
+    ]
+    return {"promised": found["promised"], "threshold": found["threshold"], "rows": rows, "classes": classes}
+
+
+def _diagram(title: str, bins: Sequence[Mapping[str, float]]) -> Plot:
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
+        most = max(point["n"] for point in bins)
+        predicted, observed = [point["predicted"] for point in bins], [point["observed"] for point in bins]
+        axes.plot(predicted, observed, color=colour(0), linewidth=0.8)
+        axes.scatter(predicted, observed, s=[10 + 50 * point["n"] / most for point in bins], color=colour(0))
+        axes.set(xlabel="predicted probability", ylabel="observed share", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.set_aspect("equal")
+
+    points = "; ".join(f"{p['predicted']:.2f}: {p['observed']:.2f} of {p['n']}" for p in bins)
+    return plot(title, f"Predicted probability and observed share, by bins: {points}.", draw)

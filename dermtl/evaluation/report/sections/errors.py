@@ -1,0 +1,126 @@
+"""How large the errors of circles and outlines are, and what the best, the median and the worst cases look like."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dermtl.arrays import Array
+from dermtl.evaluation.report.context import Context
+from dermtl.evaluation.report.plots import GREY, Plot, colour, photograph, plot
+from dermtl.imaging.decode import read_image
+from dermtl.kinds import Kind
+
+_CASES = 3  # of the best, of the median, of the worst
+_WIDE_PX = 520
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture, its truth drawn at the left and its prediction at the right.
+
+    Attributes:
+        place: ``best``, ``median`` or ``worst``.
+        image: Its name in the table.
+        value: Of the head's primary metric.
+        url: The drawing.
+    """
+
+    place: str
+    image: str
+    value: float
+    url: str
+
+
+def view(context: Context, head: str) -> Mapping[str, Any] | None:
+    """Plots and cases of a head; None for heads whose truth does not move with the picture."""
+    plan = context.subject.plans[head]
+    measured, metric = context.evaluation.measures[head], context.evaluation.primary[head]
+    values = measured.table.get(metric)
+    if not plan.target.spatial or values is None or values.ndim != 1 or not len(values):
+        return None
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(-values[known], kind="stable")]
+    figures = [_histogram(metric, values[known]), *_sizes(context, head)]
+    return {"metric": metric, "figures": figures, "cases": _cases(context, head, values, order)}
+
+
+def _histogram(metric: str, values: Array) -> Plot:
+    middle = float(np.median(values))
+
+    def draw(axes: Any) -> None:
+        shares = values.min() >= 0 and values.max() <= 1
+        axes.hist(values, bins=20, range=(0, 1) if shares else None, color=colour(2))
+        axes.axvline(middle, color=colour(0), linewidth=1.2, linestyle="--", label=f"median {middle:.3g}")
+        axes.set(xlabel=metric, ylabel="pictures")
+        axes.legend(frameon=False)
+
+    text = f"{metric} of {len(values)} pictures: median {middle:.3g}, lowest {values.min():.3g}."
+    return plot(f"{metric}, picture by picture", text, draw)
+
+
+def _sizes(context: Context, head: str) -> list[Plot]:
+    """Predicted against true size: the radius of circles, the area of outlines."""
+    figures = []
+    truths = [f"{head}.truth.r", *(f"{head}.truth.{name}.area_px" for name in _classes(context, head))]
+    for truth in truths:
+        rows = [row for row in context.evaluation.rows if row.get(truth, "") != ""]
+        column = truth.removeprefix(f"{head}.truth.")
+        predicted = next(
+            (
+                f"{output}.{column}"
+                for output in context.subject.plans[head].outputs
+                if rows and f"{output}.{column}" in rows[0]
+            ),
+            None,
+        )
+        if predicted is None:
+            continue
+        true, found = (np.array([float(row[key]) for row in rows]) for key in (truth, predicted))
+
+        def draw(axes: Any, true: Array = true, found: Array = found, column: str = column) -> None:
+            top = float(max(true.max(), found.max(), 1.0)) * 1.05
+            axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle="--")
+            axes.scatter(true, found, s=10, alpha=0.6, color=colour(0), edgecolors="none")
+            axes.set(xlabel=f"true {column}", ylabel=f"predicted {column}", xlim=(0, top), ylim=(0, top))
+
+        text = f"Predicted against true {column}; mean difference {np.mean(found - true):.3g} px."
+        figures.append(plot(f"Predicted and true {column}", text, draw))
+    return figures
+
+
+def _classes(context: Context, head: str) -> Sequence[str]:
+    return getattr(context.subject.plans[head].target, "classes", ())
+
+
+def _cases(context: Context, head: str, values: Array, order: Array) -> list[Case]:
+    middle = max(0, (len(order) - _CASES) // 2)
+    parts = {"best": order[:_CASES], "median": order[middle : middle + _CASES], "worst": order[::-1][:_CASES]}
+    chosen: dict[int, str] = {}
+    for place in ("worst", "best", "median"):  # with few pictures one is shown once, and the worst are never lost
+        for row in parts[place]:
+            chosen.setdefault(int(row), place)
+    indices = context.evaluation.measures[head].indices
+    cases = [_case(context, head, row, int(indices[row]), place, values) for row, place in chosen.items()]
+    return sorted(cases, key=lambda case: ("best", "median", "worst").index(case.place))
+
+
+def _case(context: Context, head: str, row: int, index: int, place: str, values: Array) -> Case:
+    record, plan = context.records[index], context.subject.plans[head]
+    (found,) = context.subject.predict([record])
+    picture = Image.fromarray(read_image(record.path))
+    annotation = plan.target.read(record)
+    left, right = picture, picture
+    for output, kind in plan.outputs.items():
+        if kind.spatial:
+            right = kind.draw(right, found[output])
+            if annotation is not None and isinstance(plan.target, type(kind)):
+                left = kind.draw(left, _truth(kind, annotation))
+    pair = np.concatenate([np.asarray(left.convert("RGB")), np.asarray(right.convert("RGB"))], axis=1)
+    return Case(place, record.image, float(values[row]), photograph(pair, width_px=_WIDE_PX))
+
+
+def _truth(kind: Kind, annotation: Array) -> Array:
+    return kind.perfect_value(annotation)

@@ -1,0 +1,45 @@
+"""Figures by subgroup, as a forest plot and a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dermtl.evaluation.report.context import Context
+from dermtl.evaluation.report.plots import GREY, Plot, colour, plot
+
+
+def view(context: Context, head: str) -> Mapping[str, Any] | None:
+    """Every column that was asked for; None where there is none, or the head was not measured."""
+    columns = {
+        column: found[head] for column, found in context.evaluation.subgroups.items() if found.get(head) is not None
+    }
+    if not columns:
+        return None
+    return {
+        "columns": columns,
+        "questions": list(context.evaluation.decisions.get(head, {})),
+        "figures": [
+            figure for column, found in columns.items() if (figure := _forest(context, head, column, found)) is not None
+        ],
+    }
+
+
+def _forest(context: Context, head: str, column: str, found: Mapping[str, Any]) -> Plot | None:
+    rows = [(name, row) for name, row in found["groups"].items() if row["value"] is not None]
+    if not rows:
+        return None
+    overall = context.evaluation.heads[head][found["metric"]]["value"]
+
+    def draw(axes: Any) -> None:
+        if overall is not None:
+            axes.axvline(overall, color=GREY, linewidth=0.8, linestyle="--")
+        for place, (name, row) in enumerate(rows):
+            shade = colour(4) if name == found["worst"] else colour(0)
+            if row["low"] is not None:
+                axes.plot([row["low"], row["high"]], [place, place], color=shade, linewidth=1.4)
+            axes.plot(row["value"], place, "s", color=shade, markersize=5)
+        axes.set_yticks(range(len(rows)), [f"{name} (n {row['n']})" for name, row in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel(f"{found['metric']}; dashed: all")
+
+    text = "; ".join(f"{name}: {row['value']:.3f} of {row['n']}" for name, row in rows)
+    return plot(f"By {column}", f"{found['metric']} by {column}: {text}.", draw, size=(5.2, 1.2 + 0.32 * len(rows)))

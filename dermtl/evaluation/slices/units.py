@@ -1,0 +1,145 @@
+"""One answer a lesion or patient instead of one a picture: several pictures' probabilities as their mean or maximum."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dermtl.arrays import Array
+from dermtl.evaluation.decisions.operating_point import threshold_metrics
+from dermtl.evaluation.metrics.estimates import with_intervals
+from dermtl.evaluation.metrics.record_scores import weighted
+from dermtl.evaluation.predict.probabilities import Probabilities
+from dermtl.evaluation.slices.subgroups import need_column
+from dermtl.kinds import Record
+from dermtl.plugins.contract import Metrics
+from dermtl.runtime.decision import Decision
+
+WAYS = ("mean", "max")
+
+
+def unit_column(records: Sequence[Record], wanted: str | None = None) -> str | None:
+    """The column whose equal cells are one unit: the one asked for, else ``lesion_id`` where there is one.
+
+    None stands for the records' groups.
+
+    Raises:
+        ManifestError: The table has no such column.
+    """
+    if wanted is not None:
+        if records:
+            need_column(records[0], wanted)
+        return wanted
+    return "lesion_id" if records and "lesion_id" in records[0].cells else None
+
+
+def unit_names(records: Sequence[Record], column: str | None) -> list[str]:
+    """The unit of every record; one with an empty cell is a unit of its own.
+
+    Raises:
+        AnnotationError: The table has no such column.
+    """
+    if column is None:
+        return [record.group for record in records]
+    return [record.text(column) or f"picture {record.image}" for record in records]
+
+
+def unit_metrics(
+    found: Probabilities,
+    units: Sequence[str],
+    groups: Sequence[str],
+    metrics: Metrics,
+    decisions: Sequence[Decision],
+    *,
+    resamples: int = 2000,
+) -> dict[str, Any]:
+    """One head's figures by unit.
+
+    ``max`` takes the highest probability of every class, and divides by their sum where classes exclude one another;
+    for a decision it takes the highest score.
+
+    Args:
+        found: The head's probabilities.
+        units: The unit of every record of ``found``, [m].
+        groups: Their groups, [m].
+        metrics: The head's.
+        decisions: Its questions.
+        resamples: Of the clustered bootstrap.
+
+    Returns:
+        ``n`` units, ``several`` of them with more than one picture, ``mixed`` that were left out since their pictures
+        have unlike truths; ``mean`` and ``max``, each with ``metrics`` and ``decisions``. Without these two where no
+        unit has several pictures.
+    """
+    names, codes, counts = np.unique(np.asarray(units, str), return_inverse=True, return_counts=True)
+    first = np.zeros(len(names), np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    mixed = np.zeros(len(names), bool)
+    np.logical_or.at(mixed, codes, (found.truth != found.truth[first[codes]]).any(axis=1))
+    kept = ~mixed
+    facts: dict[str, Any] = {"n": int(kept.sum()), "several": int((counts[kept] > 1).sum()), "mixed": int(mixed.sum())}
+    if not facts["several"]:
+        return facts
+    clusters = np.asarray(groups, str)[first[kept]].tolist()
+    truth = found.truth[first[kept]]
+    annotations = truth.argmax(axis=1) if found.exclusive else truth.astype(np.float32)
+    output = found.output.partition(".")[2]
+    for way in WAYS:
+        values = _gather(found.values, codes, counts, way)[kept]
+        if found.exclusive:
+            values = values / values.sum(axis=1, keepdims=True)
+        rows = [
+            metrics.measure({output: value}, annotation) for value, annotation in zip(values, annotations, strict=True)
+        ]
+        table = {column: np.stack([np.asarray(row[column]) for row in rows]) for column in rows[0]}
+        statistic = weighted(metrics, table)
+        figures = with_intervals(statistic, clusters, resamples=resamples)
+        facts[way] = {
+            "metrics": {name: {**figure, "n": len(rows)} for name, figure in figures.items()},
+            "decisions": {},
+        }
+        for decision in decisions:
+            scores = _gather(found.score(decision.positive)[:, None], codes, counts, way)[kept, 0]
+            called, holds = scores >= decision.threshold, found.holds(decision.positive)[first[kept]]
+            facts[way]["decisions"][decision.name] = threshold_metrics(
+                called, holds, clusters, prevalences=(), resamples=resamples
+            )["figures"]
+    return facts
+
+
+def _gather(values: Array, codes: Array, counts: Array, way: str) -> Array:
+    """Rows of float [m, K] by unit, [u, K]."""
+    if way == "mean":
+        sums = np.zeros((len(counts), values.shape[1]))
+        np.add.at(sums, codes, values)
+        return np.asarray(sums / counts[:, None])
+    highest = np.full((len(counts), values.shape[1]), -np.inf)
+    np.maximum.at(highest, codes, values)
+    return highest
+
+
+def unit_report(
+    records: Sequence[Record],
+    metrics: Mapping[str, Metrics],
+    probabilities: Mapping[str, Probabilities],
+    decisions: Sequence[Decision],
+    *,
+    column: str | None = None,
+    resamples: int = 2000,
+) -> dict[str, Any]:
+    """Every head by unit: ``column`` that says the unit (None: the groups) and ``heads``."""
+    column = unit_column(records, column)
+    units = np.asarray(unit_names(records, column), str)
+    groups = np.asarray([record.group for record in records], str)
+    heads = {
+        head: unit_metrics(
+            found,
+            units[found.indices].tolist(),
+            groups[found.indices].tolist(),
+            metrics[head],
+            [decision for decision in decisions if decision.head == head],
+            resamples=resamples,
+        )
+        for head, found in probabilities.items()
+    }
+    return {"column": column, "heads": heads}
