@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dermtl.export.precision.search import Attempt
+    from dermtl.export.precision.gate import Attempt
 
 
 @click.command()
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     default="fp32",
     show_default=True,
     type=click.Choice(["fp32", "fp16", "int8", "auto"]),
-    help="Of the weights; auto takes int8 where it loses nothing and is faster.",
+    help="Precision of the weights; auto takes int8 if it loses nothing and is faster.",
 )
 def export(run: Path, out: Path | None, precision: str) -> None:
     """Write a run as one ONNX file, and check it against the network.
@@ -35,13 +35,16 @@ def export(run: Path, out: Path | None, precision: str) -> None:
     from dermtl.cli.extras import needs
 
     with needs("train"):
+        from dermtl.export.export import export_run
         from dermtl.export.precision.search import export_precision
 
     from dermtl.cli.verify import report
 
     path = out or run / "model.onnx"
-    attempts = export_precision(run, path, precision)
-    if attempts:
+    if precision == "fp32":
+        export_run(run, path)
+    else:
+        attempts = export_precision(run, path, precision)
         _show(attempts)
         if precision != "auto" and not attempts[-1].passed:
             click.echo(f"refused: {precision} is not worth its losses here; nothing was written", err=True)
@@ -58,18 +61,18 @@ def _show(attempts: "Sequence[Attempt]") -> None:
     rows = []
     for attempt in attempts:
         verdict = "passed" if attempt.passed else "refused"
-        rows.append((attempt.precision, attempt.how, "faster", "1", f"{attempt.faster:.2f}", "", verdict))
-        rows.append((attempt.precision, attempt.how, "size", "1", f"{attempt.smaller:.2f}", "", ""))
+        rows.append((attempt.precision, attempt.recipe, "faster", "1", f"{attempt.speedup:.2f}", "", verdict))
+        rows.append((attempt.precision, attempt.recipe, "size", "1", f"{attempt.size_ratio:.2f}", "", ""))
         rows.extend(
             (
                 attempt.precision,
-                attempt.how,
-                f"{loss.what} ({attempt.side})",
-                f"{loss.before:.4f}",
-                f"{loss.after:.4f}",
-                f"-{loss.limit:g}",
-                "" if loss.ok else "TOO MUCH",
+                attempt.recipe,
+                f"{drop.metric} ({attempt.split})",
+                f"{drop.before:.4f}",
+                f"{drop.after:.4f}",
+                f"-{drop.limit:g}",
+                "" if drop.ok else "TOO MUCH",
             )
-            for loss in attempt.losses
+            for drop in attempt.drops
         )
     show_table(("precision", "how", "figure", "fp32", "here", "limit", ""), rows)

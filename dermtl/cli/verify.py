@@ -47,8 +47,8 @@ def report(model: Path, *, images: Path | None = None, run: Path | None = None, 
         from dermtl.cli.extras import needs
 
         with needs("train"):
-            from dermtl.export.answer import run_answer
-        network = run_answer(run, loaded.kinds)
+            from dermtl.export.network_outputs import network_outputs
+        network = network_outputs(run, loaded.kinds)
     found = [
         *replay(loaded, read_golden(golden_path(model))),
         *(compare_files(loaded, find_images([images]), network) if images else ()),

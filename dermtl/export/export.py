@@ -31,9 +31,9 @@ def export_run(run: Path, out: Path) -> Path:
     graph = Graph(trained.network, trained.kinds, size, trained.decisions.temperatures)
     data = to_onnx(graph, describe(trained, run), size=size)
     samples = make_samples(size)
-    answers = [graph.answer(sample.pixels) for sample in samples]
+    outputs = [graph.outputs_of(sample.pixels) for sample in samples]
     write_model(out, data)
-    write_golden(golden_path(out), samples, answers)
+    write_golden(golden_path(out), samples, outputs)
     return out
 
 

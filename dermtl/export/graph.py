@@ -116,8 +116,8 @@ class Graph(nn.Module):
         outputs = self.network.activate(temper(self.network, self.network(boxed), self._temperatures))
         return tuple(kind.restore(outputs[name], frame) for name, kind in self._kinds.items())
 
-    def answer(self, image: Array) -> dict[str, Array]:
-        """The outputs for one picture, uint8 [H, W, 3], as NumPy: output name to value."""
+    def outputs_of(self, image: Array) -> dict[str, Array]:
+        """Outputs for one picture, uint8 [H, W, 3], as NumPy arrays in the source frame: output name to value."""
         with torch.no_grad():
             outputs = self(torch.from_numpy(image.copy())[None])
         return {name: value[0].numpy() for name, value in zip(self.names, outputs, strict=True)}

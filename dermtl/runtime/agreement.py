@@ -120,7 +120,7 @@ def compare_files(
     for batch in batched(files, BATCH_SIZE):
         for file, prediction in zip(batch, model.predict_batch(batch), strict=True):
             image = read_image(file)
-            raw = answer(model, image)
+            raw = graph_outputs(model, image)
             pairs: dict[str, tuple[Answer, Answer]] = {"graph-host": (raw, prediction.values)}
             if network:
                 pairs["network-graph"] = (network(image), raw)
@@ -130,7 +130,7 @@ def compare_files(
     return [found.judge(way, name) for (way, name), found in gaps.items()]
 
 
-def answer(model: Model, image: Array) -> dict[str, Array]:
-    """The graph's answer to one raw picture, as any other runtime would get it: output name to value."""
+def graph_outputs(model: Model, image: Array) -> dict[str, Array]:
+    """Outputs of the graph for one raw picture, as any other runtime gets them: output name to value."""
     names = list(model.kinds)
     return {name: value[0] for name, value in zip(names, model.session.run(names, {INPUT: image[None]}), strict=True)}

@@ -22,7 +22,7 @@ from dermtl.files.archive import DAMAGED, read_arrays, read_entry, refuse_inflat
 from dermtl.files.atomic import write_atomic
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
-from dermtl.runtime.agreement import Agreement, Gaps, answer
+from dermtl.runtime.agreement import Agreement, Gaps, graph_outputs
 from dermtl.runtime.bundle import fits
 from dermtl.runtime.predictor import Model
 
@@ -134,7 +134,7 @@ def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -
     size = model.bundle.size
     found: dict[tuple[str, str], Gaps] = {}
     for (image, expected), host in zip(pictures, hosts, strict=True):
-        ways = {"golden-graph": answer(model, image), "golden-host": host.values}
+        ways = {"golden-graph": graph_outputs(model, image), "golden-host": host.values}
         for way, values in ways.items():
             for name in names:
                 gaps = found.setdefault((way, name), Gaps(model.kinds[name], size))

@@ -30,10 +30,10 @@ def files(draw_blocks, tmp_path_factory):
 
 
 def test_the_three_ways_agree(exported, run_folder, files):
-    from dermtl.export.answer import run_answer
+    from dermtl.export.network_outputs import network_outputs
 
     model = dermtl.load(exported)
-    found = compare_files(model, sorted(files.iterdir()), run_answer(run_folder, model.kinds))
+    found = compare_files(model, sorted(files.iterdir()), network_outputs(run_folder, model.kinds))
     assert {(one.path, one.output) for one in found} == {
         (way, name) for way in ("network-graph", "graph-host") for name in model.kinds
     }
@@ -45,7 +45,7 @@ def test_the_three_ways_agree(exported, run_folder, files):
 def test_a_changed_weight_shows_against_the_network_and_not_between_the_files_ways(
     exported, run_folder, files, tmp_path
 ):
-    from dermtl.export.answer import run_answer
+    from dermtl.export.network_outputs import network_outputs
 
     proto = onnx.load(exported)
     weight = next(tensor for tensor in proto.graph.initializer if tensor.name.endswith("conv_head.weight"))
@@ -53,15 +53,15 @@ def test_a_changed_weight_shows_against_the_network_and_not_between_the_files_wa
     weight.CopyFrom(onnx.numpy_helper.from_array(values + 0.05 * values.std(), weight.name))
     onnx.save(proto, tmp_path / "model.onnx")
     model = dermtl.load(tmp_path / "model.onnx")
-    found = compare_files(model, sorted(files.iterdir())[:4], run_answer(run_folder, model.kinds))
+    found = compare_files(model, sorted(files.iterdir())[:4], network_outputs(run_folder, model.kinds))
     assert not all(one.ok for one in found if one.path == "network-graph")
 
 
 def test_another_run_is_refused(run_folder):
-    from dermtl.export.answer import run_answer
+    from dermtl.export.network_outputs import network_outputs
 
     with pytest.raises(InputError, match="not those of the model"):
-        run_answer(run_folder, {})
+        network_outputs(run_folder, {})
 
 
 def test_the_command(exported, run_folder, files):

@@ -12,7 +12,7 @@ from PIL import Image
 
 import dermtl
 from dermtl.export.triton import triton_config, write_triton
-from dermtl.runtime.agreement import answer
+from dermtl.runtime.agreement import graph_outputs
 from dermtl.runtime.bundle import Bundle
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "node"
@@ -32,7 +32,7 @@ def test_node_answers_as_python_does(exported, draw_blocks, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     model = dermtl.load(exported)
     for line, picture in zip(done.stdout.splitlines(), pictures, strict=True):
-        given, expected = json.loads(line), answer(model, picture)
+        given, expected = json.loads(line), graph_outputs(model, picture)
         assert set(given) == {"image", *expected}
         np.testing.assert_allclose(given["diagnosis.probability"], expected["diagnosis.probability"], atol=1e-4)
         np.testing.assert_allclose(given["extent.circle"], expected["extent.circle"], atol=0.05)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dermtl
-from dermtl.runtime.agreement import answer
+from dermtl.runtime.agreement import graph_outputs
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow
@@ -31,9 +31,9 @@ def network(exported):
 
 @pytest.fixture(scope="module")
 def seen(network, squares):
-    from dermtl.export.precision.activations import look
+    from dermtl.export.precision.activations import collect
 
-    return look(*network, squares)
+    return collect(*network, squares)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,15 @@ def eighth(network, seen):
 
 
 def test_half_precision_is_half_the_file_and_answers_alike(exported, squares, tmp_path):
-    from dermtl.export.half import halve
+    from dermtl.export.float16 import store_as_float16
 
-    content = halve(exported.read_bytes())
+    content = store_as_float16(exported.read_bytes())
     weights = sum(len(tensor.raw_data) for tensor in onnx.load(exported).graph.initializer)
     assert len(content) < exported.stat().st_size - 0.45 * weights
     (tmp_path / "half.onnx").write_bytes(content)
     half, whole = dermtl.load(tmp_path / "half.onnx"), dermtl.load(exported)
     for square in squares[:3]:
-        one, other = answer(half, square), answer(whole, square)
+        one, other = graph_outputs(half, square), graph_outputs(whole, square)
         assert np.abs(one["diagnosis.probability"] - other["diagnosis.probability"]).max() < 0.02
         assert max(np.abs(one[name] - other[name]).max() for name in one) > 0
 
@@ -81,7 +81,7 @@ def test_eight_bits_are_loaded_checked_and_answer_much_alike(exported, eighth, s
     assert model.bundle == whole.bundle
     assert model.session.get_inputs()[0].type == "tensor(uint8)"
     for square in squares[:3]:
-        one, other = answer(model, square), answer(whole, square)
+        one, other = graph_outputs(model, square), graph_outputs(whole, square)
         assert np.abs(one["diagnosis.probability"] - other["diagnosis.probability"]).max() < 0.25
         assert one["outline.mask"].shape == other["outline.mask"].shape
 
@@ -133,53 +133,55 @@ def test_ranges_hold_what_was_seen(network, seen):
             assert low <= high
 
 
-def test_each_rung_keeps_more_in_float(network, squares):
-    from dermtl.export.precision.candidates import rungs
+def test_each_candidate_keeps_more_in_float(network, squares):
+    from dermtl.export.precision.search import int8_candidates
 
-    sizes, hows = [], []
-    for how, made in rungs(network[0], squares[:4], squares[4:]):
-        hows.append(how)
+    sizes, recipes = [], []
+    for recipe, made in int8_candidates(network[0], squares[:4], squares[4:]):
+        recipes.append(recipe)
         sizes.append(len(made))
         if len(sizes) == 3:
             break
     assert sizes == sorted(sizes)
-    assert len(set(hows)) == 3
+    assert len(set(recipes)) == 3
 
 
 def test_the_layers_that_cost_most_come_first(network, seen, squares):
-    from dermtl.export.precision.candidates import rank
-    from dermtl.export.precision.deviation import answers, deviation
+    from dermtl.export.precision.activations import deviation, outputs_of
     from dermtl.export.precision.quantise import quantise
+    from dermtl.export.precision.search import rank_layers
 
     content, layers = network
-    chosen, exact = layers[:4], answers(network[0], squares[:4])
+    chosen, exact = layers[:4], outputs_of(network[0], squares[:4])
     costs = []
-    for layer in rank(content, chosen, seen.ranges["minmax"], seen.means, squares[:4]):
+    for layer in rank_layers(content, chosen, seen.ranges["minmax"], seen.means, squares[:4]):
         made = quantise(content, [layer], seen.ranges["minmax"], seen.means)
-        costs.append(deviation(exact, answers(made, squares[:4])))
+        costs.append(deviation(exact, outputs_of(made, squares[:4])))
     assert costs == sorted(costs, reverse=True)
 
 
 def test_the_gate():
-    from dermtl.export.precision.gate import Loss, losses
+    from dermtl.export.precision.gate import MetricDrop, metric_drops
 
-    assert Loss("head accuracy", 0.900, 0.895, 0.005).ok
-    assert not Loss("head accuracy", 0.900, 0.894, 0.005).ok
-    assert Loss("head accuracy", 0.5, 0.9, 0.005).ok
-    found = losses({"a": (0.9, 0.005), "b": (0.9, 0.005)}, {"a": (0.8, 0.005), "b": (0.9, 0.005), "new": (0, 0.1)})
-    assert [(loss.what, loss.ok) for loss in found] == [("a", False), ("b", True)]
+    assert MetricDrop("head accuracy", 0.900, 0.895, 0.005).ok
+    assert not MetricDrop("head accuracy", 0.900, 0.894, 0.005).ok
+    assert MetricDrop("head accuracy", 0.5, 0.9, 0.005).ok
+    found = metric_drops(
+        {"a": (0.9, 0.005), "b": (0.9, 0.005)}, {"a": (0.8, 0.005), "b": (0.9, 0.005), "new": (0, 0.1)}
+    )
+    assert [(drop.metric, drop.ok) for drop in found] == [("a", False), ("b", True)]
 
 
 @pytest.mark.parametrize("after", [{}, {"d r2": (float("nan"), 0.005)}], ids=["missing", "not a number"])
 def test_a_figure_that_is_lost_fails_the_gate(after):
-    from dermtl.export.precision.gate import losses
+    from dermtl.export.precision.gate import metric_drops
 
-    (loss,) = losses({"d r2": (-5.0, 0.005)}, after)
-    assert not loss.ok
+    (drop,) = metric_drops({"d r2": (-5.0, 0.005)}, after)
+    assert not drop.ok
 
 
 def test_an_answer_that_is_not_finite_is_infinitely_far():
-    from dermtl.export.precision.deviation import deviation
+    from dermtl.export.precision.activations import deviation
 
     exact = {"a": np.arange(4.0), "b": np.arange(4.0)}
     for value in (np.nan, np.inf, -np.inf):
@@ -195,6 +197,7 @@ def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
 
     from dermtl.config.experiment import Data
     from dermtl.data.manifest.read import read_manifest
+    from dermtl.export.precision import gate
     from dermtl.export.precision import search as precision
     from dermtl.runs.folder import load_run
 
@@ -211,16 +214,16 @@ def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
     Stub.records = records
     monkeypatch.setattr(precision, "run_target", lambda run: Stub)
     monkeypatch.setattr(precision, "export_run", lambda run, out: Path(shutil.copy(exported, out)))
-    return precision, Stub
+    return precision, gate, Stub
 
 
-def fake_rungs(monkeypatch, precision, num=4):
-    from dermtl.export.half import halve
+def fake_candidates(monkeypatch, precision, num=4):
+    from dermtl.export.float16 import store_as_float16
 
-    def rungs(content, seen, tried):
-        yield from ((f"way {index}", halve(content)) for index in range(num))
+    def candidates(content, seen, tried):
+        yield from ((f"way {index}", store_as_float16(content)) for index in range(num))
 
-    monkeypatch.setattr(precision, "rungs", rungs)
+    monkeypatch.setattr(precision, "int8_candidates", candidates)
 
 
 def figures(value):
@@ -231,48 +234,48 @@ def figures(value):
 def test_a_candidate_that_does_not_answer_in_finite_numbers_is_refused_and_the_next_is_tried(
     judged, run_folder, tmp_path, monkeypatch, caplog
 ):
-    from dermtl.export.half import halve
+    from dermtl.export.float16 import store_as_float16
 
-    def rungs(content, seen, tried):
+    def candidates(content, seen, tried):
         model = onnx.load_from_string(content)
         weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         weight.raw_data = np.full(len(weight.raw_data) // 4, np.nan, np.float32).tobytes()
         yield "broken", model.SerializeToString()
-        yield "whole", halve(content)
+        yield "whole", store_as_float16(content)
 
-    precision, _ = judged
-    monkeypatch.setattr(precision, "rungs", rungs)
-    monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
+    precision, gate, _ = judged
+    monkeypatch.setattr(precision, "int8_candidates", candidates)
+    monkeypatch.setattr(gate, "speedup", lambda *arguments: 3.0)
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
     broken, whole = attempts
-    assert (broken.how, broken.side, broken.passed) == ("broken", "train", False)
-    assert broken.losses
-    assert not any(loss.ok for loss in broken.losses)
+    assert (broken.recipe, broken.split, broken.passed) == ("broken", "train", False)
+    assert broken.drops
+    assert not any(drop.ok for drop in broken.drops)
     assert "not finite" in caplog.text
-    assert whole.losses
+    assert whole.drops
 
 
 def test_what_cannot_be_judged_on_the_validation_records_is_not_made(judged, run_folder, tmp_path, monkeypatch):
     from dermtl.errors import DataError
 
-    precision, _ = judged
+    precision, gate, _ = judged
     known = figures(0.9)
     del known["extent iou"]
-    monkeypatch.setattr(precision, "score", lambda *arguments: known)
-    with pytest.raises(DataError, match=r"main metric of extent cannot be estimated on the .* validation records"):
+    monkeypatch.setattr(gate, "measure", lambda *arguments: known)
+    with pytest.raises(DataError, match=r"primary metric of extent cannot be estimated on the .* validation records"):
         precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
     assert list(tmp_path.glob("model*")) == []
 
 
 def test_what_loses_too_much_is_refused_and_nothing_is_written(judged, run_folder, tmp_path, monkeypatch):
-    precision, _ = judged
-    fake_rungs(monkeypatch, precision)
+    precision, gate, _ = judged
+    fake_candidates(monkeypatch, precision)
     # Before, on train and val; then way 0 fails on train, the others on val.
     scores = iter([0.9, 0.9, 0.8, *[0.9, 0.8] * 3])
-    monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
-    monkeypatch.setattr(precision, "score", lambda *arguments: figures(next(scores)))
+    monkeypatch.setattr(gate, "speedup", lambda *arguments: 3.0)
+    monkeypatch.setattr(gate, "measure", lambda *arguments: figures(next(scores)))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
-    assert [(attempt.how, attempt.side, attempt.passed) for attempt in attempts] == [
+    assert [(attempt.recipe, attempt.split, attempt.passed) for attempt in attempts] == [
         ("way 0", "train", False),
         *((f"way {index}", "val", False) for index in (1, 2, 3)),
     ]
@@ -280,20 +283,20 @@ def test_what_loses_too_much_is_refused_and_nothing_is_written(judged, run_folde
 
 
 def test_the_first_that_holds_is_written(judged, run_folder, tmp_path, monkeypatch):
-    precision, _ = judged
-    fake_rungs(monkeypatch, precision)
+    precision, gate, _ = judged
+    fake_candidates(monkeypatch, precision)
     scores = iter([0.9, 0.9, 0.8, 0.9, 0.9])
-    monkeypatch.setattr(precision, "speedup", lambda *arguments: 3.0)
-    monkeypatch.setattr(precision, "score", lambda *arguments: figures(next(scores)))
+    monkeypatch.setattr(gate, "speedup", lambda *arguments: 3.0)
+    monkeypatch.setattr(gate, "measure", lambda *arguments: figures(next(scores)))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")
     assert [attempt.passed for attempt in attempts] == [False, True]
-    assert dermtl.load(tmp_path / "model.onnx").bundle.provenance["precision"]["how"] == "way 1"
+    assert dermtl.load(tmp_path / "model.onnx").bundle.provenance["precision"]["recipe"] == "way 1"
 
 
 def test_what_is_slower_is_refused_at_once(judged, run_folder, tmp_path, monkeypatch):
-    precision, _ = judged
-    fake_rungs(monkeypatch, precision)
-    monkeypatch.setattr(precision, "speedup", lambda *arguments: 1.1)
+    precision, gate, _ = judged
+    fake_candidates(monkeypatch, precision)
+    monkeypatch.setattr(gate, "speedup", lambda *arguments: 1.1)
     assert len(precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")) == 1
     assert list(tmp_path.glob("model*")) == []
     precision.export_precision(run_folder, tmp_path / "model.onnx", "auto")
@@ -301,21 +304,21 @@ def test_what_is_slower_is_refused_at_once(judged, run_folder, tmp_path, monkeyp
 
 
 def test_what_passes_is_written_with_its_figures_and_verifies(judged, run_folder, tmp_path, monkeypatch):
-    from dermtl.export.precision.gate import score
+    from dermtl.export.precision.gate import measure
     from dermtl.runtime.golden import golden_path, read_golden, replay
 
-    precision, stub = judged
+    precision, gate, stub = judged
     seen = []
     prepare = dermtl.Model.prepare
     monkeypatch.setattr(dermtl.Model, "prepare", lambda self, source: seen.append(source) or prepare(self, source))
     # An untrained network decides near ties, where any rounding may tell.
-    monkeypatch.setattr(precision, "score", lambda *arguments: score(*arguments) and figures(0.9))
+    monkeypatch.setattr(gate, "measure", lambda *arguments: measure(*arguments) and figures(0.9))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "fp16")
     assert {record.path for record in stub.records if record.split == "test"}.isdisjoint(seen)
     model = dermtl.load(tmp_path / "model.onnx")
     noted = json.loads(json.dumps(model.bundle.provenance["precision"]))
     assert attempts[-1].passed
     assert noted["precision"] == "fp16"
-    assert noted["losses"]
+    assert noted["drops"]
     found = replay(model, read_golden(golden_path(tmp_path / "model.onnx")))
     assert [difference for difference in found if not difference.ok] == []

@@ -31,10 +31,10 @@ def test_calibration_of_a_table_sorted_by_class_sees_every_class_alike(
     from dermtl.export.precision import search as precision
 
     seen: list[list[int]] = []
-    monkeypatch.setattr(precision, "rungs", lambda content, *pictures: seen.extend(pictures) or iter(()))
+    monkeypatch.setattr(precision, "int8_candidates", lambda content, *pictures: seen.extend(pictures) or iter(()))
     table = [SimpleNamespace(path=index * 8 // total) for index in range(total)]  # eight classes, one after another
     exact = SimpleNamespace(prepare=lambda label: SimpleNamespace(pixels=label))
-    list(precision._ways(b"", "int8", exact, table))
+    list(precision._candidates(b"", "int8", exact, table))
     assert len(seen) == 2
     for side in seen:
         counts = [side.count(label) for label in range(8)]

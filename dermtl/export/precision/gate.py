@@ -1,100 +1,187 @@
-"""Whether a smaller model may stand for the exact one: what it loses on records, and what it gains in time.
+"""The gate: whether a model of lower precision may replace the exact one, by its metrics on records and its gain.
 
-The gate: no head loses more than half a point of its main metric, no frozen decision more than a point of sensitivity,
-and the file is faster by a fifth on this machine, or, where it is only meant to be smaller, no larger than 0.6 of it.
+No head may lose more than half a point of its primary metric, and no frozen decision more than a point of sensitivity.
+An int8 file must be faster by a fifth on this machine; a float16 file must be no larger than 0.6 of the exact one.
 """
 
+import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dermtl.errors import BundleError, DataError
 from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.evaluation.metrics.record_scores import RecordScores
 from dermtl.evaluation.predict.probabilities import read_probabilities
 from dermtl.files.prefetch import batched
 from dermtl.kinds import Record
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
+from dermtl.statistics.spread import spread
 
-LOSS = 0.005
-SENSITIVITY_LOSS = 0.01
-FASTER = 1.2
-SMALLER = 0.6
+MAX_METRIC_DROP = 0.005
+MAX_SENSITIVITY_DROP = 0.01
+MIN_SPEEDUP = 1.2
+MAX_SIZE_RATIO = 0.6
 _ROUNDING = 1e-9
+_NUM_TRAINING = 256  # training records on which a candidate is tried before the validation records
+_log = logging.getLogger(__name__)
+
+Metrics = dict[str, tuple[float, float]]
+"""``<head> <metric>`` or ``<head> <decision> sensitivity`` to its value and how much lower it may become."""
 
 
 @dataclass(frozen=True)
-class Loss:
-    """One figure before and after.
+class MetricDrop:
+    """A metric of the exact model and of another one.
 
     Attributes:
-        what: ``<head> <metric>``, or ``<head> <decision> sensitivity``.
-        before: Of the exact model.
-        after: Of the other.
-        limit: How much lower it may be.
+        metric: ``<head> <metric>``, or ``<head> <decision> sensitivity``.
+        before: Value of the exact model.
+        after: Value of the other model.
+        limit: How much lower the other value may be.
     """
 
-    what: str
+    metric: str
     before: float
     after: float
     limit: float
 
     @property
     def ok(self) -> bool:
-        """Whether it is within the limit, which what is not a number never is."""
+        """Whether the drop is within the limit; false if a value is not a number."""
         return self.before - self.after <= self.limit + _ROUNDING
 
 
-def score(model: Model, subject: EvaluationTarget, records: Sequence[Record]) -> dict[str, tuple[float, float]]:
-    """Each head's main metric and each decision's sensitivity on records, with how much lower it may be.
+@dataclass(frozen=True)
+class Attempt:
+    """A model of lower precision and how it compares with the exact one.
+
+    Attributes:
+        precision: ``fp16`` or ``int8``.
+        recipe: How its ranges were chosen, and how many layers are in 8 bits.
+        speedup: CPU time of the exact model over its own, on one thread.
+        size_ratio: Size of its file over that of the exact one.
+        split: Split that the drops were measured on: ``val``; ``train`` if those were too large already; empty if it
+            gains too little to be measured.
+        drops: Metrics on the records of this split, before and after.
+        passed: Whether it may replace the exact model.
+    """
+
+    precision: str
+    recipe: str
+    speedup: float
+    size_ratio: float
+    split: str
+    drops: tuple[MetricDrop, ...]
+    passed: bool
+
+
+class Gate:
+    """Compares models of lower precision with the exact one.
+
+    Args:
+        exact: The float32 model, on one thread.
+        precision: ``fp16`` or ``int8``.
+        target: The run's heads and decisions.
+        splits: Records of ``train`` and ``val``.
+
+    Raises:
+        DataError: The primary metric of a head cannot be estimated on the validation records.
+    """
+
+    def __init__(
+        self, exact: Model, precision: str, target: EvaluationTarget, splits: Mapping[str, Sequence[Record]]
+    ) -> None:
+        self._exact = exact
+        self._precision = precision
+        self._target = target
+        self._splits = {"train": spread(splits["train"], _NUM_TRAINING), "val": splits["val"]}
+        self._squares = [exact.prepare(record.path) for record in spread(splits["val"], 8)]
+        self._before = {split: measure(exact, target, records) for split, records in self._splits.items()}
+        measured = {metric.partition(" ")[0] for metric in self._before["val"]}
+        if missing := [head for head in target.plans if head not in measured]:
+            raise DataError(
+                f"the primary metric of {', '.join(missing)} cannot be estimated on the {len(splits['val'])} "
+                f"validation records, so what {precision} costs there is unknown",
+                hint="--precision fp32 needs no records",
+            )
+
+    def attempt(self, other: Model, recipe: str, size_ratio: float) -> Attempt:
+        """Compare another model: its gain, then its metrics on training records, then on validation records.
+
+        The first of these that fails ends the comparison.
+        """
+        gain = speedup(self._exact, other, self._squares)
+        passed = size_ratio <= MAX_SIZE_RATIO if self._precision == "fp16" else gain >= MIN_SPEEDUP
+        last, drops = "", tuple[MetricDrop, ...]()
+        for split, records in self._splits.items():
+            if passed:
+                last, drops = split, tuple(metric_drops(self._before[split], self._measure(other, recipe, records)))
+                passed = all(drop.ok for drop in drops)
+        return Attempt(self._precision, recipe, gain, size_ratio, last, drops, passed)
+
+    def _measure(self, other: Model, recipe: str, records: Sequence[Record]) -> Metrics:
+        """Metrics of another model; none, which fails the gate, if its outputs are not finite."""
+        try:
+            return measure(other, self._target, records)
+        except BundleError as error:
+            _log.warning("%s, %s: %s", self._precision, recipe, error.message)
+            return {}
+
+
+def measure(model: Model, target: EvaluationTarget, records: Sequence[Record]) -> Metrics:
+    """The primary metric of each head and the sensitivity of each decision on records.
 
     What cannot be estimated on these records is left out.
 
     Args:
         model: The model.
-        subject: Heads and decisions.
-        records: With annotations.
+        target: Heads and decisions.
+        records: Records with annotations.
 
     Raises:
         BundleError: The model fails, or gives numbers that are not finite.
     """
-    plans = subject.plans
+    plans = target.plans
     scores, rows = RecordScores(plans), list[dict[str, Any]]()
     for batch in batched(records, BATCH_SIZE):
         predictions = model.predict_batch([record.path for record in batch])
         for record, prediction in zip(batch, predictions, strict=True):
-            found = {name: plan.target.read(record) for name, plan in plans.items()}
-            truths = {name: annotation for name, annotation in found.items() if annotation is not None}
-            scores.add(len(rows), prediction.values, truths)
+            read = {name: plan.target.read(record) for name, plan in plans.items()}
+            annotations = {name: annotation for name, annotation in read.items() if annotation is not None}
+            scores.add(len(rows), prediction.values, annotations)
             row: dict[str, Any] = dict(prediction.columns())
-            for name, annotation in truths.items():
+            for name, annotation in annotations.items():
                 columns = plans[name].target.truth_columns(annotation)
                 row |= {f"{name}.truth.{column}": value for column, value in columns.items()}
             rows.append(row)
-    figures = {}
+    metrics: Metrics = {}
     for head in plans:
         value = scores.summary(head).get(scores.primary(head), math.nan)
         if math.isfinite(value):
-            figures[f"{head} {scores.primary(head)}"] = (value, LOSS)
+            metrics[f"{head} {scores.primary(head)}"] = (value, MAX_METRIC_DROP)
     probabilities = read_probabilities(rows, plans)
-    for decision in subject.decisions.questions:
+    for decision in target.decisions.questions:
         if (of := probabilities.get(decision.head)) is not None and (truth := of.holds(decision.positive)).any():
             share = float((of.score(decision.positive)[truth] >= decision.threshold).mean())
-            figures[f"{decision.head} {decision.name} sensitivity"] = (share, SENSITIVITY_LOSS)
-    return figures
+            metrics[f"{decision.head} {decision.name} sensitivity"] = (share, MAX_SENSITIVITY_DROP)
+    return metrics
 
 
-def losses(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> list[Loss]:
-    """Both scores side by side; a figure that the other model has not is not a number, and so beyond any limit."""
+def metric_drops(before: Metrics, after: Metrics) -> list[MetricDrop]:
+    """The metrics of two models side by side; one that the other model lacks is NaN, and so beyond any limit."""
     missing = (math.nan, 0.0)
-    return [Loss(what, value, after.get(what, missing)[0], limit) for what, (value, limit) in before.items()]
+    return [
+        MetricDrop(metric, value, after.get(metric, missing)[0], limit) for metric, (value, limit) in before.items()
+    ]
 
 
 def speedup(exact: Model, other: Model, squares: Sequence[Square], *, rounds: int = 7) -> float:
-    """How much faster the other runs, in CPU time: the median over rounds in which each ran once."""
+    """CPU time of the exact model over that of the other: the median over rounds in which each ran once."""
     ratios = []
     for _ in range(rounds + 1):
         start = time.process_time()

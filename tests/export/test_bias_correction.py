@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dermtl.export.precision.deviation import answers
+from dermtl.export.precision.activations import outputs_of
 from dermtl.export.precision.layers import Layer
 
 onnx = pytest.importorskip("onnx")
@@ -40,7 +40,7 @@ def network(rng):
 
 def test_biases_take_back_the_mean_shift():
     """Nagel et al. 2019: the mean of every channel comes back; over ten networks most of the shift is gone."""
-    from dermtl.export.precision.activations import look
+    from dermtl.export.precision.activations import collect
     from dermtl.export.precision.quantise import quantise
 
     shifts = []
@@ -48,10 +48,10 @@ def test_biases_take_back_the_mean_shift():
         rng = np.random.default_rng(seed)
         content = network(rng)
         squares = list(rng.integers(100, 256, (12, SIDE, SIDE, 3)).astype(np.uint8))
-        seen = look(content, LAYERS, squares)
+        seen = collect(content, LAYERS, squares)
         still = {name: np.zeros_like(mean) for name, mean in seen.means.items()}  # no mean, no correction
         exact, corrected, plain = (
-            answers(made, squares)["y"].mean(axis=(0, 2, 3))
+            outputs_of(made, squares)["y"].mean(axis=(0, 2, 3))
             for made in (content, *(quantise(content, LAYERS, seen.ranges["minmax"], m) for m in (seen.means, still)))
         )
         shifts.append((np.abs(corrected - exact).mean(), np.abs(plain - exact).mean()))

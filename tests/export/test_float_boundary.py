@@ -6,8 +6,11 @@ import pytest
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from dermtl.export.precision.activations import look  # noqa: E402
-from dermtl.export.precision.deviation import answers, deviation  # noqa: E402
+from dermtl.export.precision.activations import (  # noqa: E402
+    collect,
+    deviation,
+    outputs_of,
+)
 from dermtl.export.precision.layers import find_layers  # noqa: E402
 from dermtl.export.precision.quantise import quantise  # noqa: E402
 
@@ -62,7 +65,7 @@ def squares():
 @pytest.fixture(scope="module")
 def found(content, squares):
     layers = find_layers(onnx.load_from_string(content).graph)
-    return layers, look(content, layers, squares)
+    return layers, collect(content, layers, squares)
 
 
 def quantised(content, found, names):
@@ -97,7 +100,7 @@ def test_a_float_layer_between_quantised_ones_stays_float(content, found, square
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     (as_written,) = onnxruntime.InferenceSession(made, options).run(None, {"image": np.stack(squares)})
-    assert deviation({"answer": as_written}, answers(made, squares)) < 0.005
+    assert deviation({"answer": as_written}, outputs_of(made, squares)) < 0.005
 
 
 def test_a_float_pool_stays_float(content, found, tmp_path):
@@ -109,5 +112,5 @@ def test_a_float_pool_stays_float(content, found, tmp_path):
 
 def test_with_all_layers_quantised_the_answers_stay_near(content, found, squares):
     made = quantised(content, found, {"first", "second", "third", "fourth"})
-    assert deviation(answers(content, squares), answers(made, squares)) < 0.2
+    assert deviation(outputs_of(content, squares), outputs_of(made, squares)) < 0.2
     onnx.checker.check_model(onnx.load_from_string(made))

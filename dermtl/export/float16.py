@@ -1,4 +1,4 @@
-"""Weights in half precision: half the file. They are float32 again once it is opened, so nothing else changes."""
+"""Weights stored as float16, which halves the file. ONNX Runtime casts them to float32 when it opens the file."""
 
 import numpy as np
 import onnx
@@ -7,7 +7,7 @@ from onnx import helper, numpy_helper
 _SMALL = 64  # numbers a tensor: below, a cast costs more than it saves
 
 
-def halve(content: bytes) -> bytes:
+def store_as_float16(content: bytes) -> bytes:
     """Store an exported model's large float tensors as float16, each followed by a cast.
 
     Tensors with a number that float16 cannot hold stay as they are.
