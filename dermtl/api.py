@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dermtl.model.head import FeatureInfo as FeatureInfo
     from dermtl.model.head import Features as Features
     from dermtl.model.head import Head as Head
+    from dermtl.plugins.contract import DecisionRule as DecisionRule
     from dermtl.plugins.contract import HeadConfig as HeadConfig
     from dermtl.plugins.contract import Measures as Measures
     from dermtl.plugins.contract import Metrics as Metrics
@@ -49,7 +50,7 @@ _NAMES = {
     "dermtl.kinds": "Category Circle Kind Mask Nodes Number Points Record Tags",
     "dermtl.kinds.drawing": "caption",
     "dermtl.model.head": "FeatureInfo Features Head",
-    "dermtl.plugins.contract": "HeadConfig Measures Metrics Prediction WeightedMetrics",
+    "dermtl.plugins.contract": "DecisionRule HeadConfig Measures Metrics Prediction WeightedMetrics",
     "dermtl.plugins.spec": "API HeadSpec",
     "dermtl.tracking.tracker": "Tracker",
 }

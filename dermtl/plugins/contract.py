@@ -7,11 +7,13 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from dermtl.arrays import Array
+from dermtl.kinds import Tags
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.record import Record
+from dermtl.plugins.decision_rule import DecisionRule
 from dermtl.plugins.spec import HeadSpec
 
-__all__ = ["HeadConfig", "HeadSpec", "Measures", "Metrics", "Prediction", "WeightedMetrics"]
+__all__ = ["DecisionRule", "HeadConfig", "HeadSpec", "Measures", "Metrics", "Prediction", "WeightedMetrics"]
 
 Prediction = Mapping[str, Array]
 Measures = Mapping[str, float | Array]
@@ -72,6 +74,22 @@ class HeadConfig(BaseModel, ABC):
     def perfect_prediction(self, annotation: Array) -> Prediction:
         """The outputs of a head without error for an annotation or target."""
         return {name: kind.perfect_value(annotation) for name, kind in self.outputs().items()}
+
+    def decisions(self) -> Sequence[DecisionRule]:
+        """Binary decisions on the head's probabilities, whose thresholds are fitted on validation and then frozen.
+
+        Only a head with a probability of every class or label of its truth can have some. Here one for each label of
+        :class:`~dermtl.kinds.Tags`, by the default rule, and none for classes: nothing tells which are positive.
+        """
+        target = self.target()
+        return [DecisionRule((label,)) for label in target.labels] if isinstance(target, Tags) else []
+
+    def class_set_coverage(self) -> float | None:
+        """Share of records whose set of classes is to hold the true one, above 0 and below 1; None: no sets.
+
+        Only a head of classes can have sets; see :mod:`dermtl.statistics.conformal`.
+        """
+        return None
 
     def documents(self) -> Mapping[str, Any]:
         """What a run keeps of this head for people to read: file name to plain JSON types."""

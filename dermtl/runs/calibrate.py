@@ -11,14 +11,14 @@ import numpy as np
 from dermtl.data.manifest.read import read_manifest
 from dermtl.data.manifest.split import read_splits
 from dermtl.errors import BundleError, ConfigError, DermtlError, PluginContract
-from dermtl.evaluation.decisions.fit import Aim, aims, coverages, make_sets, settle
+from dermtl.evaluation.decisions.fit import fit_class_sets, fit_decisions
+from dermtl.evaluation.decisions.rule import class_set_coverages, decision_rules
 from dermtl.evaluation.predict.predict import predict_rows
 from dermtl.evaluation.predict.probabilities import Probabilities, ranked_output, read_probabilities
 from dermtl.files.atomic import write_atomic
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.model.predictor import NetworkPredictor
-from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.folder import RunFolder, TrainedRun, load_bare_run
 from dermtl.runtime.decision import Decisions
 from dermtl.statistics.spread import spread
@@ -69,12 +69,12 @@ def calibrate_run(
     if not plans or not records:
         _log.info("nothing to settle: %s", "no validation record" if plans else "no head with classes or labels")
         return Decisions()
-    sets = coverages(plans, conformal)
+    rules, coverages = decision_rules(plans, rule, lower_bound=lower_bound), class_set_coverages(plans, conformal)
     predictor = NetworkPredictor(run.network, run.kinds, run.experiment.backbone.image_size)
     rows = predict_rows(predictor, records, plans).rows
     probabilities, groups = read_probabilities(rows, plans), [record.group for record in records]
     if kept is not None:
-        found = _with_sets(kept, probabilities, sets, groups, after_test=_is_tested(run.folder))
+        found = _with_sets(kept, probabilities, coverages, groups, after_test=_is_tested(run.folder))
     else:
         facts = {
             "split": "val",
@@ -84,16 +84,10 @@ def calibrate_run(
             "data": run.folder.facts.get("data", {}).get("digest", ""),
             "after_test": _is_tested(run.folder),
         }
-        found = settle(probabilities, asked_by(plans, rule, lower_bound), facts, sets=sets, groups=groups)
+        found = fit_decisions(probabilities, rules, facts, coverages=coverages, groups=groups)
     _check_heads(run, spread(records, _TRIED), found)
     write_decisions(run.folder, found)
     return found
-
-
-def asked_by(plans: Mapping[str, HeadPlan], rule: str | None, lower_bound: bool) -> list[Aim]:
-    """The heads' questions; with a rule, it in place of their own."""
-    asked = aims(plans)
-    return asked if rule is None else [replace(question, rule=rule, lower_bound=lower_bound) for question in asked]
 
 
 def write_decisions(folder: RunFolder, found: Decisions) -> None:
@@ -115,13 +109,13 @@ def _kept(folder: RunFolder, *, adds: bool) -> Decisions | None:
 def _with_sets(
     kept: Decisions,
     probabilities: Mapping[str, Probabilities],
-    sets: Mapping[str, float],
+    coverages: Mapping[str, float],
     groups: Sequence[str],
     *,
     after_test: bool,
 ) -> Decisions:
     tempered = {head: found.tempered(kept.temperatures.get(head, 1.0)) for head, found in probabilities.items()}
-    made, unsettled = make_sets(tempered, sets, groups)
+    made, unsettled = fit_class_sets(tempered, coverages, groups)
     told = {"unsettled": [*kept.facts.get("unsettled", []), *unsettled], "sets_after_test": after_test}
     return replace(kept, sets=made, facts={**kept.facts, **told})
 

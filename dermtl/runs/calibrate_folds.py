@@ -7,12 +7,13 @@ from statistics import fmean
 from typing import Any
 
 from dermtl.errors import BundleError, ConfigError, DermtlError
-from dermtl.evaluation.decisions.fit import decide
+from dermtl.evaluation.decisions.fit import fit_thresholds
+from dermtl.evaluation.decisions.rule import decision_rules
 from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.evaluation.predict.predict import predict_rows
 from dermtl.evaluation.predict.probabilities import ranked_output, read_probabilities
 from dermtl.plugins.plan import HeadPlan
-from dermtl.runs.calibrate import asked_by, write_decisions
+from dermtl.runs.calibrate import write_decisions
 from dermtl.runs.folder import RunFolder
 from dermtl.runs.folds import fold_targets, members_digest
 from dermtl.runtime.decision import Decisions
@@ -52,7 +53,9 @@ def calibrate_folds(
         _log.info("nothing to settle: no head with classes or labels")
         return Decisions()
     rows = unlearned_rows(subjects, plans)
-    questions, unsettled = decide(read_probabilities(rows, plans), asked_by(plans, rule, lower_bound))
+    questions, unsettled = fit_thresholds(
+        read_probabilities(rows, plans), decision_rules(plans, rule, lower_bound=lower_bound)
+    )
     facts = {
         "split": "out of fold",
         "folds": len(subjects),

@@ -5,6 +5,10 @@ import pickle
 
 from pydantic import ValidationError
 
+from dermtl.errors import ConfigError
+from dermtl.evaluation.predict.probabilities import column_names
+from dermtl.kinds import Category
+from dermtl.statistics.operating_point import parse_rule
 from dermtl.testing.assertions import check
 from dermtl.testing.head_under_test import HeadUnderTest
 
@@ -64,3 +68,26 @@ class ConfigChecks:
         check(outputs, "outputs() is empty")
         for name in outputs:
             check(name.isidentifier() and name == name.lower(), f"output {name!r}: expected a lower-case identifier")
+
+    def test_decisions_can_be_fitted(self) -> None:
+        """Decisions name some of the target's classes or labels, and rules that there are; sets are of classes."""
+        config = self.subject.config
+        names = column_names(config.target())
+        decisions = list(config.decisions())
+        check(decisions == list(config.decisions()), "decisions() gives others each time")
+        for decision in decisions:
+            positive = set(decision.positive)
+            check(
+                positive and positive <= set(names) and len(positive) == len(decision.positive),
+                f"decisions() names {decision.positive}; expected some of {names}, each once",
+            )
+            check(not isinstance(config.target(), Category) or positive < set(names), "every class is positive")
+            try:
+                parse_rule(decision.rule)
+            except ConfigError as error:
+                check(False, f"decisions(): {error}")
+        coverage = config.class_set_coverage()
+        check(
+            coverage is None or (isinstance(config.target(), Category) and 0 < coverage < 1),
+            f"class_set_coverage() is {coverage}; expected None or, of classes, a share above 0 and below 1",
+        )

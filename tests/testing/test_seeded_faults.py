@@ -22,6 +22,8 @@ FAULTS = {
         "imports only the api", r"config.py:\d+ imports dermtl.kinds"),
     "unknown keys pass": ("circle", "config", '    cx: str', '    model_config = {"extra": "ignore"}\n    cx: str',
         "config refuses unknown keys", "takes a key that it does not know"),
+    "a decision on a stranger": ("category", "config", "[DecisionRule(self.positive)] if self.positive else []",
+        '[DecisionRule(("stranger",))]', "decisions can be fitted", r"decisions\(\) names \('stranger',\)"),
     "fitting that draws lots": ("number", "config", "float(np.mean(values))", "float(np.random.random())",
         "fitting twice changes nothing", "gives another config the second time"),
     "target not flipped": ("own", "kind", "view.affine.points(annotation)",

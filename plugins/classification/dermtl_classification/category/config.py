@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from dermtl.api import AnnotationError, Category, HeadConfig, Kind, Nodes, Record
+from dermtl.api import AnnotationError, Category, DecisionRule, HeadConfig, Kind, Nodes, Record
 from dermtl.taxonomy import roll_up
 from dermtl_classification.category.taxonomy import TaxonomyConfig
 from dermtl_classification.rule import RULE
@@ -93,6 +93,14 @@ class ClassificationConfig(HeadConfig):
         if self.taxonomy is not None:
             outputs["node_probability"] = Nodes(roll_up(classes).names)
         return outputs
+
+    def decisions(self) -> Sequence[DecisionRule]:
+        """The positive classes against the rest; none where no class is named positive."""
+        return [DecisionRule(self.positive, self.rule, self.lower_bound)] if self.positive else []
+
+    def class_set_coverage(self) -> float | None:
+        """The key ``conformal``."""
+        return self.conformal
 
     def documents(self) -> Mapping[str, Any]:
         """``partition.json``, where a taxonomy was cut."""

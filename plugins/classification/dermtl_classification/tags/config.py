@@ -6,7 +6,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 
-from dermtl.api import AnnotationError, HeadConfig, Kind, Record, Tags
+from dermtl.api import AnnotationError, DecisionRule, HeadConfig, Kind, Record, Tags
 from dermtl_classification.rule import RULE
 
 
@@ -50,6 +50,10 @@ class TagsConfig(HeadConfig):
     def outputs(self) -> dict[str, Kind]:
         """``probability``: one a label."""
         return {"probability": self.target()}
+
+    def decisions(self) -> Sequence[DecisionRule]:
+        """One for each label, all by the same rule."""
+        return [DecisionRule((label,), self.rule, self.lower_bound) for label in self.labels]
 
     def fitted(self, records: Sequence[Record]) -> Self:
         """A copy with the weights that the training records tell; a label that always or never holds gets none.

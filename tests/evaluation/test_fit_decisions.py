@@ -1,6 +1,7 @@
 """Temperatures and thresholds from validation probabilities."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
-from dermtl.evaluation.decisions.fit import Aim, aims, decide, settle
+from dermtl.errors import PluginContract
+from dermtl.evaluation.decisions.fit import fit_decisions, fit_thresholds
+from dermtl.evaluation.decisions.rule import class_set_coverages, decision_rules
 from dermtl.evaluation.formatting import threshold_text
 from dermtl.evaluation.predict.probabilities import Probabilities, read_probabilities
+from dermtl.plugins.decision_rule import DecisionRule
 from dermtl.plugins.plan import plan_heads
 from dermtl.runtime.decision import Decisions
 
@@ -41,7 +45,7 @@ def plans(**heads):
 
 
 def test_a_temperature_mends_what_was_sharpened():
-    found = settle({"d": drawn(n=4000, sharp=2.5)}, [])
+    found = fit_decisions({"d": drawn(n=4000, sharp=2.5)}, {})
     assert found.temperatures["d"] == pytest.approx(2.5, rel=0.1)
     figures = found.facts["calibration"]["d"]
     assert figures["after"]["nll"] < figures["before"]["nll"]
@@ -67,7 +71,7 @@ def test_labels_are_tempered_each_for_itself():
 @pytest.mark.parametrize(("rule", "key"), [("sensitivity>=0.95", "sensitivity"), ("specificity>=0.9", "specificity")])
 def test_the_threshold_meets_its_rule_on_tempered_scores(rule, key):
     probabilities = drawn(sharp=3)
-    found = settle({"d": probabilities}, [Aim("d", "d.probability", ("a", "b"), rule)])
+    found = fit_decisions({"d": probabilities}, {"d": (DecisionRule(("a", "b"), rule),)})
     (decision,) = found.questions
     tempered = probabilities.tempered(found.temperatures["d"])
     scores, truth = tempered.score(("a", "b")), tempered.holds(("a", "b"))
@@ -87,7 +91,7 @@ def test_a_threshold_that_nobody_reaches_reads_back_and_decides():
     truth = np.array([0, 1, 0, 1, 0] * 4, bool)
     values, holds = np.stack([scores, 1 - scores], axis=1), np.stack([truth, ~truth], axis=1)
     found = Probabilities("d", "d.probability", ("ill", "well"), values, holds, np.arange(20), True)
-    decisions, unsettled = decide({"d": found}, [Aim("d", "d.probability", ("ill",), "cost:0.1")])
+    decisions, unsettled = fit_thresholds({"d": found}, {"d": (DecisionRule(("ill",), "cost:0.1"),)})
     assert not unsettled
     text = json.dumps(Decisions(questions=decisions).to_json(), allow_nan=False)
     (decision,) = Decisions.from_json(json.loads(text)).questions
@@ -98,7 +102,7 @@ def test_a_threshold_that_nobody_reaches_reads_back_and_decides():
 
 
 def test_what_is_settled_reads_back():
-    found = settle({"d": drawn()}, [Aim("d", "d.probability", ("a",))], {"split": "val"})
+    found = fit_decisions({"d": drawn()}, {"d": (DecisionRule(("a",)),)}, {"split": "val"})
     assert Decisions.from_json(found.to_json()) == found
 
 
@@ -108,7 +112,7 @@ def test_what_cannot_be_settled_is_left_out_and_listed(caplog):
     absent = Probabilities(
         "d", "d.probability", none.names, none.values, none.truth & [False, True, True], none.indices, True
     )
-    found = settle({"few": few, "d": absent}, [Aim("d", "d.probability", ("a",)), Aim("x", "x.p", ("a",))])
+    found = fit_decisions({"few": few, "d": absent}, {"d": (DecisionRule(("a",)),), "x": (DecisionRule(("a",)),)})
     assert "few" not in found.temperatures
     assert not found.questions
     assert [line.partition(":")[0] for line in found.facts["unsettled"]] == ["d", "d, a", "x, a"]
@@ -120,11 +124,11 @@ def test_probabilities_that_are_all_right_have_no_temperature():
     sure = Probabilities(
         "d", "d.probability", found.names, np.where(found.truth, 0.8, 0.1), found.truth, found.indices, True
     )
-    assert settle({"d": sure}, []).temperatures == {}
+    assert fit_decisions({"d": sure}, {}).temperatures == {}
 
 
-def test_questions_are_the_heads_own():
-    found = aims(
+def test_the_heads_configs_declare_their_decisions():
+    found = decision_rules(
         plans(
             plain={"type": "classification", "classes": ["a", "b"]},
             d={"type": "classification", "classes": ["a", "b", "c"], "positive": ["c", "a"], "rule": "youden"},
@@ -132,17 +136,17 @@ def test_questions_are_the_heads_own():
             where={"type": "circle"},
         )
     )
-    assert [(q.head, q.name, q.rule, q.lower_bound) for q in found] == [
+    assert [(head, r.name, r.rule, r.lower_bound) for head, rules in found.items() for r in rules] == [
         ("d", "c+a", "youden", False),
         ("t", "x", "sensitivity>=0.95", True),
         ("t", "y", "sensitivity>=0.95", True),
     ]
 
 
-def test_a_question_has_a_short_name():
-    assert Aim("d", "d.p", ("malignant/mel", "malignant/bcc")).name == "mel+bcc"
-    assert Aim("d", "d.p", ("a/own", "b/own")).name == "a/own+b/own"
-    assert Aim("d", "d.p", tuple("abcdefg")).name == "a+b+c+4 more"
+def test_a_decision_has_a_short_name():
+    assert DecisionRule(("malignant/mel", "malignant/bcc")).name == "mel+bcc"
+    assert DecisionRule(("a/own", "b/own")).name == "a/own+b/own"
+    assert DecisionRule(tuple("abcdefg")).name == "a+b+c+4 more"
 
 
 def test_rows_of_numbers_and_of_text_read_alike():
@@ -165,3 +169,31 @@ def test_rows_of_numbers_and_of_text_read_alike():
         assert found["t"].truth.tolist() == [[True, False]]
         assert found["d"].exclusive
         assert not found["t"].exclusive
+
+
+def test_a_head_of_another_author_declares_its_decisions_itself():
+    """Not the names of its keys count, but what its config answers."""
+    (plan,) = plans(d={"type": "classification", "classes": ["a", "b", "c"]}).values()
+
+    class Config(type(plan.config)):
+        def decisions(self):
+            return [DecisionRule(("b",), "youden"), DecisionRule(("a", "c"))]
+
+        def class_set_coverage(self):
+            return 0.7
+
+    own = {"d": replace(plan, config=Config(classes=("a", "b", "c"), positive=("a",), conformal=0.9))}
+    assert [rule.name for rule in decision_rules(own)["d"]] == ["b", "a+c"]
+    assert [rule.rule for rule in decision_rules(own, "cost:3")["d"]] == ["cost:3", "cost:3"]
+    assert class_set_coverages(own) == {"d": 0.7}
+
+
+def test_a_decision_on_a_class_that_the_head_has_not_is_refused():
+    (plan,) = plans(d={"type": "classification", "classes": ["a", "b"]}).values()
+
+    class Config(type(plan.config)):
+        def decisions(self):
+            return [DecisionRule(("z",))]
+
+    with pytest.raises(PluginContract, match="'z'"):
+        decision_rules({"d": replace(plan, config=Config(classes=("a", "b")))})
