@@ -15,7 +15,11 @@ import click
 from dermtl import __version__
 
 _COMMANDS = {
-    "train": ("dermtl.cli.train:train", "Train a backbone and its heads."),
+    "train": (
+        "dermtl.cli.train:train",
+        "Train from an experiment file, a folder of pictures or a table.",
+    ),
+    "init": ("dermtl.cli.init:init", "Write the experiment file for a folder of pictures."),
     "lr-find": ("dermtl.cli.lr_find:lr_find", "Try rising learning rates and suggest one."),
     "tune": ("dermtl.cli.tune:tune", "Search an experiment's keys."),
     "calibrate": ("dermtl.cli.calibrate:calibrate", "Settle temperatures and thresholds on validation."),

@@ -82,6 +82,22 @@ def refuse_file_as_folder(folder: Path) -> None:
             return
 
 
+def refuse_used_folder(folder: Path, *, except_for: Path, hint: str) -> None:
+    """Refuse a folder that could not be made, or that holds files already.
+
+    Args:
+        folder: The folder that is to be written.
+        except_for: A file that may lie in it.
+        hint: What to do instead.
+
+    Raises:
+        DataError: A file has the name of the folder or of one above it, or the folder is not empty.
+    """
+    refuse_file_as_folder(folder)
+    if folder.exists() and any(path.absolute() != except_for.absolute() for path in folder.iterdir()):
+        raise DataError("exists already", where=str(folder), hint=hint)
+
+
 def link_atomic(source: Path, path: Path) -> None:
     """Give a file a second name, whole or not at all; a copy, if the file system knows no hard links.
 

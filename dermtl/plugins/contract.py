@@ -36,6 +36,20 @@ class HeadConfig(BaseModel, ABC):
         """
         return cls()
 
+    @classmethod
+    def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+        """Heads of this type that a table can train, for ``dermtl train FOLDER``; none unless a subclass says so.
+
+        Suggest only what a column is surely meant for: an age beside every picture is no target.
+
+        Args:
+            columns: Column to its cells that are not empty.
+
+        Returns:
+            Name of a head to its keys, without ``type``.
+        """
+        return {}
+
     @abstractmethod
     def target(self) -> Kind:
         """The kind of truth this head learns from."""

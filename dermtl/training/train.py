@@ -9,8 +9,8 @@ from dermtl.config.load import load_experiment
 from dermtl.data.duplicates.near_duplicates import write_copies
 from dermtl.data.manifest.groups import tell_groups
 from dermtl.data.manifest.split import write_splits
-from dermtl.errors import ConfigError, DermtlError
-from dermtl.files.atomic import refuse_file_as_folder, write_atomic
+from dermtl.errors import DermtlError
+from dermtl.files.atomic import refuse_used_folder, write_atomic
 from dermtl.runs.calibrate import calibrate_trained
 from dermtl.runs.folder import RunFolder
 from dermtl.tracking.curves import draw_curves
@@ -54,9 +54,9 @@ def train(
     folder = RunFolder(run or Path("runs") / experiment.name)
     begun = resume and folder.config.exists()  # killed before its first state: that run begins again
     resume = resume and folder.state.exists()
-    refuse_file_as_folder(folder.path)
-    if not resume and not begun and folder.path.exists() and any(folder.path.iterdir()):
-        raise ConfigError("exists already", where=str(folder.path), hint="give another --run, or go on with --resume")
+    if not resume and not begun:
+        hint = "give another --run, or go on with --resume"
+        refuse_used_folder(folder.path, except_for=path, hint=hint)
     prepared = prepare(experiment, source, folder.splits if resume else None)
     stored = as_run(experiment, prepared.plans)
     if resume:

@@ -133,12 +133,12 @@ def test_a_variable_that_is_not_set(call, tiny_config, tmp_path, monkeypatch):
     refused(done, tmp_path / "run", "the environment variable DERMTL_NOWHERE is not set")
 
 
-@pytest.mark.parametrize("name", ["absent.yaml", "folder"])
-def test_no_experiment_file(call, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "words"), [("absent.yaml", "cannot read the experiment file"), ("folder", "none of the known formats")]
+)
+def test_no_experiment_file_and_no_pictures(call, tmp_path, name, words):
     (tmp_path / "folder").mkdir()
-    refused(
-        call("train", tmp_path / name, "--run", tmp_path / "run"), tmp_path / "run", "cannot read the experiment file"
-    )
+    refused(call("train", tmp_path / name, "--run", tmp_path / "run"), tmp_path / "run", words)
 
 
 def test_a_folder_in_use_and_a_file_in_its_place(call, tiny_config, tmp_path):

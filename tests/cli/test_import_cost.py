@@ -30,6 +30,11 @@ def test_help_imports_nothing_heavy(arguments):
     assert not imported(*arguments) & set(HEAVY)
 
 
+@pytest.mark.parametrize("arguments", [["train", "nothing.yaml"], ["train", "nothing"], ["init", "nothing"]])
+def test_a_wrong_path_is_found_before_torch_is_imported(arguments):
+    assert not imported(*arguments) & {"torch", "timm", "albumentations", "onnxruntime"}
+
+
 def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, dermtl, dermtl.api; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

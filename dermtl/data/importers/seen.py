@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path, PureWindowsPath
 
 from dermtl.data.importers.layout import Table, header_of, tables
+from dermtl.data.importers.named import Columns
 from dermtl.data.manifest.folders import Folder, first_names
 from dermtl.data.manifest.people import names_people
 from dermtl.errors import DataError
@@ -59,23 +60,38 @@ def tell_unread(folder: Folder) -> Iterator[str]:
 
 def suggest(source: Path, folder: Folder) -> str:
     """The command that reads the table whose cells name the pictures, or empty."""
+    columns = guess_columns(source, folder)
+    if columns is None:
+        return ""
+    options = {
+        "--image-column": columns.image,
+        "--label-column": columns.label,
+        "--group-column": columns.group,
+        "--mask-column": columns.mask,
+    }
+    words = [word for option, column in options.items() if column for word in (option, column)]
+    return shlex.join(["dermtl", "data", "import", str(source), *words])
+
+
+def guess_columns(source: Path, folder: Folder) -> Columns | None:
+    """Columns of the first table whose cells name pictures: by what cells name, and by usual names of columns.
+
+    Args:
+        source: A table, or a folder that may hold some.
+        folder: What lies around it.
+    """
     names = {name.casefold() for path in folder.pictures for name in (path.name, path.stem)}
     masks = {name.casefold() for found in folder.masks.values() for path in found for name in (path.name, path.stem)}
-    own = [Table(source, header_of(source))] if source.is_file() else _real(folder)
-    for table in own:
+    candidates = [Table(source, header_of(source))] if source.is_file() else _real(folder)
+    for table in candidates:
         try:
             rows = [cells for _, cells in islice(table.rows(), _ROWS)]
         except DataError:
             continue
-        image = _naming(rows, names)
-        if not image:
-            continue
-        options = {"--image-column": image, "--label-column": _label(rows, image)}
-        options["--group-column"] = next((column for column in rows[0] if names_people(column)), "")
-        options["--mask-column"] = _naming(rows, masks)
-        words = [word for option, column in options.items() if column for word in (option, column)]
-        return shlex.join(["dermtl", "data", "import", str(source), *words])
-    return ""
+        if image := _naming(rows, names):
+            group = next((column for column in rows[0] if names_people(column)), "")
+            return Columns(image, _label(rows, image), group, _naming(rows, masks))
+    return None
 
 
 def _real(folder: Folder) -> list[Table]:

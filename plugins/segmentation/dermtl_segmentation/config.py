@@ -1,6 +1,7 @@
 """The keys of ``type: segmentation``. Knows no torch."""
 
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -29,6 +30,11 @@ class SegmentationConfig(HeadConfig):
     loss: Literal["bce_dice", "bce", "dice"] = Field(
         "bce_dice", description="With several classes, bce stands for cross-entropy over background and classes."
     )
+
+    @classmethod
+    def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+        """A head for the column ``mask`` if any cell names a file."""
+        return {"outline": {"column": "mask"}} if columns.get("mask") else {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

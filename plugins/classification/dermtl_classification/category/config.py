@@ -57,6 +57,12 @@ class ClassificationConfig(HeadConfig):
         description="Share of each class as training weighted it; null: counted from the training records.",
     )
 
+    @classmethod
+    def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+        """A head for the column ``label`` if it holds several words, each of them at least twice on average."""
+        cells = columns.get("label", ())
+        return {"label": {"column": "label"}} if 2 <= len(set(cells)) <= len(cells) / 2 else {}
+
     @model_validator(mode="after")
     def _names(self) -> Self:
         if self.classes is not None:

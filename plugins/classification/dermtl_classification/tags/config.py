@@ -1,7 +1,7 @@
 """The keys of ``type: tags``. Knows no torch."""
 
-from collections.abc import Sequence
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
@@ -28,6 +28,12 @@ class TagsConfig(HeadConfig):
         None,
         description="Weight of a label's positives in the loss, 1 where it is not named; auto: negatives / positives.",
     )
+
+    @classmethod
+    def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+        """A head for columns of 0 and 1, if there are several and no column ``label``."""
+        labels = [column for column, cells in columns.items() if set(cells) == {"0", "1"}]
+        return {"findings": {"labels": labels}} if len(labels) > 1 and "label" not in columns else {}
 
     @model_validator(mode="after")
     def _names(self) -> Self:

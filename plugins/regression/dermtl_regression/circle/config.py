@@ -1,7 +1,7 @@
 """The keys of ``type: circle``. Knows no torch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
@@ -41,6 +41,11 @@ class CircleConfig(HeadConfig):
         description="Radius that learning starts from, by the picture's longer side; null: of the training records.",
     )
     _channel: int = PrivateAttr(0)
+
+    @classmethod
+    def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+        """A head for the columns ``cx``, ``cy`` and ``r`` if all of them hold numbers."""
+        return {"circle": {}} if all(columns.get(column) for column in ("cx", "cy", "r")) else {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

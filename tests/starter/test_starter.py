@@ -1,0 +1,113 @@
+"""From a folder or a table to an experiment that the core accepts."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dermtl.config.experiment import Experiment
+from dermtl.config.load import validate
+from dermtl.config.source import parse_source
+from dermtl.errors import DataError
+from dermtl.plugins.plan import plan_heads
+from dermtl.starter.heads import suggest_heads
+from dermtl.starter.manifest import NamedColumns, find_manifest, read_columns
+from dermtl.starter.start import experiment_name, start_experiment
+
+
+def planned(text: str) -> dict[str, str]:
+    """Heads of an experiment's text as the core understands them, to their plugins."""
+    source = parse_source(text, name="experiment.yaml")
+    plans = plan_heads(validate(Experiment, source.data, source), source)
+    return {name: plan.metadata()["type"] for name, plan in plans.items()}
+
+
+@pytest.mark.parametrize(
+    ("columns", "heads"),
+    [
+        ({"image": "abcd", "label": ["a", "b", "a", "b"]}, {"label": "classification"}),
+        ({"image": "abcd", "label": ["a", "b", "c", "d"]}, {}),  # names, not classes
+        ({"image": "abcd", "label": ["a", "a"]}, {}),
+        ({"image": "abcd", "mask": ["m.png"]}, {"outline": "segmentation"}),
+        ({"image": "abcd", "mask": []}, {}),
+        ({"image": "ab", "cx": ["1"], "cy": ["2"], "r": ["3"]}, {"circle": "circle"}),
+        ({"image": "ab", "cx": ["1"], "cy": ["2"]}, {}),
+        ({"image": "abcd", "cyst": ["0", "1"], "mass": ["1", "0"]}, {"findings": "tags"}),
+        ({"image": "abcd", "sex": ["0", "1"], "age": ["40", "50"]}, {}),  # one column of 0 and 1 is no set of findings
+    ],
+)
+def test_heads_are_those_that_the_columns_can_train(columns, heads):
+    assert {name: keys["type"] for name, keys in suggest_heads(columns).items()} == heads
+
+
+def test_a_drawn_set_gives_an_experiment_with_three_heads(drawn):
+    text = start_experiment(drawn, NamedColumns())
+    assert planned(text) == {"label": "classification", "outline": "segmentation", "circle": "circle"}
+    with (drawn / "manifest.csv").open(newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    assert ", ".join(f"{label} {labels.count(label)}" for label in sorted(set(labels))) in text
+
+
+def test_backbone_weights_and_odd_names_stand_in_the_file(drawn, tmp_path):
+    folder = tmp_path / "Photos: März #2"
+    shutil.copytree(drawn, folder)
+    text = start_experiment(folder, NamedColumns(), backbone="resnet18", weights=Path("a: b.safetensors"))
+    source = parse_source(text, name="experiment.yaml")
+    experiment = validate(Experiment, source.data, source)
+    assert (experiment.data.root, experiment.name) == (folder, "photos_marz_2")
+    assert (experiment.backbone.name, experiment.backbone.pretrained) == ("resnet18", Path("a: b.safetensors"))
+
+
+def test_small_pictures_are_trained_at_their_own_size(tmp_path):
+    from PIL import Image
+
+    for number in range(8):
+        folder = tmp_path / "small" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (90, 40), (number, 0, 0)).save(folder / f"{number}.png")
+    source = parse_source(start_experiment(tmp_path / "small", NamedColumns()), name="x")
+    assert validate(Experiment, source.data, source).backbone.image_size == 96  # 90 to the nearest multiple of 32
+
+
+def test_columns_of_a_clinic_are_named_by_the_user(drawn, tmp_path):
+    folder = tmp_path / "clinic"
+    shutil.copytree(drawn / "images", folder / "Photos 2023")
+    with (drawn / "manifest.csv").open(newline="") as file:
+        rows = [(Path(row["image"]).name, row["label"], row["patient_id"]) for row in csv.DictReader(file)]
+    lines = ["Datei;Befund;Patient", *(";".join(row) for row in rows)]
+    (folder / "Liste.csv").write_bytes("\r\n".join(lines).encode("cp1252"))
+    with pytest.raises(DataError, match=r"Liste\.csv is not read"):
+        find_manifest(folder, NamedColumns())
+    columns = read_columns(find_manifest(folder, NamedColumns(label="Befund")))
+    assert columns["label"] == [label for _, label, _ in rows]
+    assert columns["group"] == [patient for _, _, patient in rows]  # a column called Patient groups
+
+
+def test_a_table_that_is_a_manifest_is_taken_as_it_is(drawn):
+    before = (drawn / "manifest.csv").read_bytes()
+    assert find_manifest(drawn, NamedColumns()) == drawn / "manifest.csv"
+    assert find_manifest(drawn / "manifest.csv", NamedColumns()) == drawn / "manifest.csv"
+    assert (drawn / "manifest.csv").read_bytes() == before
+
+
+def test_what_nothing_can_be_trained_on_is_refused(drawn, tmp_path):
+    shutil.copytree(drawn / "images", tmp_path / "images")
+    (tmp_path / "t.csv").write_text("image,age\n" + "".join(f"images/{number:05}.jpg,40\n" for number in range(4)))
+    with pytest.raises(DataError, match="no installed head can be trained on its columns: image, age"):
+        start_experiment(tmp_path / "t.csv", NamedColumns())
+    with pytest.raises(DataError, match="no such file or folder"):
+        start_experiment(tmp_path / "nothing", NamedColumns())
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("a b.csv", "a_b_csv"), ("2023 Übersicht", "set_2023_ubersicht"), ("写真", "set"), ("busi", "busi")],
+)
+def test_the_name_is_that_of_the_folder(tmp_path, folder, name):
+    assert experiment_name(tmp_path / folder) == name
+
+
+def test_a_table_gives_its_name_without_the_suffix(tmp_path):
+    (tmp_path / "a b.csv").write_text("")
+    assert experiment_name(tmp_path / "a b.csv") == "a_b"
