@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import dermtl
-from dermtl.runtime.folder import predict_files
+from dermtl.runtime.predict_rows import predict_rows
 
 
 def killed(command: list[str], out: Path, wanted: int, chance: random.Random) -> tuple[int, int]:
@@ -49,7 +49,7 @@ def slope_bytes(model: Path, file: Path, num: int) -> float:
     """Growth of the resident set for each prediction, after a tenth of them."""
     loaded = dermtl.load(model, threads=1)
     sizes = []
-    for index, _ in enumerate(predict_files(loaded, (file for _ in range(num)))):
+    for index, _ in enumerate(predict_rows(loaded, (file for _ in range(num)))):
         if index % 500 == 0 and index >= num // 10:
             text = Path("/proc/self/status").read_text(encoding="ascii")
             sizes.append((index, 1024 * int(text.split("VmRSS:")[1].split()[0])))

@@ -51,8 +51,8 @@ def benchmark(
     from dermtl.files.cores import count_cores
     from dermtl.runtime.benchmark import benchmark as measure
     from dermtl.runtime.contender import dermtl_contender, onnx_contender
-    from dermtl.runtime.folder import find_images
     from dermtl.runtime.golden import golden_path, read_golden
+    from dermtl.runtime.image_files import find_images
     from dermtl.runtime.predictor import load
 
     threads = threads or count_cores()

@@ -1,15 +1,14 @@
 """``dermtl predict``."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from dermtl.runtime.masks import Plan
+    from dermtl.runtime.outputs.sink import Sink
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -69,12 +68,10 @@ def predict(
     if resume and (out is None or overwrite):
         raise click.UsageError("--resume goes on with --out FILE, and does not go with --overwrite")
     from dermtl.data.manifest.folders import first_names
-    from dermtl.errors import ImageReadError, InputError
     from dermtl.files.cores import count_cores
-    from dermtl.runtime.folder import Row, find_images, find_others, map_rows
-    from dermtl.runtime.masks import plan_masks, write_masks
-    from dermtl.runtime.output import open_output, open_stream
-    from dermtl.runtime.overlay import plan_overlays, write_overlay
+    from dermtl.runtime.image_files import find_images, find_others
+    from dermtl.runtime.outputs.predict_files import predict_files
+    from dermtl.runtime.outputs.rows import open_rows, stream_rows
     from dermtl.runtime.predictor import load
 
     index, count = shard
@@ -85,65 +82,51 @@ def predict(
     threads = threads or count_cores()
     workers = max(1, min(threads, len(files) // batch_size))  # few pictures: the cores go to the network instead
     loaded = load(model, providers=providers or None, threads=threads // workers, reduced=reduced)
-    again = overwrite or resume
-    overlays = plan_overlays(files, paths, overlay, overwrite=again) if overlay else {}
-    outlines = plan_masks(files, paths, masks, loaded.kinds, overwrite=again) if masks else {}
-    objects: Plan = {}
+    sinks: list[Sink] = []
+    if overlay:
+        from dermtl.runtime.outputs.overlays import Overlays
+
+        sinks.append(Overlays(overlay, paths))
+    if masks:
+        from dermtl.runtime.outputs.masks import Masks
+
+        sinks.append(Masks(masks, paths, loaded.kinds))
     if dicom_seg:
-        from dermtl.runtime.dicom_seg import plan_segmentations, write_segmentations
+        from dermtl.runtime.outputs.dicom_seg import DicomSeg
 
-        objects = plan_segmentations(files, paths, dicom_seg, loaded.kinds, overwrite=again)
-    with ExitStack() as stack:
-        opened = (
-            open_stream(sys.stdout, loaded.kinds)
-            if out is None
-            else open_output(
-                out,
-                loaded.kinds,
-                loaded.bundle.decisions,
-                model=loaded.digest,
-                overwrite=overwrite,
-                resume=resume,
-            )
+        sinks.append(DicomSeg(dicom_seg, paths, loaded.kinds, model=loaded.bundle.name, digest=loaded.digest))
+    rows = (
+        stream_rows(sys.stdout, loaded.kinds)
+        if out is None
+        else open_rows(
+            out, loaded.kinds, loaded.bundle.decisions, model=loaded.digest, overwrite=overwrite, resume=resume
         )
-        output = stack.enter_context(opened)
-
-        def finish(row: Row) -> tuple[str, bool]:
-            if row.prediction is not None:
-                try:
-                    if overlays:
-                        write_overlay(row.path, row.prediction, overlays[row.path])
-                    if outlines:
-                        write_masks(row.prediction, outlines[row.path])
-                    if objects:
-                        names = {"model": loaded.bundle.name, "digest": loaded.digest}
-                        write_segmentations(row.path, row.prediction, objects[row.path], **names)
-                except (ImageReadError, InputError) as error:  # it changed while it was predicted
-                    row = Row(row.path, error=str(error))
-            return output.lines.line(row), bool(row.error)
-
-        waiting = [file for file in files if not output.holds(file)]
-        failed = sum(output.earlier.get(output.lines.image(file), False) for file in files)
-        advance = stack.enter_context(_progress(len(waiting)))
-        for line, is_failed in map_rows(loaded, waiting, finish, batch_size=batch_size, workers=workers):
-            output.write(line)
-            failed += is_failed
-            advance()
+    )
+    with _progress(len(files)) as bar:
+        failed = predict_files(
+            loaded,
+            files,
+            rows,
+            sinks,
+            overwrite=overwrite or resume,
+            batch_size=batch_size,
+            workers=workers,
+            advance=bar.update,
+        )
     if failed:
         click.echo(f"{failed} of {len(files)} pictures could not be predicted; their rows say why", err=True)
         raise click.exceptions.Exit(1)
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
+class _NoBar:
+    """Stands in for a bar if stderr is no terminal."""
+
+    def update(self, num: int) -> None:
+        pass
+
+
+def _progress(total: int) -> AbstractContextManager[Any]:
     """A bar on stderr, on a terminal only."""
     if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("predict"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("predict", total=total)
-        yield lambda: bar.advance(task)
+        return nullcontext(_NoBar())
+    return click.progressbar(length=total, label="predict", show_pos=True, file=sys.stderr)

@@ -36,9 +36,9 @@ def report(model: Path, *, images: Path | None = None, run: Path | None = None, 
     from dataclasses import asdict
 
     from dermtl.cli.table import show_table
-    from dermtl.runtime.agreement import compare_files
-    from dermtl.runtime.folder import find_images
     from dermtl.runtime.golden import golden_path, read_golden, replay
+    from dermtl.runtime.image_files import find_images
+    from dermtl.runtime.parity import compare_files
     from dermtl.runtime.predictor import load
 
     loaded = load(model)

@@ -8,8 +8,8 @@ from dermtl.export.onnx_file import to_onnx
 from dermtl.runs.folder import TrainedRun
 from dermtl.runs.folds import fold_runs, load_ensemble
 from dermtl.runtime.bundle import Bundle
+from dermtl.runtime.bundle.model_file import write_model
 from dermtl.runtime.golden import golden_path, make_samples, write_golden
-from dermtl.runtime.modelfile import write_model
 
 _PROVENANCE = ("versions", "data", "backbone", "seed", "epochs", "folds")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dermtl.files.atomic import write_atomic
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
-from dermtl.runtime.modelfile import read_model
+from dermtl.runtime.bundle.model_file import read_model
 
 
 def write_triton(model: Path, repository: Path, name: str) -> Path:

@@ -11,8 +11,8 @@ from dermtl.arrays import Array
 from dermtl.errors import BundleError
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
+from dermtl.runtime.bundle.session import faults
 from dermtl.runtime.predictor import Model
-from dermtl.runtime.session import faults
 
 _LAYOUTS = "float [N, 3, H, W], or uint8 [N, H, W, 3]"
 

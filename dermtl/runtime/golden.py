@@ -1,4 +1,4 @@
-"""Golden samples: encoded pictures with the trained network's own answers, in a small zip beside the model.
+"""Golden samples: encoded pictures with the outputs of the trained network, in a small zip beside the model.
 
 The pictures are drawn, never a patient's, so the zip may travel with the model. Replaying needs no torch.
 """
@@ -22,8 +22,8 @@ from dermtl.files.archive import DAMAGED, read_arrays, read_entry, refuse_inflat
 from dermtl.files.atomic import write_atomic
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
-from dermtl.runtime.agreement import Agreement, Gaps, graph_outputs
 from dermtl.runtime.bundle import fits
+from dermtl.runtime.parity import Deviations, Parity, graph_outputs
 from dermtl.runtime.predictor import Model
 
 _ROTATED = 6  # EXIF: the first row is the right side
@@ -80,15 +80,15 @@ def make_samples(size: int) -> list[Sample]:
     ]
 
 
-def write_golden(path: Path, samples: Sequence[Sample], answers: Sequence[Mapping[str, Array]]) -> None:
-    """Write samples and answers; each answer is output name to value, source frame."""
+def write_golden(path: Path, samples: Sequence[Sample], outputs: Sequence[Mapping[str, Array]]) -> None:
+    """Write samples and their outputs, each output name to value in the source frame."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for sample, answer in zip(samples, answers, strict=True):
+        for sample, values in zip(samples, outputs, strict=True):
             archive.writestr(_entry(sample.name), sample.encoded)
-            values = io.BytesIO()
-            np.savez_compressed(values, allow_pickle=False, **answer)
-            archive.writestr(_entry(f"{sample.name}.npz"), values.getvalue())
+            arrays = io.BytesIO()
+            np.savez_compressed(arrays, allow_pickle=False, **values)
+            archive.writestr(_entry(f"{sample.name}.npz"), arrays.getvalue())
         archive.writestr(_entry("samples.json"), json.dumps([sample.name for sample in samples]))
     write_atomic(path, content.getvalue())
 
@@ -117,7 +117,7 @@ def read_golden(path: Path) -> list[tuple[Sample, dict[str, Array]]]:
         raise BundleError(f"the golden samples are damaged: {error}", where=str(path), hint="export again") from error
 
 
-def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -> list[Agreement]:
+def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -> list[Parity]:
     """Compare the file with the network on every sample, through the graph and through the host.
 
     Raises:
@@ -132,14 +132,14 @@ def replay(model: Model, golden: Sequence[tuple[Sample, Mapping[str, Array]]]) -
     pictures = [(sample.pixels, expected) for sample, expected in golden]
     hosts = model.predict_batch([image for image, _ in pictures])
     size = model.bundle.size
-    found: dict[tuple[str, str], Gaps] = {}
+    collected: dict[tuple[str, str], Deviations] = {}
     for (image, expected), host in zip(pictures, hosts, strict=True):
         ways = {"golden-graph": graph_outputs(model, image), "golden-host": host.values}
         for way, values in ways.items():
             for name in names:
-                gaps = found.setdefault((way, name), Gaps(model.kinds[name], size))
-                gaps.add(expected[name], values[name], host.image_hw)
-    return [gaps.judge(way, name) for (way, name), gaps in found.items()]
+                deviations = collected.setdefault((way, name), Deviations(model.kinds[name], size))
+                deviations.add(expected[name], values[name], host.image_hw)
+    return [deviations.judge(way, name) for (way, name), deviations in collected.items()]
 
 
 def _boxed(picture: Array, size: int) -> Array:

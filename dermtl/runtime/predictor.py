@@ -21,9 +21,9 @@ from dermtl.imaging.decode import MAX_SIDE_PX, Reduced, read_image, read_image_f
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import INPUT, Bundle, read_bundle
-from dermtl.runtime.modelfile import read_model
+from dermtl.runtime.bundle.model_file import read_model
+from dermtl.runtime.bundle.session import faults, open_session
 from dermtl.runtime.prediction import Prediction
-from dermtl.runtime.session import faults, open_session
 
 Source = Path | str | bytes | Array
 BATCH_SIZE = 4

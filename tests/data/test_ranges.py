@@ -109,7 +109,7 @@ def test_dicom_is_known_by_its_mark(tmp_path: Path) -> None:
     from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
     from dermtl.data.importers.ingest import import_data
-    from dermtl.runtime.folder import find_images, find_others
+    from dermtl.runtime.image_files import find_images, find_others
 
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, SecondaryCaptureImageStorage

@@ -13,7 +13,7 @@ from dermtl.evaluation.evaluation_target import exported_target
 from dermtl.files.table import read_table, write_table
 from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.kinds import Record
-from dermtl.runtime.folder import predict_files
+from dermtl.runtime.predict_rows import predict_rows
 from dermtl.runtime.predictor import load
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_every_way_sees_the_same_pixels(large: list[Record], scored_run: Path, e
         assert trained[0, index].size_hw == (450, 601)
 
     asked = [model.predict_batch([path])[0].values for path in paths]
-    found = [row.prediction.values for row in predict_files(model, paths) if row.prediction is not None]
+    found = [row.prediction.values for row in predict_rows(model, paths) if row.prediction is not None]
     subject, run = exported_target(exported), run_target(scored_run)
     whole = [read_image(path) for path in paths]
     tables = [evaluate(one.predictor, large, subject.plans, resamples=10).rows for one in (subject, run)]

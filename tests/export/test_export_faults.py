@@ -35,9 +35,9 @@ def test_a_file_that_answers_otherwise_is_no_success(run_folder, tmp_path, monke
     from click.testing import CliRunner
 
     from dermtl.cli import dermtl
-    from dermtl.runtime import agreement
+    from dermtl.runtime import parity
 
-    monkeypatch.setattr(agreement, "LIMIT", -1.0)  # nothing agrees so well
+    monkeypatch.setattr(parity, "LIMIT", -1.0)  # nothing agrees so well
     done = CliRunner().invoke(dermtl, ["export", str(run_folder), "--out", str(tmp_path / "model.onnx")])
     assert done.exit_code == 1
     assert "does not answer as the network does: do not deploy it" in done.output

@@ -12,8 +12,8 @@ from PIL import Image
 
 import dermtl
 from dermtl.export.triton import triton_config, write_triton
-from dermtl.runtime.agreement import graph_outputs
 from dermtl.runtime.bundle import Bundle
+from dermtl.runtime.parity import graph_outputs
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "node"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dermtl
-from dermtl.runtime.agreement import graph_outputs
+from dermtl.runtime.parity import graph_outputs
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow

@@ -28,6 +28,7 @@ COMMANDS = """
 data synth data --num 24
 data check data/manifest.csv
 data split data/manifest.csv --out split
+init data --out first.yaml
 config show tiny.yaml
 train tiny.yaml --run runs/one
 train tiny.yaml --run runs/two -o training.seed=1

@@ -11,8 +11,8 @@ from dermtl.errors import BundleError
 from dermtl.runtime.bundle import Bundle
 from dermtl.runtime.class_set import ClassSet
 from dermtl.runtime.decision import Decision, Decisions
+from dermtl.runtime.outputs.row_formats import Csv
 from dermtl.runtime.predictor import load
-from dermtl.runtime.rows import Csv
 
 RED = Decision("diagnosis", "diagnosis.probability", "reddish+bluish", ("reddish", "bluish"), 0.6, (0.6, 0.8), {"n": 9})
 HELD = ClassSet("diagnosis", "diagnosis.probability", 0.9, 0.4, {"records": 9})

@@ -26,10 +26,10 @@ from dermtl.export.precision.quantise import quantise
 from dermtl.kinds import Record
 from dermtl.runs.evaluation_target import run_target
 from dermtl.runs.folder import RunFolder
-from dermtl.runtime.agreement import graph_outputs
 from dermtl.runtime.bundle import KEY
+from dermtl.runtime.bundle.model_file import write_model
 from dermtl.runtime.golden import golden_path, make_samples, write_golden
-from dermtl.runtime.modelfile import write_model
+from dermtl.runtime.parity import graph_outputs
 from dermtl.runtime.predictor import Model, load
 from dermtl.statistics.spread import spread
 

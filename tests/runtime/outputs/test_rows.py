@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from dermtl.errors import DataError, InputError
 from dermtl.kinds import Category, Circle
 from dermtl.runtime.decision import Decision, Decisions
-from dermtl.runtime.folder import Row
-from dermtl.runtime.output import open_output
+from dermtl.runtime.outputs.row_formats import Csv, JsonLines
+from dermtl.runtime.outputs.rows import open_rows
+from dermtl.runtime.predict_rows import Row
 from dermtl.runtime.prediction import Prediction
-from dermtl.runtime.rows import Csv, JsonLines
 
 KINDS = {"diagnosis.probability": Category(("mel", "nv")), "extent.circle": Circle()}
 GOOD = Prediction(
@@ -30,10 +30,10 @@ ROWS = [Row(Path("a/ä.jpg"), GOOD), Row(Path("b.jpg"), error="b.jpg: is damaged
 
 
 def fill(path, rows=ROWS, **options):
-    with open_output(path, KINDS, model="m", **options) as output:
+    with open_rows(path, KINDS, model="m", **options) as output:
         for row in rows:
             if not output.holds(row.path):
-                output.write(output.lines.line(row))
+                output.write(output.format.line(row))
 
 
 def test_json_lines(tmp_path):
@@ -84,10 +84,10 @@ def test_no_text_cell_can_be_a_formula(texts):
 def test_every_line_is_there_as_soon_as_it_is_written(tmp_path):
     for name in ("rows.jsonl", "rows.csv"):
         path = tmp_path / name
-        with open_output(path, KINDS, model="m") as output:
+        with open_rows(path, KINDS, model="m") as output:
             before = path.read_bytes().count(b"\n")
             for number, row in enumerate(ROWS, 1):
-                output.write(output.lines.line(row))
+                output.write(output.format.line(row))
                 assert path.read_bytes().count(b"\n") == before + number
                 assert path.read_bytes().endswith(b"\n")
 

@@ -1,6 +1,6 @@
-"""How a row of predictions looks as a line of text, and how a line tells whose it is.
+"""Formats of a row of predictions as one line of text, and how such a line is read back.
 
-Lines are made by any thread and hold no line break but their last. Knows nothing of models or files; the columns
+Lines may be made in any thread and hold no line break but their last. Knows nothing of models or files; the columns
 follow from the kinds.
 """
 
@@ -16,16 +16,16 @@ from dermtl.files.table import guard
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.bundle import blank
 from dermtl.runtime.decision import Decisions
-from dermtl.runtime.folder import Row
+from dermtl.runtime.predict_rows import Row
 
 COLUMNS = ("image", "width", "height", "error")
 
 
-class Written(NamedTuple):
-    """What a line says of its picture.
+class RowStatus(NamedTuple):
+    """The picture of a line, and whether it was predicted.
 
     Attributes:
-        image: The picture, as :meth:`Lines.image` writes it.
+        image: The picture, as :meth:`RowFormat.image` writes it.
         failed: Whether the line holds an error in place of a prediction.
     """
 
@@ -33,11 +33,11 @@ class Written(NamedTuple):
     failed: bool
 
 
-class Lines(Protocol):
-    """A format of one line a row.
+class RowFormat(Protocol):
+    """A format with one line for each row.
 
     Attributes:
-        header: First line of a file, or nothing.
+        header: First line of a file; may be empty.
     """
 
     header: str
@@ -46,10 +46,10 @@ class Lines(Protocol):
         """The row with its line end."""
 
     def image(self, path: Path) -> str:
-        """How a picture's path reads once it was written and read back."""
+        """The path of a picture as it is read back from a line."""
 
-    def read(self, line: str) -> Written:
-        """What a whole line says.
+    def read(self, line: str) -> RowStatus:
+        """Read a whole line.
 
         Raises:
             ValueError: It is no line of this format.
@@ -74,7 +74,7 @@ class JsonLines:
             raise InputError(f"a head is called {taken[0]!r}, as a key of every row is", hint="write a .csv instead")
 
     def line(self, row: Row) -> str:
-        """See :class:`Lines`."""
+        """See :class:`RowFormat`."""
         content: dict[str, Any] = {"image": self.image(row.path)}
         if row.prediction is None:
             content["error"] = row.error
@@ -84,24 +84,24 @@ class JsonLines:
         return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
     def image(self, path: Path) -> str:
-        """See :class:`Lines`."""
+        """See :class:`RowFormat`."""
         return path.as_posix()
 
-    def read(self, line: str) -> Written:
-        """See :class:`Lines`."""
+    def read(self, line: str) -> RowStatus:
+        """See :class:`RowFormat`."""
         content = json.loads(line)
         if not isinstance(content, dict) or not isinstance(content.get("image"), str):
             raise ValueError("no row of predictions")  # noqa: TRY004
-        return Written(content["image"], "error" in content)
+        return RowStatus(content["image"], "error" in content)
 
 
 class Csv:
-    """Image, width, height, error and one number a column.
+    """Image, width, height, error, and one column for each number.
 
     Args:
         kinds: Output name to kind.
-        decisions: What was settled; each decision is one more column, and each class of a set.
-        guarded: Write text so that no spreadsheet runs it.
+        decisions: Frozen decisions; each is one more column, and so is each class of a set.
+        guarded: Write text so that no spreadsheet runs it as a formula.
     """
 
     def __init__(self, kinds: Mapping[str, Kind], decisions: Decisions | None = None, *, guarded: bool = True) -> None:
@@ -113,7 +113,7 @@ class Csv:
         self.header = _joined([*COLUMNS, *map(self._text, self._numbers)])
 
     def line(self, row: Row) -> str:
-        """See :class:`Lines`."""
+        """See :class:`RowFormat`."""
         cells: dict[str, object] = {"image": self.image(row.path), "error": self._text(row.error)}
         if row.prediction is not None:
             cells["height"], cells["width"] = row.prediction.image_hw
@@ -121,15 +121,15 @@ class Csv:
         return _joined([cells.get(column, "") for column in (*COLUMNS, *self._numbers)])
 
     def image(self, path: Path) -> str:
-        """See :class:`Lines`; what is not UTF-8 is escaped."""
+        """See :class:`RowFormat`; what is not UTF-8 is escaped."""
         return self._text(path.as_posix().encode("utf-8", "backslashreplace").decode())
 
-    def read(self, line: str) -> Written:
-        """See :class:`Lines`."""
+    def read(self, line: str) -> RowStatus:
+        """See :class:`RowFormat`."""
         cells = next(csv.reader([line], strict=True), [])
         if len(cells) != len(COLUMNS) + len(self._numbers):
             raise ValueError("no row of predictions")
-        return Written(cells[0], bool(cells[3]))
+        return RowStatus(cells[0], bool(cells[3]))
 
     def _text(self, cell: str) -> str:
         line = cell.replace("\r", "\\r").replace("\n", "\\n")

@@ -9,9 +9,9 @@ import pytest
 
 import dermtl
 from dermtl.errors import BundleError
-from dermtl.runtime import modelfile
-from dermtl.runtime.contained import check_contained
-from dermtl.runtime.modelfile import read_model, sidecar_path, write_model
+from dermtl.runtime.bundle import model_file
+from dermtl.runtime.bundle.model_file import read_model, sidecar_path, write_model
+from dermtl.runtime.bundle.self_contained import check_self_contained
 
 onnx = pytest.importorskip("onnx")
 helper = onnx.helper
@@ -91,30 +91,30 @@ def test_numbers_in_other_files_are_refused_wherever_they_are_named(tmp_path, mo
 def test_operators_outside_the_standard_are_refused():
     foreign = graph([helper.make_node("FusedConv", ["a"], ["out"], domain="com.microsoft")])
     with pytest.raises(BundleError, match=r"'com\.microsoft', outside the standard"):
-        check_contained(model(foreign).SerializeToString(), "m")
+        check_self_contained(model(foreign).SerializeToString(), "m")
     imported = helper.make_model(graph([CONSTANT]), opset_imports=[helper.make_opsetid("ai.onnx.ml", 3)])
     with pytest.raises(BundleError, match=r"'ai\.onnx\.ml'"):
-        check_contained(imported.SerializeToString(), "m")
+        check_self_contained(imported.SerializeToString(), "m")
 
 
 def test_functions_training_and_other_formats_are_refused():
     function = helper.make_function("", "f", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], [])
     with pytest.raises(BundleError, match="functions"):
-        check_contained(model(graph([CONSTANT]), functions=[function]).SerializeToString(), "m")
+        check_self_contained(model(graph([CONSTANT]), functions=[function]).SerializeToString(), "m")
     trained = model(graph([CONSTANT]))
     trained.training_info.add()
     with pytest.raises(BundleError, match="training steps"):
-        check_contained(trained.SerializeToString(), "m")
+        check_self_contained(trained.SerializeToString(), "m")
     with pytest.raises(BundleError, match="ONNX Runtime's own format"):
-        check_contained(b"\x20\0\0\0ORTM" + bytes(100), "m")
+        check_self_contained(b"\x20\0\0\0ORTM" + bytes(100), "m")
     with pytest.raises(BundleError, match="no graph"):
-        check_contained(onnx.ModelProto(ir_version=10).SerializeToString(), "m")
+        check_self_contained(onnx.ModelProto(ir_version=10).SerializeToString(), "m")
 
 
 def test_a_file_of_countless_fields_is_given_up(monkeypatch):
-    monkeypatch.setattr("dermtl.runtime.contained.MAX_FIELDS", 1000)
+    monkeypatch.setattr("dermtl.runtime.bundle.self_contained.MAX_FIELDS", 1000)
     with pytest.raises(BundleError, match="more than 1000 fields"):
-        check_contained(b"\x08\x01" * 2000, "m")
+        check_self_contained(b"\x08\x01" * 2000, "m")
 
 
 def test_size_kind_and_sidecar(tmp_path, model_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_size_kind_and_sidecar(tmp_path, model_path, monkeypatch):
             dermtl.load(path)
     sidecar_path(path).unlink()
     dermtl.load(path)
-    monkeypatch.setattr(modelfile, "MAX_BYTES", 100)
+    monkeypatch.setattr(model_file, "MAX_BYTES", 100)
     with pytest.raises(BundleError, match=r"more than 100"):
         dermtl.load(path)
 

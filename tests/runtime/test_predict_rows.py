@@ -7,7 +7,8 @@ from PIL import Image
 
 import dermtl
 from dermtl.errors import BundleError, DataError, ImageReadError
-from dermtl.runtime.folder import find_images, predict_files
+from dermtl.runtime.image_files import find_images
+from dermtl.runtime.predict_rows import predict_rows
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(pictures):
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
 def test_rows_come_in_order_and_bad_files_say_why(model, pictures, batch_size):
     files = find_images([pictures])
-    rows = list(predict_files(model, files, batch_size=batch_size))
+    rows = list(predict_rows(model, files, batch_size=batch_size))
     assert [row.path for row in rows] == files
     failed = {row.path.name: row.error for row in rows if row.prediction is None}
     assert set(failed) == {"cut.jpg", "text.jpg"}
@@ -74,7 +75,7 @@ def test_only_a_bounded_number_of_pictures_is_decoded_ahead(model, tmp_path, mon
     started = []
     prepare = type(model).prepare
     monkeypatch.setattr(type(model), "prepare", lambda self, path: started.append(path) or prepare(self, path))
-    rows = predict_files(model, [tmp_path / "p.png"] * 200, batch_size=2, workers=2)
+    rows = predict_rows(model, [tmp_path / "p.png"] * 200, batch_size=2, workers=2)
     next(rows)
     assert len(started) < 20
     rows.close()
@@ -91,7 +92,7 @@ def test_a_picture_whose_numbers_are_not_finite_does_not_stop_the_others(model, 
         return restore(self, outputs, letterbox)
 
     monkeypatch.setattr(type(model), "restore", spoilt)
-    rows = list(predict_files(model, find_images([pictures / "b"])))
+    rows = list(predict_rows(model, find_images([pictures / "b"])))
     assert ["not finite" in row.error for row in rows] == [False, True, False]
 
 
@@ -101,4 +102,4 @@ def test_a_graph_that_cannot_be_run_stops_everything(model, pictures, monkeypatc
 
     monkeypatch.setattr(type(model), "run", fail)
     with pytest.raises(BundleError):
-        list(predict_files(model, find_images([pictures])))
+        list(predict_rows(model, find_images([pictures])))

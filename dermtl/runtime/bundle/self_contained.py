@@ -31,7 +31,7 @@ _REFUSED = {
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
-def check_contained(content: bytes, where: str) -> None:
+def check_self_contained(content: bytes, where: str) -> None:
     """Check a file before it is run.
 
     Args:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import dermtl
 from dermtl.errors import InputError
-from dermtl.runtime.agreement import compare_files
+from dermtl.runtime.parity import compare_files
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow

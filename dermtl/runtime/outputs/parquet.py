@@ -6,7 +6,7 @@ from typing import Any
 
 from dermtl.errors import MissingExtra
 from dermtl.files.atomic import new_version, sync_folder
-from dermtl.runtime.rows import COLUMNS, Written
+from dermtl.runtime.outputs.row_formats import COLUMNS, RowStatus
 
 
 def need_pyarrow() -> Any:
@@ -54,8 +54,8 @@ def to_parquet(lines: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def read_parquet(path: Path) -> list[Written]:
-    """What the rows of a file that :func:`to_parquet` wrote say of their pictures.
+def read_parquet(path: Path) -> list[RowStatus]:
+    """The pictures of a file that :func:`to_parquet` wrote, and whether they were predicted.
 
     Raises:
         ValueError: It is no such file.
@@ -67,4 +67,4 @@ def read_parquet(path: Path) -> list[Written]:
         if not {"image", "error"} <= set(file.schema_arrow.names):
             raise ValueError("no table of predictions")
         rows = file.read(columns=["image", "error"]).to_pylist()
-    return [Written(row["image"], row["error"] is not None) for row in rows]
+    return [RowStatus(row["image"], row["error"] is not None) for row in rows]

@@ -1,8 +1,8 @@
-"""Files of predictions that a run can be killed in the middle of, and go on with.
+"""Files of rows of predictions, which a killed run leaves whole and the next one continues.
 
-Lines are only ever added, each whole and in one write. While a file is unfinished, ``<name>.unfinished`` lies beside it
-and says which model writes it; who writes holds a lock on it, so that two never do. A finished file keeps the model's
-digest in ``<name>.model.json``. Parquet files cannot grow: their lines gather in a CSV beside them first.
+Lines are only ever appended, each whole and in one write. While a file is unfinished, ``<name>.unfinished`` lies beside
+it and names the model that writes it; the writing process holds a lock on it, so that two never write. A finished file
+keeps the model's digest in ``<name>.model.json``. Parquet files cannot grow: their lines gather in a CSV beside them.
 """
 
 import io
@@ -17,34 +17,41 @@ from dermtl.errors import DataError, InputError
 from dermtl.files.lock import locked
 from dermtl.kinds.kind import Kind
 from dermtl.runtime.decision import Decisions
-from dermtl.runtime.parquet import need_pyarrow, read_parquet, to_parquet
-from dermtl.runtime.rows import Csv, JsonLines, Lines, Written
-from dermtl.runtime.written_by import is_finished, is_marked, mark_of, refuse_other_model, write_mark, write_record
+from dermtl.runtime.outputs.parquet import need_pyarrow, read_parquet, to_parquet
+from dermtl.runtime.outputs.row_formats import Csv, JsonLines, RowFormat, RowStatus
+from dermtl.runtime.outputs.written_by import (
+    is_finished,
+    is_marked,
+    mark_of,
+    refuse_other_model,
+    write_mark,
+    write_record,
+)
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)
-class Output:
+class Rows:
     """An open file of predictions.
 
     Attributes:
-        lines: Its format.
-        earlier: What was in it already: picture, as the format writes it, to whether its row holds an error.
-        write: Add a line.
+        format: The format of its lines.
+        earlier: Rows of earlier runs: picture, as the format writes it, to whether its row holds an error.
+        write: Adds a line.
     """
 
-    lines: Lines
+    format: RowFormat
     earlier: Mapping[str, bool]
     write: Callable[[str], None]
 
     def holds(self, path: Path) -> bool:
-        """Whether a picture's row was there already."""
-        return self.lines.image(path) in self.earlier
+        """Whether the row of a picture was there already."""
+        return self.format.image(path) in self.earlier
 
 
 @contextmanager
-def open_output(
+def open_rows(
     path: Path,
     kinds: Mapping[str, Kind],
     decisions: Decisions | None = None,
@@ -52,18 +59,18 @@ def open_output(
     model: str,
     overwrite: bool = False,
     resume: bool = False,
-) -> Iterator[Output]:
-    """A new ``.jsonl``, ``.csv`` or ``.parquet`` file, or one to go on with; missing folders are made.
+) -> Iterator[Rows]:
+    """Open a new ``.jsonl``, ``.csv`` or ``.parquet`` file, or one to continue; missing folders are made.
 
     Left by an exception or a kill, the file stays unfinished; left normally, it is complete.
 
     Args:
         path: The file.
-        kinds: Output name to kind.
-        decisions: What was settled; tables have a column for each decision.
+        kinds: Rows name to kind.
+        decisions: Frozen decisions; tables have a column for each.
         model: Digest of the model; rows of two models do not mix.
         overwrite: Replace a file that exists.
-        resume: Go on with the file, if there is one of the same model; a last line that was cut is dropped. A finished
+        resume: Continue the file, if there is one of the same model; an incomplete last line is dropped. A finished
             file takes no more rows.
 
     Raises:
@@ -78,24 +85,24 @@ def open_output(
     is_parquet = suffix == ".parquet"
     if is_parquet:
         need_pyarrow()
-    lines: Lines = JsonLines(kinds) if suffix == ".jsonl" else Csv(kinds, decisions, guarded=not is_parquet)
+    row_format: RowFormat = JsonLines(kinds) if suffix == ".jsonl" else Csv(kinds, decisions, guarded=not is_parquet)
     journal = path.with_name(f"{path.name}.rows.csv") if is_parquet else path
     mark = mark_of(path)
     try:
         if path.exists() and not mark.exists():
             if resume:
-                yield _finished(path, lines, model)
+                yield _finished(path, row_format, model)
                 return
             if not overwrite:
                 _refuse_existing(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(mark) as remove_mark:
             if resume and is_finished(path, journal):
-                output = _finished(path, lines, model)
+                output = _finished(path, row_format, model)
                 remove_mark()
                 yield output
                 return
-            earlier = _begun(path, journal, lines, model, overwrite, resume)
+            earlier = _begun(path, journal, row_format, model, overwrite, resume)
             with journal.open("wb" if earlier is None else "ab", buffering=0) as file:
 
                 def write(line: str) -> None:
@@ -105,8 +112,8 @@ def open_output(
                         pass
 
                 if earlier is None:
-                    write(lines.header)
-                yield Output(lines, dict(earlier or ()), write)
+                    write(row_format.header)
+                yield Rows(row_format, dict(earlier or ()), write)
                 os.fsync(file.fileno())
             if is_parquet:
                 to_parquet(journal, path)
@@ -122,7 +129,7 @@ def open_output(
 
 
 @contextmanager
-def open_stream(stream: TextIO, kinds: Mapping[str, Kind]) -> Iterator[Output]:
+def stream_rows(stream: TextIO, kinds: Mapping[str, Kind]) -> Iterator[Rows]:
     """JSON lines to a stream, each flushed as it comes.
 
     Raises:
@@ -141,7 +148,7 @@ def open_stream(stream: TextIO, kinds: Mapping[str, Kind]) -> Iterator[Output]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what waits in it would fail again at the end
             raise DataError(f"cannot be written: {error.strerror}", where="standard output") from error
 
-    yield Output(JsonLines(kinds), {}, write)
+    yield Rows(JsonLines(kinds), {}, write)
 
 
 def _refuse(path: Path) -> NoReturn:
@@ -153,21 +160,23 @@ def _refuse_existing(path: Path) -> NoReturn:
     raise InputError("exists already", where=str(path), hint="choose another name, or pass --overwrite")
 
 
-def _finished(path: Path, lines: Lines, model: str) -> Output:
+def _finished(path: Path, row_format: RowFormat, model: str) -> Rows:
     """A complete file of the same model, which takes no more rows."""
     refuse_other_model(path, model)
-    rows = read_parquet(path) if path.suffix.lower() == ".parquet" else _read(path, lines)[0]
-    return Output(lines, dict(rows), lambda line: _refuse(path))
+    rows = read_parquet(path) if path.suffix.lower() == ".parquet" else _read(path, row_format)[0]
+    return Rows(row_format, dict(rows), lambda line: _refuse(path))
 
 
-def _begun(path: Path, journal: Path, lines: Lines, model: str, overwrite: bool, resume: bool) -> list[Written] | None:
+def _begun(
+    path: Path, journal: Path, row_format: RowFormat, model: str, overwrite: bool, resume: bool
+) -> list[RowStatus] | None:
     """The rows of an unfinished file, cut after its last whole line; None where one is to be begun."""
     begun = is_marked(path)
     if begun and resume:
         refuse_other_model(path, model)
         if not journal.exists():
             return None
-        rows, whole = _read(journal, lines)
+        rows, whole = _read(journal, row_format)
         with journal.open("r+b") as file:
             file.truncate(whole)
         return rows if whole else None
@@ -183,9 +192,9 @@ def _begun(path: Path, journal: Path, lines: Lines, model: str, overwrite: bool,
     return None
 
 
-def _read(file: Path, lines: Lines) -> tuple[list[Written], int]:
+def _read(file: Path, row_format: RowFormat) -> tuple[list[RowStatus], int]:
     """The rows of a file, and the bytes up to its last line end: a kill may have cut what follows."""
-    found: list[Written] = []
+    found: list[RowStatus] = []
     whole = 0
     with file.open("rb") as content:
         for number, line in enumerate(content, 1):
@@ -194,9 +203,9 @@ def _read(file: Path, lines: Lines) -> tuple[list[Written], int]:
             whole += len(line)
             try:
                 text = line.decode("utf-8")
-                if number > 1 or not lines.header:
-                    found.append(lines.read(text))
-                elif text != lines.header:
+                if number > 1 or not row_format.header:
+                    found.append(row_format.read(text))
+                elif text != row_format.header:
                     raise ValueError("its columns are not those of this model")
             except ValueError as error:
                 hint = "mend it, or pass --overwrite"

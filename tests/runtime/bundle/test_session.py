@@ -5,7 +5,7 @@ import pytest
 
 import dermtl
 from dermtl.errors import BundleError, MissingExtra
-from dermtl.runtime.session import open_session
+from dermtl.runtime.bundle.session import open_session
 
 
 def test_a_missing_file_says_how_to_get_one(tmp_path):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dermtl.errors import DataError, InputError
 from dermtl.kinds import Category, Circle
-from dermtl.runtime.folder import Row
-from dermtl.runtime.output import open_output
+from dermtl.runtime.outputs.rows import open_rows
+from dermtl.runtime.predict_rows import Row
 from dermtl.runtime.prediction import Prediction
 
 KINDS = {"diagnosis.probability": Category(("mel", "nv")), "extent.circle": Circle()}
@@ -29,10 +29,10 @@ NAMES = ("rows.jsonl", "rows.csv", "rows.parquet")
 
 def fill(path, rows=ROWS, *, model="m", stop_after=None, **options):
     """Write the rows that are missing, as the command does; perhaps be stopped on the way."""
-    with open_output(path, KINDS, model=model, **options) as output:
+    with open_rows(path, KINDS, model=model, **options) as output:
         missing = [row for row in rows if not output.holds(row.path)]
         for row in missing[:stop_after]:
-            output.write(output.lines.line(row))
+            output.write(output.format.line(row))
         if stop_after is not None:
             raise KeyboardInterrupt
     return len(missing)
@@ -73,9 +73,9 @@ def test_cut_anywhere_and_resumed_it_is_the_file_that_was_never_cut(whole, tmp_p
 @pytest.mark.parametrize("name", NAMES)
 def test_resuming_what_is_finished_changes_nothing_and_knows_the_failures(whole, name):
     before = (whole / name).read_bytes()
-    with open_output(whole / name, KINDS, model="m", resume=True) as output:
+    with open_rows(whole / name, KINDS, model="m", resume=True) as output:
         assert all(output.holds(row.path) for row in ROWS)
-        assert [output.earlier[output.lines.image(row.path)] for row in ROWS] == [bool(row.error) for row in ROWS]
+        assert [output.earlier[output.format.image(row.path)] for row in ROWS] == [bool(row.error) for row in ROWS]
     assert (whole / name).read_bytes() == before
     with pytest.raises(InputError, match="does not hold all of these"):
         fill(whole / name, [*ROWS, Row(Path("new.jpg"), error="no")], resume=True)
@@ -100,15 +100,15 @@ def test_an_unfinished_file_is_neither_taken_nor_mixed(whole, tmp_path, name):
 @pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
 def test_a_second_writer_is_turned_away_and_changes_nothing(whole, tmp_path, name, how):
     path = tmp_path / name
-    with open_output(path, KINDS, model="m") as output:
+    with open_rows(path, KINDS, model="m") as output:
         for row in ROWS[:3]:
-            output.write(output.lines.line(row))
+            output.write(output.format.line(row))
         before = growing(path).read_bytes()
         with pytest.raises(InputError, match=rf"{name}.*written by another process|{name}.*exists already"):
             fill(path, **how)
         assert growing(path).read_bytes() == before
         for row in ROWS[3:]:
-            output.write(output.lines.line(row))
+            output.write(output.format.line(row))
     assert path.read_bytes() == (whole / name).read_bytes()
     assert sorted(file.name for file in tmp_path.iterdir()) == [name, f"{name}.model.json"]
 

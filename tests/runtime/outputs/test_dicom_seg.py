@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import dermtl
 from dermtl.errors import InputError
 from dermtl.kinds import Category, Mask
-from dermtl.runtime.dicom_seg import plan_segmentations, write_segmentations
+from dermtl.runtime.outputs.dicom_seg import DicomSeg
 from dermtl.runtime.prediction import Prediction
 
 highdicom = pytest.importorskip("highdicom")
@@ -83,16 +83,19 @@ def prediction(values, classes):
     return Prediction(HW, {"outline.mask": values.astype(np.float32)}, {"outline.mask": Mask(classes)})
 
 
+def write_segmentation(picture, values, folder):
+    sink = DicomSeg(folder, [picture], values.kinds, model="m", digest="d" * 64)
+    (path,) = sink.plan([picture])
+    sink.write(picture, values)
+    return path
+
+
 def test_each_class_is_a_segment_and_a_mask_may_be_empty(tmp_path):
     picture = write_dicom(tmp_path / "a.dcm")
     values = np.zeros((2, *HW))
     values[0, :5], values[1, 9:12, 3:30] = 0.9, 0.8
     for given in (values, values * 0):
-        path = tmp_path / "seg.dcm"
-        write_segmentations(
-            picture, prediction(given, ("lesion", "hair")), {"outline.mask": path}, model="m", digest="d" * 64
-        )
-        found = written(path)
+        found = written(write_segmentation(picture, prediction(given, ("lesion", "hair")), tmp_path / "seg"))
         assert [segment.SegmentLabel for segment in found.SegmentSequence] == ["lesion", "hair"]
         expected = np.zeros(HW, np.uint8)
         if given.any():
@@ -104,10 +107,8 @@ def test_the_same_again_is_the_same_object(tmp_path):
     picture = write_dicom(tmp_path / "a.dcm")
     uids = []
     for share in (0.9, 0.9, 0.1):
-        path = tmp_path / "seg.dcm"
         values = prediction(np.full((1, *HW), share), ("lesion",))
-        write_segmentations(picture, values, {"outline.mask": path}, model="m", digest="d" * 64)
-        uids.append(written(path).SOPInstanceUID)
+        uids.append(written(write_segmentation(picture, values, tmp_path / "seg")).SOPInstanceUID)
     assert uids[0] == uids[1] != uids[2]
 
 
@@ -132,7 +133,7 @@ def test_a_picture_without_identifiers_is_a_row_with_an_error(model_path, tmp_pa
 def test_a_model_without_masks_is_refused(tmp_path):
     picture = write_dicom(tmp_path / "a.dcm")
     with pytest.raises(InputError, match="gives no mask"):
-        plan_segmentations([picture], [picture], tmp_path / "seg", {"diagnosis.probability": Category(("a", "b"))})
+        DicomSeg(tmp_path / "seg", [picture], {"diagnosis.probability": Category(("a", "b"))}, model="m", digest="")
 
 
 def test_a_picture_with_an_element_that_dicom_forbids_is_a_row_with_an_error(model_path, tmp_path):

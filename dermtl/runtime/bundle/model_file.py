@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dermtl.errors import BundleError
 from dermtl.files.atomic import write_atomic
-from dermtl.runtime.contained import check_contained
+from dermtl.runtime.bundle.self_contained import check_self_contained
 
 MAX_BYTES = 2**31 - 1  # what one protobuf can hold
 _AGAIN = "copy or export it again"
@@ -41,7 +41,7 @@ def read_model(path: Path | str) -> ModelFile:
 
     Raises:
         BundleError: It is missing, empty, larger than 2 GiB, no plain file, not what its sidecar says, or not contained
-            (:func:`~dermtl.runtime.contained.check_contained`).
+            (:func:`~dermtl.runtime.bundle.self_contained.check_self_contained`).
     """
     path = Path(path)
     content = _read(path)
@@ -53,7 +53,7 @@ def read_model(path: Path | str) -> ModelFile:
             where=str(path),
             hint="it was changed or damaged: copy both again, or export again",
         )
-    check_contained(content, str(path))
+    check_self_contained(content, str(path))
     return ModelFile(path, content, digest)
 
 

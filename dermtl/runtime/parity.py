@@ -1,8 +1,8 @@
-"""Whether the ways into a model agree: the network, the graph fed raw pictures, and the host's way.
+"""Parity of the ways into a model: the network, the graph fed raw pictures, and the host's way.
 
-The host's way is what ``predict_batch`` does of encoded files; the graph's is what any other runtime does of decoded
-ones. All letterbox alike, bit by bit, so what is left is floating-point noise, and one limit holds for all. Knows no
-torch: the network comes as a function, where there is one.
+The host's way is ``predict_batch`` for encoded files; the graph's way is what any other runtime does with decoded
+pictures. All letterbox alike, bit by bit, so only floating-point noise remains, and one limit holds for all. Knows no
+torch: the network comes as a function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,27 +18,28 @@ from dermtl.kinds import Circle, Kind, Mask, Number, Points
 from dermtl.runtime.bundle import INPUT
 from dermtl.runtime.predictor import BATCH_SIZE, Model
 
-Answer = Mapping[str, Array]
+Outputs = Mapping[str, Array]
 DICE = 0.995
 LIMIT = 1e-4
 LIMIT_PX = 0.05
 
 
 @dataclass
-class Agreement:
-    """How far one output of two ways is apart, over all pictures.
+class Parity:
+    """Deviation of one output between two ways, over all pictures.
 
     Attributes:
-        path: The two ways; ``golden`` is what the network answered when the file was exported.
-        output: Its name.
-        worst: Largest absolute difference; of positions in pixels of the picture.
+        path: The two ways; ``golden`` stands for the network's outputs at the time of the export.
+        output: Name of the output.
+        worst: Largest absolute difference; for positions in pixels of the picture.
         mean: Mean absolute difference.
-        limit: Largest difference allowed: 1e-4, of numbers relative to the largest; of positions 0.05 pixels of the
+        limit: Largest difference allowed: 1e-4, for numbers relative to the largest; for positions 0.05 pixels of the
             network's square.
-        judged: What the limit is held against: ``worst``, of positions in pixels of the network's square.
-        agreed: Share of pictures whose decision is the same: class, labels, or masks at a Dice of 0.995.
-        dice: Mean Dice of masks, None of other kinds.
-        ok: Within the limit, and every decision the same.
+        judged: The difference that is compared with the limit: ``worst``, for positions in pixels of the network's
+            square.
+        agreed: Share of pictures with the same decision: class, labels, or masks with a Dice of at least 0.995.
+        dice: Mean Dice of masks; None for other kinds.
+        ok: Whether the difference is within the limit and every decision is the same.
     """
 
     path: str
@@ -53,11 +54,11 @@ class Agreement:
 
 
 @dataclass
-class Gaps:
-    """Differences of one output, one entry a picture.
+class Deviations:
+    """Collects the differences of one output, one entry for each picture.
 
     Attributes:
-        kind: The output's.
+        kind: Kind of the output.
         size: Side of the network's square in pixels.
     """
 
@@ -71,7 +72,7 @@ class Gaps:
     _largest: float = 1.0
 
     def add(self, one: Array, other: Array, image_hw: tuple[int, int]) -> None:
-        """Note what two ways give for a picture, both in the source frame."""
+        """Add the values that two ways give for a picture, both in the source frame."""
         gap = np.abs(one.astype(np.float64) - other)
         self._worst.append(float(gap.max()))
         self._mean.append(float(gap.mean()))
@@ -87,13 +88,13 @@ class Gaps:
         first, second = self.kind.to_json(one), self.kind.to_json(other)
         self._agreed.append(all(first.get(key) == second.get(key) for key in ("label", "labels")))
 
-    def judge(self, path: str, output: str) -> Agreement:
-        """What they come to."""
+    def judge(self, path: str, output: str) -> Parity:
+        """The parity of the two ways."""
         limit = LIMIT_PX if self._positions else LIMIT * self._largest
         judged, agreed = max(self._judged), float(np.mean(self._agreed))
         dice = float(np.mean(self._dice)) if self._dice else None
         ok = judged <= limit and agreed == 1.0
-        return Agreement(path, output, max(self._worst), float(np.mean(self._mean)), limit, judged, agreed, dice, ok)
+        return Parity(path, output, max(self._worst), float(np.mean(self._mean)), limit, judged, agreed, dice, ok)
 
     @property
     def _positions(self) -> bool:
@@ -101,14 +102,14 @@ class Gaps:
 
 
 def compare_files(
-    model: Model, files: Sequence[Path], network: Callable[[Array], Answer] | None = None
-) -> list[Agreement]:
-    """Take every file through every way and compare.
+    model: Model, files: Sequence[Path], network: Callable[[Array], Outputs] | None = None
+) -> list[Parity]:
+    """Compare all ways on every file.
 
     Args:
         model: The exported model.
         files: Encoded pictures of any sizes.
-        network: The network's answer to a decoded picture, uint8 [H, W, 3]: output name to value, source frame.
+        network: The network as a function of a decoded picture, uint8 [H, W, 3]: output name to value, source frame.
 
     Raises:
         ImageReadError: A file cannot be decoded.
@@ -116,18 +117,18 @@ def compare_files(
     """
     ways = ["network-graph", "graph-host"] if network else ["graph-host"]
     size = model.bundle.size
-    gaps = {(way, name): Gaps(kind, size) for way in ways for name, kind in model.kinds.items()}
+    collected = {(way, name): Deviations(kind, size) for way in ways for name, kind in model.kinds.items()}
     for batch in batched(files, BATCH_SIZE):
         for file, prediction in zip(batch, model.predict_batch(batch), strict=True):
             image = read_image(file)
             raw = graph_outputs(model, image)
-            pairs: dict[str, tuple[Answer, Answer]] = {"graph-host": (raw, prediction.values)}
+            pairs: dict[str, tuple[Outputs, Outputs]] = {"graph-host": (raw, prediction.values)}
             if network:
                 pairs["network-graph"] = (network(image), raw)
             for way, (one, other) in pairs.items():
                 for name in model.kinds:
-                    gaps[way, name].add(one[name], other[name], prediction.image_hw)
-    return [found.judge(way, name) for (way, name), found in gaps.items()]
+                    collected[way, name].add(one[name], other[name], prediction.image_hw)
+    return [deviations.judge(way, name) for (way, name), deviations in collected.items()]
 
 
 def graph_outputs(model: Model, image: Array) -> dict[str, Array]:

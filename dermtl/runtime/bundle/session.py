@@ -12,7 +12,7 @@ from typing import Any
 
 from dermtl.errors import BundleError, DermtlError, InputError, MissingExtra
 from dermtl.files.cores import count_cores
-from dermtl.runtime.modelfile import ModelFile, read_model
+from dermtl.runtime.bundle.model_file import ModelFile, read_model
 
 CPU = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
@@ -42,7 +42,7 @@ def open_session(
         An ``onnxruntime.InferenceSession``.
 
     Raises:
-        BundleError: The file is refused by :func:`~dermtl.runtime.modelfile.read_model`, or ONNX Runtime cannot run it.
+        BundleError: :func:`~dermtl.runtime.bundle.model_file.read_model` refuses it, or ONNX Runtime cannot run it.
         MissingExtra: The installed ONNX Runtime lacks a provider.
     """
     if threads is not None and threads < 1:

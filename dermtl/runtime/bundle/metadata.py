@@ -19,8 +19,8 @@ from dermtl.imaging.header import MAX_SIDE_PX
 from dermtl.kinds.category import Category
 from dermtl.kinds.kind import Kind
 from dermtl.kinds.registry import kind_from_metadata
+from dermtl.runtime.bundle.session import faults, open_session
 from dermtl.runtime.decision import Decisions
-from dermtl.runtime.session import faults, open_session
 
 KEY = "dermtl"
 SCHEMA = 1
