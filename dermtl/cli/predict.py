@@ -30,6 +30,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option("--dicom-seg", type=click.Path(path_type=Path), help="Folder for masks of DICOM files as DICOM SEG.")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted, if there is one.")
+@click.option("--skip-unreadable", is_flag=True, help="Exit with 0 although pictures could not be predicted.")
 @click.option("--batch-size", default=4, show_default=True, type=click.IntRange(min=1), help="Pictures in one run.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads in all; default: one a core.")
 @click.option("--reduced", is_flag=True, help="Decode large JPEGs in part: faster, but answers move a little.")
@@ -50,6 +51,7 @@ def predict(
     dicom_seg: Path | None,
     overwrite: bool,
     resume: bool,
+    skip_unreadable: bool,
     batch_size: int,
     threads: int | None,
     reduced: bool,
@@ -58,8 +60,9 @@ def predict(
 ) -> None:
     """Predict pictures with an exported model.
 
-    PATH is a picture, or a folder that is searched at any depth. Exits with 1 where a picture could not be predicted;
-    its row says why. A run that was killed leaves whole rows; --resume adds the others.
+    PATH is a picture, or a folder that is searched at any depth. Exits with 1 if a picture could not be predicted (its
+    row says why), or if files of a folder are no pictures that dermtl reads (a line names them). A run that was killed
+    leaves whole rows; --resume adds the others.
 
     \b
     Example:
@@ -115,6 +118,7 @@ def predict(
         )
     if failed:
         click.echo(f"{failed} of {len(files)} pictures could not be predicted; their rows say why", err=True)
+    if (failed or others) and not skip_unreadable:
         raise click.exceptions.Exit(1)
 
 

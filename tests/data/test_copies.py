@@ -1,20 +1,27 @@
 import io
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 
 from dermtl.config.experiment import Data, Split
+from dermtl.data.duplicates.alignment import DISC, lay_over, thumbnail
 from dermtl.data.duplicates.near_duplicates import find_copies, write_copies
 from dermtl.data.duplicates.review_page import write_review
-from dermtl.data.duplicates.similarity import COPY, REVIEW, fingerprint, like_pairs, likeness
+from dermtl.data.duplicates.similarity import COPY, REVIEW, fingerprint, like_pairs, likeness, pose
+from dermtl.data.duplicates.verification import correlation, displacement
 from dermtl.data.manifest.read import read_manifest
 from dermtl.data.manifest.split import fold_records, split_records
 from dermtl.data.synthetic.dataset import synthesise
 from dermtl.errors import ImageReadError, LeakageError
 from dermtl.files.table import read_table, write_table
+
+draw_film = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "films.py"))["draw_film"]
 
 
 def encode(image: Image.Image, quality: int = 85) -> bytes:
@@ -105,6 +112,50 @@ def test_real_sets_hold_no_false_copies(shared):
         records = read_manifest(Data(root=shared / "data" / name, manifest="labels.csv"))
         for copy in find_copies(records):
             assert records[copy.one].cells[column] == records[copy.other].cells[column] or not copy.is_sure
+
+
+def test_look_alike_films_of_different_patients_are_no_copies(tmp_path):
+    """The fingerprints of one anatomy are alike; the pixels of two patients are not, and a true copy is still found."""
+    rows = []
+    for seed in range(24):
+        Image.fromarray(draw_film(seed, variety=1.2)).save(tmp_path / f"{seed}.png")
+        rows.append((f"{seed}.png",))
+    turned = Image.open(tmp_path / "0.png").rotate(90).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    (tmp_path / "copy.jpg").write_bytes(encode(turned, 60))
+    write_table(tmp_path / "manifest.csv", ("image",), [*rows, ("copy.jpg",)])
+    found = find_copies(read_manifest(Data(root=tmp_path)))
+    assert [(copy.one, copy.other) for copy in found if copy.is_sure] == [(0, 24)]
+    assert sum(copy.likeness >= COPY and not copy.is_sure for copy in found) >= 20
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_a_pose_is_undone_to_the_pixel(lesions, is_mirrored):
+    """Turned, enlarged and shifted by Pillow, and laid back."""
+    image = Image.open(sorted((lesions / "images").iterdir())[3]).convert("RGB").resize((256, 256))
+    moved = image.rotate(31, Image.Resampling.BICUBIC, translate=(3, -2)).resize((264, 264), Image.Resampling.BICUBIC)
+    moved = moved.crop((4, 4, 260, 260))
+    if is_mirrored:
+        moved = moved.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    one, other = np.asarray(image), np.asarray(moved)
+    angle, seen_mirrored = pose(fingerprint(one), fingerprint(other))
+    assert seen_mirrored == is_mirrored
+    laid = lay_over(thumbnail(one), thumbnail(other), angle, is_mirrored=is_mirrored)
+    rest = np.abs(laid - thumbnail(one))[DISC]
+    assert np.median(rest) < 1.5
+    assert correlation(thumbnail(one), laid) > 0.97
+    assert displacement(thumbnail(one), laid) < 0.15
+
+
+@pytest.mark.parametrize("shift_px", [0.5, 1.0])
+def test_a_displacement_is_measured(shift_px):
+    """Halves that lie apart by a known number of pixels, moved by SciPy."""
+    noise = Image.effect_noise((40, 40), 90).resize((128, 128), Image.Resampling.BICUBIC)
+    one = np.asarray(noise, np.float32)
+    apart = ndimage.shift(one, (0, shift_px), order=3, mode="nearest")
+    other = np.where(np.arange(128)[:, None] < 64, one, apart)
+    assert displacement(one, one) == pytest.approx(0, abs=1e-6)
+    assert displacement(one, apart) == pytest.approx(shift_px, rel=0.25)
+    assert displacement(one, other) == pytest.approx(shift_px / np.sqrt(2), rel=0.3)
 
 
 def leaking(lesions, tmp_path, **columns) -> Data:

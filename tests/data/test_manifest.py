@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dermtl.config.experiment import Data
 from dermtl.data.manifest.read import read_manifest
@@ -125,3 +126,13 @@ def test_real_tables(shared: Path) -> None:
     folders = read_manifest(Data(root=shared / "data" / "busi", manifest="."))
     table = read_manifest(Data(root=shared / "data" / "busi", manifest="labels.csv"))
     assert {r.image: r.cells["label"] for r in table}.items() <= {r.image: r.cells["label"] for r in folders}.items()
+
+
+def test_files_that_are_no_pictures_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (20, 20)).save(tmp_path / name)
+    for name in ("a/clip.mov", "b/notes.txt"):
+        (tmp_path / name).write_bytes(b"-")
+    read_manifest(Data(root=tmp_path, manifest="."))
+    assert caplog.messages == [f"{tmp_path}: passed over 1 files that are no pictures dermtl reads: clip.mov"]

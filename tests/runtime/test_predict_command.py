@@ -69,6 +69,21 @@ def test_csv_overlays_and_exit_0(model_path, pictures, tmp_path):
     assert sorted(read_image(path).shape[:2] for path in drawn) == sizes
 
 
+def test_files_that_are_no_pictures_are_named_and_exit_with_1(model_path, pictures, tmp_path):
+    for path in (pictures / "cut.jpg", pictures / "text.jpg"):
+        path.unlink()
+    for name in ("IMG_1.MOV", "b/scan.psd"):  # beside notes.txt, which nobody misses
+        (pictures / name).write_bytes(b"of another kind")
+    done = predict(model_path, pictures, "--out", tmp_path / "rows.csv")
+    assert done.returncode == 1
+    assert "passed over 2 files that are no pictures dermtl reads: IMG_1.MOV, scan.psd" in done.stderr
+    assert len((tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()) == 6
+    (pictures / "text.jpg").write_text("not a picture")
+    done = predict(model_path, pictures, "--out", tmp_path / "all.csv", "--skip-unreadable")
+    assert done.returncode == 0
+    assert "1 of 6 pictures could not be predicted" in done.stderr
+
+
 def test_shards_share_the_pictures_out(model_path, pictures, tmp_path):
     common = ("--overlay", tmp_path / "drawn", "--batch-size", 1)
     for index in (1, 2, 3):

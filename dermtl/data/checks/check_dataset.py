@@ -20,7 +20,6 @@ from dermtl.data.manifest.missing import MissingWords
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, ManifestError
 from dermtl.files.prefetch import in_threads
-from dermtl.imaging.suffixes import NOTES
 from dermtl.kinds import Kind, Record
 from dermtl.kinds.record import inside
 
@@ -86,9 +85,8 @@ def _read_folders(folder: Path) -> Table:
         message = error.message if isinstance(error, ManifestError) else f"cannot be read: {error.strerror}"
         hint = error.hint if isinstance(error, ManifestError) else ""
         return Table(folder.name, findings=[found("class-folders", str(folder), message, hint=hint)])
-    others = [path for path in look_around(folder).others if path.suffix.lower() not in NOTES]
     findings = []
-    if others:
+    if others := look_around(folder).unread:
         names = first_names(others)
         message = f"{len(others)} files are no pictures that dermtl reads: {names}"
         findings.append(found("passed-over", str(folder), message))

@@ -1,19 +1,22 @@
 """Which records show the same picture: equal files, and copies that were turned, mirrored, rescaled or re-encoded."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from dermtl.arrays import Array
+from dermtl.data.duplicates.alignment import thumbnail
 from dermtl.data.duplicates.neighbours import near_pairs
 from dermtl.data.duplicates.similarity import COPY, fingerprint, like_pairs, pairs_between
+from dermtl.data.duplicates.verification import is_same_picture
 from dermtl.data.manifest.preflight import located
 from dermtl.errors import DataError
 from dermtl.files.prefetch import in_threads
 from dermtl.files.table import write_table
+from dermtl.imaging.decode import read_image
 from dermtl.kinds.record import Record
 
 PAIRS = ("image_a", "image_b", "reason", "distance")
@@ -27,8 +30,8 @@ class Copy:
         one: Position of a record.
         other: Position of a later one.
         likeness: 1 for equal files.
-        reason: ``equal file``, ``copy``, ``review``: too alike to pass over, not alike enough to join; or
-            ``features``: near to one another for a network, which is for a person to judge, too.
+        reason: ``equal file``; ``copy``: fingerprints and aligned pixels agree; ``review``: like fingerprints, for a
+            person to judge; or ``features``: near to one another for a network, which is for a person to judge, too.
     """
 
     one: int
@@ -56,8 +59,10 @@ def find_copies(records: Sequence[Record]) -> list[Copy]:
             found.append(Copy(earlier, index, 1.0, "equal file"))
     distinct = np.array(sorted(first.values()), np.intp)
     if len(distinct):
-        for i, j, alike in like_pairs(np.stack([looks[index][1] for index in distinct])):
-            found.append(Copy(int(distinct[i]), int(distinct[j]), alike, _reason(alike)))
+        pairs = like_pairs(np.stack([looks[index][1] for index in distinct]))
+        alike = [Copy(int(distinct[i]), int(distinct[j]), likeness, "review") for i, j, likeness in pairs]
+        prints = [look for _, look in looks]
+        found += _verified(alike, records, prints, records, prints)
     return found
 
 
@@ -90,10 +95,10 @@ def find_shared(records: Sequence[Record], others: Sequence[Record]) -> tuple[li
     first = {digest: index for index, (digest, _) in zip(reversed(seen), reversed(known), strict=True)}
     found = [Copy(first[digest], j, 1.0, "equal file") for j, (digest, _) in enumerate(theirs) if digest in first]
     equal = {(copy.one, copy.other) for copy in found}
-    for i, j, alike in pairs_between(*(np.stack([look for _, look in looks]) for looks in (known, theirs))):
-        if (seen[i], j) not in equal:
-            found.append(Copy(seen[i], j, alike, _reason(alike)))
-    return found, unread
+    pairs = pairs_between(*(np.stack([look for _, look in looks]) for looks in (known, theirs)))
+    alike = [Copy(seen[i], j, likeness, "review") for i, j, likeness in pairs if (seen[i], j) not in equal]
+    prints = {index: look for index, (_, look) in zip(seen, known, strict=True)}
+    return [*found, *_verified(alike, records, prints, others, [look for _, look in theirs])], unread
 
 
 def write_copies(folder: Path, records: Sequence[Record], copies: Sequence[Copy]) -> None:
@@ -105,8 +110,30 @@ def write_copies(folder: Path, records: Sequence[Record], copies: Sequence[Copy]
     write_table(folder / "leakage_pairs.csv", PAIRS, rows)
 
 
-def _reason(alike: float) -> str:
-    return "copy" if alike >= COPY else "review"
+def _verified(
+    pairs: Sequence[Copy],
+    records: Sequence[Record],
+    prints: Mapping[int, Array] | Sequence[Array],
+    others: Sequence[Record],
+    other_prints: Sequence[Array],
+) -> list[Copy]:
+    """The pairs, those as ``copy`` whose fingerprints and whose pixels agree."""
+    likely = [pair for pair in pairs if pair.likeness >= COPY]
+    ones = _thumbnails(records, [pair.one for pair in likely])
+    theirs = ones if others is records else {}
+    theirs |= _thumbnails(others, [pair.other for pair in likely if pair.other not in theirs])
+
+    def judge(pair: Copy) -> Copy:
+        looks = (prints[pair.one], other_prints[pair.other])
+        is_copy = pair.likeness >= COPY and is_same_picture(ones[pair.one], theirs[pair.other], *looks)
+        return replace(pair, reason="copy") if is_copy else pair
+
+    return list(in_threads(judge, pairs))
+
+
+def _thumbnails(records: Sequence[Record], indices: Sequence[int]) -> dict[int, Array]:
+    wanted = sorted(set(indices))
+    return dict(zip(wanted, in_threads(lambda index: thumbnail(read_image(records[index].path)), wanted), strict=True))
 
 
 def _try_look(record: Record) -> tuple[str, Array] | None:

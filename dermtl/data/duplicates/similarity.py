@@ -17,10 +17,11 @@ from PIL import Image
 from dermtl.arrays import Array
 from dermtl.imaging.decode import read_image
 
-COPY = 0.88  # copies measured 0.91 to 1, unlike pictures at most 0.78 (benchmarks/copies.py)
+COPY = 0.88  # copies measured 0.91 to 1; from here on, :mod:`.verification` compares pixels (benchmarks/copies.py)
 REVIEW = 0.78  # between the two a person should look
 _SIDE = 96  # of the thumbnail in pixels
 _RADII, _ANGLES, _ORDERS = 28, 128, 33
+_FINE_ANGLES = 1024  # at which a pose is sought
 _OUTER = 0.8  # of the thumbnail's half side: a turned picture's empty corners stay outside
 _SOFT = 4.0  # medians at which the band is compressed: else one small dark spot outweighs the rest
 _FINE, _COARSE = 1.0, 3.0  # Gaussians whose difference is the band, in pixels of the thumbnail
@@ -73,6 +74,24 @@ def likeness(one: Array, others: Array) -> Array:
     spectra = np.stack([same, mirrored])
     spectra[..., 1:] /= 2  # irfft counts them twice
     return np.asarray(np.fft.irfft(spectra, n=_ANGLES).max(axis=(0, 2)) * _ANGLES, np.float32)
+
+
+def pose(one: Array, other: Array) -> tuple[float, bool]:
+    """How another picture lies against one, if both show the same.
+
+    Args:
+        one: A fingerprint.
+        other: Another fingerprint.
+
+    Returns:
+        The angle in radians by which the other, after mirroring, is turned; and whether it is mirrored left to right.
+    """
+    spectra = np.stack([(one.conj() * other).sum(axis=0), (one * other).sum(axis=0)])
+    spectra[:, 1:] /= 2
+    likely = np.fft.irfft(spectra, n=_FINE_ANGLES)
+    mirrored, index = np.unravel_index(int(likely.argmax()), likely.shape)
+    angle = int(index) * 2 * np.pi / _FINE_ANGLES
+    return (np.pi - angle, True) if mirrored else (angle, False)
 
 
 def like_pairs(fingerprints: Array, *, least: float = REVIEW) -> Iterator[tuple[int, int, float]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dermtl.imaging.suffixes import is_picture
+from dermtl.imaging.suffixes import NOTES, is_picture
 
 IMAGE_FOLDERS = frozenset(
     {"image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "jpegimages", "original", "originals"}
@@ -45,6 +45,11 @@ class Folder:
     stray_masks: Sequence[Path]
     companions: Sequence[Path]
     others: Sequence[Path]
+
+    @property
+    def unread(self) -> list[Path]:
+        """The others that may be meant as pictures: neither tables nor texts."""
+        return [path for path in self.others if path.suffix.lower() not in NOTES]
 
 
 def look_around(folder: Path) -> Folder:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dermtl.config.experiment import Data
 from dermtl.data.manifest.class_folders import doubts, place_pictures
-from dermtl.data.manifest.folders import look_around
+from dermtl.data.manifest.folders import first_names, look_around
 from dermtl.data.manifest.missing import MissingWords
 from dermtl.data.manifest.split_names import SPLITS
 from dermtl.errors import ManifestError
@@ -84,6 +84,9 @@ def _read_folders(root: Path, folder: Path, image: str) -> Iterator[tuple[str, C
     placed = place_pictures(seen)
     for doubt in doubts(seen, placed):
         _log.warning("%s: %s", folder, doubt)
+    if seen.unread:
+        told = "%s: passed over %d files that are no pictures dermtl reads: %s"
+        _log.warning(told, folder, len(seen.unread), first_names(seen.unread))
     has_splits = all(one.split for one in placed)
     header = (image, LABEL, SPLIT) if has_splits else (image, LABEL)
     rows = [
