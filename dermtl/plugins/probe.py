@@ -1,163 +1,134 @@
-"""A process in which plugins are imported and asked something: one that hangs, or ends it, harms nobody.
+"""Plugins imported and asked in another process, so that one that hangs or ends its process harms no other.
 
-The process is told one plugin at a time and writes down what that one answers. Where nothing comes in time, or the
-process ends, the plugin is at fault, and the next one is asked in a new process.
+One process asks plugin after plugin and writes a line for each answer. A plugin that takes too long is ended with its
+process, by the process's own timer; the plugins after it are asked in a new one.
 """
 
+import faulthandler
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib.metadata import EntryPoint
-from queue import Empty, Queue
-from typing import IO, Any, Self
+from tempfile import TemporaryFile
+from typing import Any
 
 from dermtl.errors import PluginContract, PluginError
 from dermtl.plugins.discovery import Listing, list_plugins, pick, resolve
-from dermtl.plugins.installed import distribution_of, in_one_line
+from dermtl.plugins.installed import distribution_of, entry_points_of, in_one_line
 
 LIMIT_S = 5.0
 _START_S = 60.0  # for the interpreter and the question itself, on a busy machine
-_READY = "ready"
 
 
 def try_plugins(group: str, question: str, *, limit_s: float = LIMIT_S) -> Iterator[Listing]:
-    """Every installed plugin of a group with its state; never raises, and imports none here.
+    """Every installed plugin of a group with its state; never raises, and imports none in this process.
 
     Args:
-        group: Its group.
-        question: Dotted name of what :func:`~dermtl.plugins.discovery.list_plugins` takes as ``tell``.
-        limit_s: How long one plugin may take.
+        group: Group of the entry points.
+        question: Dotted name of a function that :func:`~dermtl.plugins.discovery.list_plugins` takes as ``describe``.
+        limit_s: Longest time that one plugin may take, in seconds.
     """
-    with Probe(question, limit_s=limit_s) as probe:
-        yield from list_plugins(group, probe.ask)
+    points = [point for rivals in entry_points_of(group).values() for point in rivals]
+    answers = iter(ask_plugins(points, question, limit_s=limit_s))
+
+    def describe(point: EntryPoint) -> Any:
+        answer = next(answers)  # in the order of the points
+        if isinstance(answer, PluginContract):
+            raise answer
+        return answer
+
+    return list_plugins(group, describe)
 
 
-class Probe:
-    """One question that is put to plugins; a context, which ends its process.
+def ask_plugins(points: Sequence[EntryPoint], question: str, *arguments: Any, limit_s: float = LIMIT_S) -> list[Any]:
+    """Call a function on plugins in another process.
 
     Args:
-        question: Dotted name of a function of an entry point, and of what else is given, to plain JSON types.
-        limit_s: How long one plugin may take to import and to answer.
+        points: The plugins, not imported in this process.
+        question: Dotted name of a function of an entry point and the arguments, which returns plain JSON types.
+        arguments: Further arguments of the function, plain JSON types.
+        limit_s: Longest time that one plugin may take to be imported and to answer, in seconds.
+
+    Returns:
+        For each plugin the answer, or a PluginContract if it raises, takes too long, or ends the process.
     """
+    answers: list[Any] = []
+    while len(answers) < len(points):
+        answers += _ask(points[len(answers) :], question, arguments, limit_s)
+    return answers
 
-    def __init__(self, question: str, *, limit_s: float = LIMIT_S) -> None:
-        self._question = question
-        self._limit_s = limit_s
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: Queue[str] = Queue()
-        self._reader: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end()
-
-    def ask(self, point: EntryPoint, *arguments: Any) -> Any:
-        """What a plugin answers.
-
-        Args:
-            point: The plugin, not imported here.
-            arguments: Plain JSON types that the question takes, too.
-
-        Raises:
-            PluginContract: It does not answer in time, ends the process, or is at fault otherwise.
-        """
-        process = self._process or self._start()
-        where = f"plugin {point.name!r} of {distribution_of(point)}"
-        assert process.stdin is not None
+def _ask(points: Sequence[EntryPoint], question: str, arguments: Sequence[Any], limit_s: float) -> list[Any]:
+    """The answers of one process: one for each plugin up to the first that ends it."""
+    names = [(point.group, f"{distribution_of(point)}:{point.name}") for point in points]
+    request = json.dumps([question, names, arguments, limit_s])
+    # The process finds the plugins that are found here, wherever they were put on the path.
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    with TemporaryFile() as replies:  # not a pipe, whose end a process that a plugin has started could keep open
         try:
-            named = f"{distribution_of(point)}:{point.name}"
-            process.stdin.write(json.dumps([point.group, named, *arguments]) + "\n")
-            process.stdin.flush()
-            line = self._line(self._limit_s)
-        except OSError:
-            line = ""
-        if not line:
-            reason = self._reason(process)
-            self._end()
-            raise PluginContract(reason, where=where)
-        answer = json.loads(line)
-        if "fault" in answer:
-            raise PluginContract(answer["fault"], where=answer["where"] or where, hint=answer["hint"])
-        return answer["answer"]
-
-    def _start(self) -> "subprocess.Popen[str]":
-        # It sees the plugins that are seen here, wherever they were put on the path.
-        path = os.pathsep.join(place for place in sys.path if place)
-        self._lines = Queue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "dermtl.plugins.probe", self._question],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"},
-            text=True,
-        )
-        self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True)
-        self._reader.start()
-        self._line(_START_S)
-        return self._process
-
-    def _reason(self, process: "subprocess.Popen[str]") -> str:
-        """Why nothing came."""
-        try:
-            code = process.wait(timeout=0.5)
+            code = subprocess.run(
+                [sys.executable, "-P", "-m", "dermtl.plugins.probe", request],
+                stdin=subprocess.DEVNULL,
+                stdout=replies,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"},
+                timeout=_START_S + limit_s * len(points),
+                check=False,
+            ).returncode
         except subprocess.TimeoutExpired:
-            return f"takes longer than {self._limit_s:g} s"
-        return f"ends the process that imports it (exit code {code})"
-
-    def _line(self, limit_s: float) -> str:
-        try:
-            return self._lines.get(timeout=limit_s)
-        except Empty:
-            return ""
-
-    def _end(self) -> None:
-        if self._process is None or self._reader is None:
-            return
-        self._process.kill()
-        self._process.wait()
-        self._reader.join(timeout=1)  # a process that the plugin has started may hold the other end
-        for stream in (self._process.stdin, None if self._reader.is_alive() else self._process.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-        self._process = None
+            code = None
+        replies.seek(0)
+        lines = replies.read().decode().splitlines()
+    answers: list[Any] = []
+    for point, line in zip(points, lines, strict=False):
+        if not line.startswith("{"):  # what the timer writes when it ends the process
+            code = None
+            break
+        answers.append(_read(json.loads(line), point))
+    if len(answers) < len(points):
+        reason = (
+            f"takes longer than {limit_s:g} s"
+            if code is None
+            else f"ends the process that imports it (exit code {code})"
+        )
+        answers.append(PluginContract(reason, where=_where(points[len(answers)])))
+    return answers
 
 
-def _read(stream: IO[str], lines: "Queue[str]") -> None:
-    for line in stream:
-        lines.put(line)
-    lines.put("")
+def _read(reply: dict[str, Any], point: EntryPoint) -> Any:
+    if "fault" in reply:
+        return PluginContract(reply["fault"], where=reply["where"] or _where(point), hint=reply["hint"])
+    return reply["answer"]
 
 
-def _serve(question: str, asked: IO[str], told: IO[str]) -> None:
-    """The process: a line for the question, then one a plugin."""
-    answer = resolve(question, question)
-    print(_READY, file=told, flush=True)
-    for line in asked:
-        group, name, *arguments = json.loads(line)
-        print(json.dumps(_answer(answer, group, name, arguments)), file=told, flush=True)
+def _where(point: EntryPoint) -> str:
+    return f"plugin {point.name!r} of {distribution_of(point)}"
 
 
-def _answer(answer: Any, group: str, name: str, arguments: Sequence[Any]) -> dict[str, Any]:
+def _reply(function: Any, group: str, name: str, arguments: Sequence[Any]) -> dict[str, Any]:
+    """The reply of one plugin, in the process that imports it."""
     try:
-        return {"answer": answer(pick(group, name, "plugin"), *arguments)}
+        return {"answer": function(pick(group, name, "plugin"), *arguments)}
     except PluginError as error:
         return {"fault": error.message, "where": error.where, "hint": error.hint}
     except BaseException as error:  # noqa: BLE001  a plugin may fail in any way
         return {"fault": in_one_line(error), "where": "", "hint": ""}
 
 
+def _serve() -> None:
+    question, names, arguments, limit_s = json.loads(sys.argv[1])
+    function = resolve(question, question)
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what plugins print must not come between the replies
+    for group, name in names:
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=replies)
+        reply = json.dumps(_reply(function, group, name, arguments))
+        faulthandler.cancel_dump_traceback_later()
+        print(reply, file=replies, flush=True)
+    os._exit(0)  # without waiting for threads and exit handlers of plugins
+
+
 if __name__ == "__main__":
-    # What plugins print must not come between the lines, and one that asks for something gets no answer.
-    channels = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY)):
-        os.dup2(os.open(os.devnull, mode), number)
-    _serve(sys.argv[1], *channels)
-    os._exit(0)  # threads and exit handlers of plugins are not waited for
+    _serve()

@@ -9,7 +9,7 @@ from PIL import Image
 from dermtl.data.importers import detect
 from dermtl.data.importers.ingest import import_data
 from dermtl.errors import PluginContract
-from dermtl.plugins.probe import Probe, try_plugins
+from dermtl.plugins.probe import ask_plugins, try_plugins
 
 WORKS = """
 class Importer:
@@ -64,7 +64,7 @@ def all_broken(add, monkeypatch):
     for name, (text, _) in FAULTS.items():
         add(name, text)
     add("works", "print('hello')\n" + WORKS.format(name="works", recognises=KNOWS.format(name="works")))
-    monkeypatch.setattr(detect, "Probe", partial(Probe, limit_s=2))
+    monkeypatch.setattr(detect, "ask_plugins", partial(ask_plugins, limit_s=2))
 
 
 @pytest.mark.slow
@@ -90,14 +90,14 @@ def test_each_is_listed_and_the_cores_own_beside_them(all_broken):
 
 
 def test_one_that_hangs_holds_nobody_up(add, folder, monkeypatch, caplog):
-    monkeypatch.setattr(detect, "Probe", partial(Probe, limit_s=1))
+    monkeypatch.setattr(detect, "ask_plugins", partial(ask_plugins, limit_s=1))
     add("hangs", FAULTS["hangs"][0])
     assert import_data(folder).format == "class_folders"
     assert "importer hangs of hangs-import: takes longer than 1 s" in caplog.text
 
 
 def test_the_cores_own_need_no_other_process(folder, monkeypatch):
-    monkeypatch.setattr(Probe, "ask", None)
+    monkeypatch.setattr("dermtl.plugins.probe.subprocess.run", None)
     assert import_data(folder).format == "class_folders"
 
 

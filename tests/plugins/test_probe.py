@@ -57,5 +57,17 @@ def test_a_conflict_is_one_though_a_rival_hangs(install, spec_text):
     assert listed["two-heads"].state == "broken"
 
 
+def test_one_that_holds_the_interpreter_or_leaves_a_process_behind_holds_nobody_up(install, spec_text):
+    leaves = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120)'])\n"
+    install("a-heads", {"a_leaves": "prb_leaves:spec"}, {"prb_leaves": leaves + spec_text("a_leaves")})
+    install("b-heads", {"b_holds": "prb_holds:spec"}, {"prb_holds": "import re; re.match('(a+)+b', 'a' * 60)"})
+    begun = time.monotonic()
+    listed = {listing.name: listing for listing in try_plugins(*HEADS, limit_s=1.5)}
+    assert time.monotonic() - begun < 60
+    assert listed["a_leaves"].state == "ok"
+    assert listed["b_holds"].reason == "takes longer than 1.5 s"
+    assert {listed[name].state for name in BUILT_IN} == {"ok"}
+
+
 def test_nothing_installed_lists_nothing():
     assert not list(try_plugins("dermtl.no_such_group", HEADS[1]))

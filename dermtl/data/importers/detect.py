@@ -8,10 +8,10 @@ from dermtl.data.importers.importer import GROUP, Importer
 from dermtl.data.importers.layout import folder_of
 from dermtl.data.importers.seen import suggest
 from dermtl.data.manifest.folders import look_around
-from dermtl.errors import ManifestError, PluginContract, PluginError
+from dermtl.errors import ManifestError, PluginContract
 from dermtl.plugins.discovery import pick
 from dermtl.plugins.installed import CORE, distribution_of, entry_points_of, in_one_line
-from dermtl.plugins.probe import Probe
+from dermtl.plugins.probe import ask_plugins
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +34,14 @@ def choose_importer(source: Path, name: str | None = None) -> tuple[Importer, En
         return _load(point), point
     named = entry_points_of(GROUP)
     points = [point for rivals in named.values() for point in rivals]
-    with Probe(f"{__name__}:recognises") as probe:
-        for general in (False, True):
-            points, found = _asked(points, source, general, probe)
-            if len(found) == 1:
-                return _load(found[0]), found[0]
-            if found:
-                names = [_full(point, len(named[point.name]) > 1) for point in found]
-                hint = f"name one with --format, such as --format {names[0]}"
-                raise ManifestError(f"is recognised as {' and as '.join(names)}", where=str(source), hint=hint)
+    for general in (False, True):
+        points, found = _ask(points, source, general)
+        if len(found) == 1:
+            return _load(found[0]), found[0]
+        if found:
+            names = [_full(point, len(named[point.name]) > 1) for point in found]
+            hint = f"name one with --format, such as --format {names[0]}"
+            raise ManifestError(f"is recognised as {' and as '.join(names)}", where=str(source), hint=hint)
     looks = suggest(source, look_around(folder_of(source)))
     hint = looks or "name the right folder or table, a format with --format, or the columns, see --help"
     raise ManifestError(f"is none of the known formats: {', '.join(named)}", where=str(source), hint=hint)
@@ -70,22 +69,20 @@ def describe_importer(point: EntryPoint) -> tuple[str, str, str]:
     return "", "ok", " ".join(str(_load(point).summary).split())
 
 
-def _asked(
-    points: list[EntryPoint], source: Path, general: bool, probe: Probe
-) -> tuple[list[EntryPoint], list[EntryPoint]]:
-    """The importers that answer, and those of them that recognise the source."""
+def _ask(points: list[EntryPoint], source: Path, general: bool) -> tuple[list[EntryPoint], list[EntryPoint]]:
+    """The importers that answer, and those of them that recognise the source; those of plugins in another process."""
+    plugins = [point for point in points if distribution_of(point) != CORE]
+    answers = iter(ask_plugins(plugins, f"{__name__}:recognises", str(source), general))
     answering, found = [], []
     for point in points:
-        ask = recognises if distribution_of(point) == CORE else probe.ask
-        try:
-            does = ask(point, str(source), general)
-        except PluginError as error:
-            owner = distribution_of(point)
-            told = "passed over: importer %s of %s: %s (--format %s:%s uses it alone)"
-            _log.warning(told, point.name, owner, error.message, owner, point.name)
+        owner = distribution_of(point)
+        answer = recognises(point, str(source), general) if owner == CORE else next(answers)
+        if isinstance(answer, PluginContract):
+            message = "passed over: importer %s of %s: %s (--format %s:%s uses it alone)"
+            _log.warning(message, point.name, owner, answer.message, owner, point.name)
             continue
         answering.append(point)
-        if does:
+        if answer:
             found.append(point)
     return answering, found
 
