@@ -67,13 +67,19 @@ class Backbone(Section):
 
     name: str = Field(description="Any name that timm.create_model knows.")
     pretrained: bool | Path = Field(
-        True, description="True: timm's weights; a path: a safetensors file; false: random."
+        True,
+        description="True: timm's weights; a path: a file of weights (safetensors, pth, pt, bin) or the folder of a "
+        "run; false: random.",
     )
     image_size: int = Field(224, ge=32, le=2048, description="Side of the letterboxed input in pixels.")
     mean: tuple[float, float, float] | None = Field(
-        None, description="Normalisation in 0..1; default: the model's own."
+        None,
+        description="Mean of the normalisation, in 0..1; default: what the JSON file beside the weights states, else "
+        "the model's.",
     )
-    std: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = Field(
+        None, description="Standard deviation of the normalisation, in 0..1; default: like the mean's."
+    )
     options: dict[str, Any] = Field({}, description="Further arguments of timm.create_model, such as drop_path_rate.")
     lora: "Lora | None" = Field(None, description="Train low-rank additions instead of the backbone's own weights.")
 

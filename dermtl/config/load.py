@@ -10,12 +10,15 @@ from dermtl.config.experiment import Experiment
 from dermtl.config.problems import problems
 from dermtl.config.source import Key, Source, read_source
 from dermtl.config.texts import with_texts
+from dermtl.config.weights import read_stated
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Source]:
     """Read and check an experiment file.
+
+    A normalisation that is stated beside a file of pretrained weights is taken if the experiment gives none.
 
     Returns:
         The experiment, and its source for later messages about a head's own keys.
@@ -24,7 +27,17 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experime
         ConfigError: With one line a problem.
     """
     source = read_source(path, overrides)
-    return validate(Experiment, source.data, source), source
+    return _with_stated(validate(Experiment, source.data, source)), source
+
+
+def _with_stated(experiment: Experiment) -> Experiment:
+    """The experiment with the normalisation that is stated beside its weights, where it gives none."""
+    backbone = experiment.backbone
+    if not isinstance(backbone.pretrained, Path):
+        return experiment
+    stated = read_stated(backbone.pretrained, backbone.name)
+    levels = {"mean": backbone.mean or stated.mean, "std": backbone.std or stated.std}
+    return experiment.model_copy(update={"backbone": backbone.model_copy(update=levels)})
 
 
 def validate(model: type[Model], data: Any, source: Source, prefix: Key = ()) -> Model:

@@ -11,8 +11,10 @@ from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 from dermtl.config.experiment import Backbone as BackboneConfig
+from dermtl.config.weights import read_stated
 from dermtl.errors import ConfigError
 from dermtl.model.head import FeatureInfo, Features
+from dermtl.model.pretrained import create_pretrained
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ class Backbone(nn.Module):
         features: What :meth:`forward` gives.
         mean: Mean of the normalisation, in 0..1.
         std: Standard deviation of the normalisation, in 0..1.
-        licence: Licence of the pretrained weights as timm states it; empty where none is stated or none were loaded.
+        licence: Licence of the pretrained weights, as timm or the file beside them states it; empty if nobody does.
 
     Raises:
         ConfigError: timm does not know the name, the model does not take the size, or the weights cannot be had.
@@ -37,13 +39,22 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig, *, pretrained: bool = True) -> None:
         super().__init__()
         self.model = _create(config, config.pretrained if pretrained else False)
+        _require_whole_patches(self.model, config)
         data = resolve_model_data_config(self.model)
         self.mean: tuple[float, ...] = tuple(config.mean or data["mean"])
         self.std: tuple[float, ...] = tuple(config.std or data["std"])
+        if pretrained and isinstance(config.pretrained, Path) and not config.mean:
+            _log.warning(
+                "nothing says how the pictures of %s were normalised: mean %s and std %s of %s are assumed; "
+                "backbone.mean and backbone.std set them",
+                config.pretrained,
+                self.mean,
+                self.std,
+                config.name,
+            )
         for name, levels in (("_offset", self.mean), ("_scale", self.std)):
             self.register_buffer(name, torch.tensor(levels).view(1, 3, 1, 1) * 255, persistent=False)
-        stated = config.pretrained is True and self.model.pretrained_cfg.get("license")
-        self.licence = str(stated or "")
+        self.licence = _licence(config, self.model)
         reductions = self._reductions()
         # For each reduction its last map: a ViT's blocks all share one.
         last = {reduction: index for index, reduction in enumerate(reductions)}
@@ -103,54 +114,48 @@ def stated_weights(name: str) -> Any:
         raise ConfigError(f"backbone.name: timm knows no weights {name!r}", hint=hint) from error
 
 
+def _licence(config: BackboneConfig, model: Any) -> str:
+    if isinstance(config.pretrained, Path):
+        return read_stated(config.pretrained, config.name).licence
+    return str((config.pretrained and model.pretrained_cfg.get("license")) or "")
+
+
 def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
+    """The timm model with its weights."""
     options: dict[str, Any] = {"num_classes": 0, **config.options}
     known = stated_weights(config.name)
     if known is not None and known.fixed_input_size and known.input_size[-1] != config.image_size:
         options["img_size"] = config.image_size
-    if isinstance(pretrained, Path):
-        if not pretrained.is_file():
-            raise ConfigError(
-                f"backbone.pretrained: no such file: {pretrained}", hint="give a safetensors file, true or false"
-            )
-        if pretrained.suffix != ".safetensors":
-            raise ConfigError(f"backbone.pretrained: expected a .safetensors file, got {pretrained.name}")
-        options["pretrained_cfg_overlay"] = {"file": str(pretrained)}
-    random_state = torch.get_rng_state()
     try:
-        model = timm.create_model(config.name, pretrained=bool(pretrained), **options)
+        if isinstance(pretrained, Path):
+            path = pretrained / "best.safetensors" if pretrained.is_dir() else pretrained
+            model, loaded = create_pretrained(config.name, path, options)
+            _log.info("weights of %s from %s%s", config.name, path, loaded.in_words())
+            return model
+        return timm.create_model(config.name, pretrained=pretrained, **options)
     except TypeError as error:
         raise ConfigError(f"backbone.options: {config.name} does not take them: {error}") from error
+    except ConfigError:
+        raise
     except Exception as error:
         if not pretrained:
             raise
-        source = pretrained if isinstance(pretrained, Path) else "timm's hub"
+        source = pretrained.name if isinstance(pretrained, Path) else "timm's hub"
         raise ConfigError(
             f"backbone.pretrained: cannot load weights of {config.name} from {source}: {type(error).__name__}: "
-            + str(error).split("\n")[0],
-            hint="give the path of a safetensors file of this model, or pretrained: false",
+            + (str(error) or type(error).__name__).split("\n")[0],
+            hint="give the path of a file of weights of this model, or pretrained: false",
         ) from error
-    if isinstance(pretrained, Path):
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(random_state)
-            blank = timm.create_model(config.name, pretrained=False, **options)
-        _refuse_unloaded(model, blank, config.name, pretrained)
-    return model
 
 
-def _refuse_unloaded(model: nn.Module, blank: nn.Module, name: str, path: Path) -> None:
-    """Without a classifier timm takes any file, and leaves random what the file does not hold.
-
-    Args:
-        model: After loading.
-        blank: The same model from the same random state, without loading.
-        name: Of the model, for the message.
-        path: The file, for the message.
-    """
-    first = dict(blank.named_parameters())
-    missed = [key for key, value in model.named_parameters() if value.ndim >= 2 and torch.equal(value, first[key])]
-    if missed:
+def _require_whole_patches(model: Any, config: BackboneConfig) -> None:
+    """A transformer leaves out the pixels right and below its last whole patch, and its map covers the rest alone."""
+    embed = getattr(model, "patch_embed", None)
+    patch = getattr(embed, "patch_size", None)
+    side = patch[0] if isinstance(patch, tuple) else patch
+    if isinstance(side, int) and config.image_size % side and not getattr(embed, "dynamic_img_pad", False):
+        near = max(side, round(config.image_size / side) * side)
         raise ConfigError(
-            f"backbone.pretrained: {path.name} lacks {len(missed)} tensors of {name}, such as {missed[0]}",
-            hint="give a safetensors file of this very model, or pretrained: false",
+            f"backbone.image_size: {config.image_size} is no multiple of the {side} px of the patches of {config.name}",
+            hint=f"take {near}; pixels beyond the last whole patch would not be seen",
         )
