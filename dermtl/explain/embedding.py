@@ -1,4 +1,4 @@
-"""A plane in which pictures lie close that the network sees alike."""
+"""A map of pictures: those with similar features lie close."""
 
 import logging
 
@@ -13,7 +13,7 @@ SMALLEST = 10  # fewer points make no map
 def embed(pooled: Array, *, seed: int = 0) -> Array:
     """Lay out features in a plane, in 0..1 along both axes.
 
-    Distances between far groups, and their sizes, mean nothing: only who is next to whom.
+    Only neighbourhoods have a meaning; distances between groups and their sizes have none.
 
     Args:
         pooled: float [n, D], at least :data:`SMALLEST` rows.
@@ -26,7 +26,7 @@ def embed(pooled: Array, *, seed: int = 0) -> Array:
     """
     from openTSNE import TSNE
 
-    logging.getLogger("openTSNE").setLevel(logging.ERROR)  # it warns of what it chose by itself
+    logging.getLogger("openTSNE").setLevel(logging.ERROR)  # it warns about its own defaults
     perplexity = min(PERPLEXITY, (len(pooled) - 1) // 3)
     reducer = TSNE(perplexity=perplexity, neighbors="exact", n_jobs=1, random_state=seed)
     plane = np.asarray(reducer.fit(np.asarray(pooled, np.float64)))

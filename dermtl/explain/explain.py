@@ -1,4 +1,4 @@
-"""What ``dermtl explain`` does: some pictures explained, or a whole split with its map and its worst cases."""
+"""Explanations for ``dermtl explain``: some pictures, or a whole split with its map and its worst cases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ from dermtl.runs.folder import TrainedRun
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was found.
+    """The result.
 
     Attributes:
         run: Name of the experiment.
-        head: What was explained.
-        cases: Worst first where truths are known, else in the order given.
-        images: The cases' pictures: never shown, but written to a table of their own.
-        checks: Method to the outcome of its check.
-        split: Whose records; empty where pictures were given.
-        scan: All of the split's records.
-        plane: float [n, 2], the map of the scan's features; None where there are too few.
+        head: Name of the head.
+        cases: Explained pictures, the worst first if truths are known, else in the order given.
+        images: Paths of the cases' pictures; never shown, but written to a separate table.
+        checks: Method to the outcome of its sanity check.
+        split: The split; empty if pictures were given.
+        scan: All records of the split; None if pictures were given.
+        plane: float [n, 2], the map of the scan's features; None if there are too few.
         worst: Positions of the cases in the scan.
     """
 
@@ -47,7 +47,7 @@ class Explanation:
     worst: Sequence[int] = field(default_factory=list)
 
     def write_tables(self, folder: Path) -> None:
-        """Write ``cases.csv``, which tells whose pictures the cases are, and ``map.csv``."""
+        """Write ``cases.csv``, with the path of each case's picture, and ``map.csv``."""
         rows = zip((case.name for case in self.cases), self.images, strict=True)
         write_table(folder / "cases.csv", ["case", "image"], rows)
         if self.scan is not None and self.plane is not None:

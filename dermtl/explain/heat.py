@@ -1,4 +1,4 @@
-"""A map drawn over its picture."""
+"""Maps drawn over their pictures."""
 
 import numpy as np
 from PIL import Image
@@ -6,25 +6,25 @@ from PIL import Image
 from dermtl.arrays import Array
 from dermtl.imaging.letterbox import Letterbox
 
-_TOP = 0.99  # this quantile is full colour: single pixels would leave all others dark
+_TOP = 0.99  # quantile that gets full colour: single pixels would leave all others dark
 _SHOWN_PX = 448  # longer side of what is drawn
 
 
 def crop(values: Array, letterbox: Letterbox) -> Array:
-    """The picture's part of the network frame, [S, S, ...] to [h, w, ...] without the padding."""
+    """Cut the padding off: [S, S, ...] in the network frame to [h, w, ...]."""
     rows, columns = _slices(letterbox)
     return values[rows, columns]
 
 
-def inside(letterbox: Letterbox) -> Array:
-    """Where the picture is in the network frame, bool [S, S]."""
-    held = np.zeros((letterbox.size, letterbox.size), bool)
-    held[_slices(letterbox)] = True
-    return held
+def picture_mask(letterbox: Letterbox) -> Array:
+    """The pixels of the network frame that belong to the picture, not to the padding: bool [S, S]."""
+    mask = np.zeros((letterbox.size, letterbox.size), bool)
+    mask[_slices(letterbox)] = True
+    return mask
 
 
 def overlay(picture: Array, heat: Array) -> Image.Image:
-    """A map over its picture: grey where the score does not depend, coloured where it does.
+    """Draw a map over its picture: coloured where the score depends on the picture, grey elsewhere.
 
     Args:
         picture: uint8 [h, w, 3].
@@ -40,7 +40,7 @@ def overlay(picture: Array, heat: Array) -> Image.Image:
 
 
 def enlarged(pixels: Array) -> Image.Image:
-    """A picture at the size that is shown, uint8 [h, w, 3]."""
+    """Enlarge a picture, uint8 [h, w, 3], to the size of the report."""
     image = Image.fromarray(pixels)
     scale = _SHOWN_PX / max(image.size)
     return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)

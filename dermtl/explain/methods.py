@@ -1,4 +1,4 @@
-"""Maps over a picture of what a score depends on: float32 [S, S] in the network frame, 0 where it does not."""
+"""Maps of how much a score depends on each pixel: float32 [S, S] in the network frame."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from dermtl.errors import ConfigError
 from dermtl.explain.score import Score
 from dermtl.model.backbone import Backbone
 
-STEPS = 32  # pictures on the way from black, of integrated gradients
-_TOGETHER = 8
+STEPS = 32  # steps of integrated gradients from the black picture
+_BATCH_SIZE = 8
 
 Method = Callable[[Score, Tensor], Array]
 
 
 def input_gradient(score: Score, image: Tensor) -> Array:
-    """How much the score changes with each pixel: the gradient's absolute value, summed over the colours.
+    """The absolute gradient of the score by each pixel, summed over colours.
 
     Args:
-        score: What is explained.
+        score: The score to explain.
         image: float [1, 3, S, S] in 0..255.
 
     Source: Simonyan et al. 2014, Deep inside convolutional networks; Esteva et al. 2017 show it as saliency.
@@ -34,19 +34,19 @@ def input_gradient(score: Score, image: Tensor) -> Array:
 
 
 def grad_cam(score: Score, image: Tensor) -> Array:
-    """Which places of the last feature map speak for the score; arguments as of :func:`input_gradient`.
+    """Grad-CAM on the last feature map; arguments as for :func:`input_gradient`.
 
     Raises:
         ConfigError: The backbone has no last map that the score depends on.
 
     Source: Selvaraju et al. 2017, Grad-CAM: channels weighted by the mean of their gradient, negative sums cut off.
     """
-    with _last_features(score.network.backbone) as kept, torch.enable_grad():
+    with _last_features(score.network.backbone) as collected, torch.enable_grad():
         value = score(image.clone().requires_grad_()).sum()
-        final = kept[-1]
+        final = collected[-1]
         (gradient,) = torch.autograd.grad(value, final)
     features, slopes = (_as_channels(values.detach(), score.network.backbone) for values in (final, gradient))
-    if not slopes.any():  # a class token alone is pooled
+    if not slopes.any():  # only a class token is pooled
         raise ConfigError(
             "the score does not depend on a last map: grad_cam cannot be made for this backbone",
             hint="choose other methods with --method",
@@ -57,16 +57,16 @@ def grad_cam(score: Score, image: Tensor) -> Array:
 
 
 def integrated_gradients(score: Score, image: Tensor) -> Array:
-    """How much each pixel adds on the way from a black picture; arguments as of :func:`input_gradient`.
+    """Integrated gradients from a black picture, absolute values; arguments as for :func:`input_gradient`.
 
-    Black is what the letterbox pads with, so the padding has none of it. Before the absolute value is taken, the pixels
-    add up to the score minus that of the black picture.
+    The letterbox pads with black, so the padding is 0. Before the absolute value is taken, the pixels add up to the
+    score minus that of the black picture.
 
     Source: Sundararajan et al. 2017, Axiomatic attribution for deep networks.
     """
     from captum.attr import IntegratedGradients
 
-    parts = IntegratedGradients(score).attribute(image.clone(), n_steps=STEPS, internal_batch_size=_TOGETHER)
+    parts = IntegratedGradients(score).attribute(image.clone(), n_steps=STEPS, internal_batch_size=_BATCH_SIZE)
     return _as_map(parts[0].sum(dim=0).abs())
 
 
@@ -79,20 +79,20 @@ METHODS: Mapping[str, Method] = {
 
 @contextmanager
 def _last_features(backbone: Backbone) -> Iterator[list[Tensor]]:
-    """What the backbone pools, of every pass within the block."""
-    kept: list[Tensor] = []
+    """Collect the last features of the backbone, before pooling, of every pass within the block."""
+    collected: list[Tensor] = []
     pool = backbone.model.forward_head
 
-    def keep(final: Tensor, *arguments: object, **options: object) -> Tensor:
-        kept.append(final)
+    def collect(final: Tensor, *arguments: object, **options: object) -> Tensor:
+        collected.append(final)
         pooled: Tensor = pool(final, *arguments, **options)
         return pooled
 
-    backbone.model.forward_head = keep
+    backbone.model.forward_head = collect
     try:
-        yield kept
+        yield collected
     finally:
-        del backbone.model.forward_head  # the class's own shows again
+        del backbone.model.forward_head  # the method of the class is visible again
 
 
 def _as_channels(final: Tensor, backbone: Backbone) -> Tensor:

@@ -1,4 +1,4 @@
-"""An explanation as files: one HTML page that needs nothing else, and every picture as PNG beside it."""
+"""An explanation as files: one self-contained HTML page, and every picture as PNG beside it."""
 
 import base64
 import io

@@ -1,7 +1,7 @@
-"""Whether a method shows what the network learned: with random weights its maps must come out otherwise.
+"""The sanity check of explanation methods: with random weights a method must give other maps.
 
-Pixel by pixel they are compared as published, and that decides. But an eye sees regions, and there maps agree more:
-they follow the picture's own contrasts. So regions are compared, too, and a map that would look much alike is marked.
+Maps are compared pixel by pixel, as published, and this decides. But readers see regions, and regions agree more, since
+they follow the contrasts of the picture. So regions are compared as well, and similar looking maps are marked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from dermtl.arrays import Array
@@ -17,9 +18,9 @@ from dermtl.explain.score import Score
 from dermtl.model.network import build_network
 from dermtl.runs.folder import TrainedRun
 
-LIMIT = 0.5  # of a mean rank correlation; above it a method shows the picture more than the network
-_CELLS = 16  # regions a side
-_SEEDS = (104729, 1299709)  # nobody's: those of a run would give the weights that its training began with
+LIMIT = 0.5  # largest mean rank correlation; above it a method shows the picture more than the network
+_CELLS = 16  # regions along each side
+_SEEDS = (104729, 1299709)  # arbitrary; a run's own seed would give the weights that its training began with
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Sanity:
 
     Attributes:
         pixels: Mean absolute rank correlation of its maps with those of the same network with random weights.
-        regions: The same of means over 16 x 16 regions.
-        num: Pairs of maps that were compared.
+        regions: The same correlation of means over 16 x 16 regions.
+        num: Number of pairs of maps that were compared.
     """
 
     pixels: float
@@ -43,34 +44,36 @@ class Sanity:
 
     @property
     def looks_alike(self) -> bool:
-        """Whether an eye would find much of its maps with random weights, too."""
+        """Whether maps of random weights look similar to its maps."""
         return self.regions > LIMIT
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A picture that the check is made on.
+class CheckedPicture:
+    """A picture for the check, with its maps.
 
     Attributes:
         image: float [1, 3, S, S] in 0..255.
-        score: What was explained of it.
+        score: The score that was explained.
         maps: Method to float [S, S].
-        inside: bool [S, S], where the picture is, not the padding.
+        picture_mask: bool [S, S], the pixels that belong to the picture, not to the padding.
     """
 
     image: Tensor
     score: Score
     maps: Mapping[str, Array]
-    inside: Array
+    picture_mask: Array
 
 
-def check_methods(run: TrainedRun, methods: Mapping[str, Method], probes: Sequence[Probe]) -> dict[str, Sanity]:
-    """Try every method on networks with random weights.
+def check_methods(
+    run: TrainedRun, methods: Mapping[str, Method], pictures: Sequence[CheckedPicture]
+) -> dict[str, Sanity]:
+    """Check every method on networks with random weights.
 
     Args:
-        run: Whose experiment the random networks are built of.
-        methods: By name.
-        probes: With maps of all these methods; at least one.
+        run: The run; the random networks are built from its experiment.
+        methods: Name to method.
+        pictures: Pictures with maps of all these methods; at least one.
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps, the test of randomised model parameters.
     """
@@ -79,34 +82,28 @@ def check_methods(run: TrainedRun, methods: Mapping[str, Method], probes: Sequen
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             blank = build_network(run.experiment.backbone, run.plans, pretrained=False).eval()
-        for probe in probes:
-            other = replace(probe.score, network=blank)
+        for picture in pictures:
+            other, mask = replace(picture.score, network=blank), picture.picture_mask
             for name, method in methods.items():
-                one, two = probe.maps[name], method(other, probe.image)
-                pixels = rank_correlation(one[probe.inside], two[probe.inside])
-                found[name].append((abs(pixels), abs(rank_correlation(*_regions(one, two, probe.inside)))))
+                one, two = picture.maps[name], method(other, picture.image)
+                pixels, regions = rank_correlation(one[mask], two[mask]), rank_correlation(*_regions(one, two, mask))
+                found[name].append((abs(pixels), abs(regions)))
     means = {name: np.mean(pairs, axis=0).tolist() for name, pairs in found.items()}
     return {name: Sanity(pixels, regions, len(found[name])) for name, (pixels, regions) in means.items()}
 
 
 def rank_correlation(one: Array, other: Array) -> float:
-    """Spearman's correlation of float [n] each, ties sharing their mean rank; 0 where either is constant."""
-    ranks = np.stack([_ranks(values) for values in (one, other)])
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    spread = np.sqrt((centred**2).sum(axis=1))
-    return float(centred[0] @ centred[1] / (spread[0] * spread[1])) if spread.all() else 0.0
+    """Spearman's rank correlation of two float [n]; 0 if one of them is constant."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    return float(spearmanr(one, other).statistic)
 
 
-def _ranks(values: Array) -> Array:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[inverse])
-
-
-def _regions(one: Array, other: Array, inside: Array) -> tuple[Array, Array]:
-    """Both maps as means over regions, where more than half of a region is picture."""
-    weight = _means(inside.astype(np.float64))
-    kept = weight > 0.5
-    first, second = (_means(values * inside)[kept] / weight[kept] for values in (one, other))
+def _regions(one: Array, other: Array, picture_mask: Array) -> tuple[Array, Array]:
+    """Both maps as means over the regions that are picture for more than a half."""
+    weight = _means(picture_mask.astype(np.float64))
+    shown = weight > 0.5
+    first, second = (_means(values * picture_mask)[shown] / weight[shown] for values in (one, other))
     return first, second
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from dermtl.arrays import Array
-from dermtl.explain.score import answer
+from dermtl.explain.score import primary_output
 from dermtl.imaging.decode import read_image
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Record
@@ -15,21 +15,21 @@ from dermtl.model.predictor import temper
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.folder import TrainedRun
 
-_TOGETHER = 16
+_BATCH_SIZE = 16
 _SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What one head says of records, and what is true of them.
+    """Features, probabilities and truths of one head for records.
 
     Attributes:
-        records: [n].
+        records: The n records.
         names: Classes or tags, in the order of the probabilities.
-        pooled: float32 [n, D], what the head reads.
+        pooled: float32 [n, D], pooled features.
         probability: float32 [n, K].
         truth: bool [n, K].
-        is_exclusive: Whether one class holds, not any number of tags.
+        is_exclusive: True for classes, of which one holds; false for tags, of which any number may.
     """
 
     records: Sequence[Record]
@@ -41,7 +41,7 @@ class Scan:
 
     @property
     def losses(self) -> Array:
-        """float64 [n]: minus the log of the probability of what is true; of tags, the sum over them."""
+        """float64 [n]: minus the log of the probability of the truth; for tags the sum over all tags."""
         right = np.where(self.truth, self.probability, 1 - self.probability).astype(np.float64)
         costs = -np.log(np.maximum(right, _SMALLEST))
         return np.asarray(costs[self.truth] if self.is_exclusive else costs.sum(axis=1))
@@ -55,28 +55,28 @@ class Scan:
 
     @property
     def is_error(self) -> Array:
-        """Bool [n]: whether anything was decided wrongly."""
+        """Bool [n]: whether a class or tag was decided wrongly."""
         return np.asarray((self.decided != self.truth).any(axis=1))
 
     def text(self, holds: Array) -> str:
-        """The names that hold, bool [K]."""
+        """The names of the classes or tags that hold, bool [K]."""
         return ", ".join(name for name, one in zip(self.names, holds, strict=True) if one) or "none"
 
 
 def scan(run: TrainedRun, plan: HeadPlan, records: Sequence[Record]) -> Scan:
-    """Run a network over the records that one of its heads has a truth for.
+    """Run a network on the records that have an annotation for one of its heads.
 
     Args:
         run: The network, in eval mode.
         plan: A head with classes or tags.
-        records: Others than those with a truth are left out.
+        records: Records; those without an annotation are left out.
     """
     kind, size = plan.target, run.experiment.backbone.image_size
-    (output, names), network = answer(plan), run.network
+    (output, names), network = primary_output(plan), run.network
     known = [(record, truth) for record in records if (truth := kind.read(record)) is not None]
     pooled, probability = [], []
-    for start in range(0, len(known), _TOGETHER):
-        boxed = [boxed_picture(record, size)[0] for record, _ in known[start : start + _TOGETHER]]
+    for start in range(0, len(known), _BATCH_SIZE):
+        boxed = [boxed_picture(record, size)[0] for record, _ in known[start : start + _BATCH_SIZE]]
         images = torch.from_numpy(np.stack(boxed)).permute(0, 3, 1, 2)
         with torch.no_grad():
             features = network.backbone(images)
@@ -96,7 +96,7 @@ def scan(run: TrainedRun, plan: HeadPlan, records: Sequence[Record]) -> Scan:
 
 
 def boxed_picture(record: Record, size: int) -> tuple[Array, Letterbox]:
-    """A record's picture in the network frame, uint8 [S, S, 3], and the way there."""
+    """A record's picture in the network frame, uint8 [S, S, 3], and its letterbox."""
     source = read_image(record.path)
     letterbox = Letterbox.of(source, size)
     return letterbox.apply(source), letterbox

@@ -10,7 +10,7 @@ from PIL import Image
 from dermtl.errors import ConfigError
 from dermtl.explain.embedding import embed
 from dermtl.explain.explain import explain_pictures, explain_split
-from dermtl.explain.heat import crop, inside, overlay
+from dermtl.explain.heat import crop, overlay, picture_mask
 from dermtl.explain.page import write_explanation
 from dermtl.explain.scan import scan
 from dermtl.explain.score import choose_head
@@ -73,7 +73,7 @@ def test_the_picture_is_cut_out_of_its_padding(hw):
     cut = crop(letterbox.apply(picture), letterbox)
     assert max(cut.shape[:2]) == 64
     assert cut.shape[0] / cut.shape[1] == pytest.approx(hw[0] / hw[1], rel=0.1, abs=0.02)
-    assert inside(letterbox).sum() == cut.shape[0] * cut.shape[1]
+    assert picture_mask(letterbox).sum() == cut.shape[0] * cut.shape[1]
     if min(cut.shape[:2]) > 8:
         assert (cut[1:-1, 1:-1] > 150).all()
 

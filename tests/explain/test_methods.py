@@ -7,7 +7,7 @@ import torch
 from dermtl.config.experiment import Backbone as BackboneConfig
 from dermtl.errors import ConfigError
 from dermtl.explain.methods import METHODS, grad_cam, input_gradient, integrated_gradients
-from dermtl.explain.score import Score, choose_head, places
+from dermtl.explain.score import Score, choose_head, explainable
 from dermtl.model.backbone import Backbone
 
 WEIGHTS = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -30,7 +30,7 @@ def test_integrated_gradients_of_a_linear_score_are_what_every_pixel_adds():
 @pytest.fixture
 def score(loaded):
     plan = choose_head(loaded.plans)
-    return Score(loaded.network, {}, *places(plan)["malignant"])
+    return Score(loaded.network, {}, *explainable(plan)["malignant"])
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_maps_of_a_network(score, loaded, image, method):
     assert np.isfinite(found).all()
     assert found.min() >= 0
     # What speaks against one side of the tree speaks for the other; grad_cam cuts it off.
-    against = Score(loaded.network, {}, *places(choose_head(loaded.plans))["benign"])
+    against = Score(loaded.network, {}, *explainable(choose_head(loaded.plans))["benign"])
     assert found.std() + method(against, image).std() > 0
     np.testing.assert_allclose(method(score, image), found, rtol=1e-4, atol=1e-7)
 
@@ -104,6 +104,6 @@ def test_heads_that_can_be_explained(loaded):
     for name in ("age", "none"):
         with pytest.raises(ConfigError, match="no classes or tags"):
             choose_head(loaded.plans, name)
-    found = places(loaded.plans["diagnosis"])
+    found = explainable(loaded.plans["diagnosis"])
     assert found["benign/nevus"][0] == "diagnosis.probability"
     assert found["root"][0] == "diagnosis.node_probability"
