@@ -1,4 +1,4 @@
-"""Timing contenders side by side: every round measures each of them once, so that a busy machine slows all alike."""
+"""Timing of contenders side by side: every round measures each once, so that a busy machine slows all alike."""
 
 import os
 import subprocess
@@ -15,25 +15,25 @@ from dermtl.errors import BundleError
 from dermtl.runtime.contender import Contender
 
 BATCHES = (1, 8, 32)
-# Not getrusage, which counts what the process was before it became this one.
+# Not getrusage, which also counts the process before exec.
 _MEMORY = "; print(next((line.split()[1] for line in open('/proc/self/status') if line[:6] == 'VmHWM:'), 0))"
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of one contender; wall-clock times, medians over all rounds.
+    """Measurements of one contender: wall-clock times, medians over all rounds.
 
     Attributes:
-        name: The contender's.
-        file_mb: Size of its file, None where it has none.
-        cold_start_s: A fresh Python from its start to the answer for one picture.
-        memory_mb: Most memory of that process; 0 where the system does not say.
-        latency_p50_ms: One file, from decoding to the answer.
-        latency_p95_ms: Likewise, 95 of 100 are faster.
-        decode_ms: Part of decoding and letterboxing in the median.
-        model_ms: Part of the network and the way back.
-        images_s: Batch size to pictures a second through the network, decoding left out.
-        cpu_ms: CPU time of one picture at batch size 8, decoding left out, over all cores.
+        name: Name of the contender.
+        file_mb: Size of its file; None if it has no file.
+        cold_start_s: Time of a fresh Python process from its start to the prediction of one picture.
+        memory_mb: Peak memory of this process; 0 if the system does not report it.
+        latency_p50_ms: Median time of one file, from decoding to the prediction.
+        latency_p95_ms: 95th percentile of this time.
+        decode_ms: Median time of decoding and letterboxing.
+        model_ms: Median time of the network and of restoring its outputs.
+        images_s: Batch size to pictures per second through the network, without decoding.
+        cpu_ms: CPU time of one picture at batch size 8 over all cores, without decoding.
     """
 
     name: str
@@ -53,8 +53,8 @@ def benchmark(contenders: Sequence[Contender], files: Sequence[Path], *, rounds:
 
     Args:
         contenders: At least one.
-        files: Pictures; fewer than a batch are taken again.
-        rounds: How often each is measured.
+        files: Pictures; repeated if they are fewer than a batch.
+        rounds: Number of rounds.
 
     Raises:
         ImageReadError: A file cannot be decoded.
@@ -70,7 +70,7 @@ def benchmark(contenders: Sequence[Contender], files: Sequence[Path], *, rounds:
 
 
 class _Clock:
-    """Collects one contender's times."""
+    """Collects the times of one contender."""
 
     def __init__(self, contender: Contender, files: Sequence[Path]) -> None:
         self._contender = contender
@@ -128,7 +128,7 @@ def _timed(job: Callable[[], object]) -> tuple[float, float]:
 
 
 def _cold_start(contender: Contender, file: Path) -> tuple[float, float]:
-    """Seconds and peak megabytes of a fresh process that answers one picture."""
+    """Seconds and peak megabytes of a fresh process that predicts one picture."""
     start = time.perf_counter()
     command = [sys.executable, "-c", contender.code + (_MEMORY if sys.platform == "linux" else "; print(0)"), str(file)]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,6 +1,6 @@
-"""A set of classes in place of the likeliest one: all that reach a probability that was frozen on validation.
+"""Sets of classes (conformal prediction): all classes that reach a threshold frozen on validation.
 
-Owns how such a set is stored and applied. Knows nothing of how the probability was chosen.
+Owns how such a set is stored and applied. Knows nothing of how the threshold is chosen.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ClassSet:
-    """What makes a class a member.
+    """The threshold that makes a class a member of the set.
 
     Attributes:
-        head: Whose.
+        head: Name of the head.
         output: Name of the output with the classes' probabilities, ``diagnosis.probability``.
         coverage: Share of pictures whose set is to hold the true class, above 0 and below 1.
-        threshold: A class of at least this probability is in the set; 0..1, calibrated. No class may reach it, or all.
-        chosen: How it was chosen: records, groups, what it achieved on validation; plain JSON types.
+        threshold: Smallest probability of a member; calibrated, 0..1. A set may be empty, or hold all classes.
+        chosen: How it was chosen: records, groups, and metrics on validation; plain JSON types.
     """
 
     head: str
@@ -29,15 +29,15 @@ class ClassSet:
 
     def members(self, probability: Mapping[str, float]) -> list[str]:
         """The classes in the set of one picture, the likeliest first."""
-        held = [name for name, value in probability.items() if value >= self.threshold]
-        return sorted(held, key=lambda name: -probability[name])
+        members = [name for name, value in probability.items() if value >= self.threshold]
+        return sorted(members, key=lambda name: -probability[name])
 
-    def answer(self, probability: Mapping[str, float]) -> dict[str, Any]:
+    def outcome(self, probability: Mapping[str, float]) -> dict[str, Any]:
         """``classes`` and ``coverage``."""
         return {"classes": self.members(probability), "coverage": self.coverage}
 
     def columns(self, probability: Mapping[str, float]) -> dict[str, float]:
-        """``diagnosis.set.mel`` and so on: 1 in the set, 0 not."""
+        """``diagnosis.set.mel`` and so on; 1 is in the set, 0 is not."""
         return {f"{self.head}.set.{name}": float(value >= self.threshold) for name, value in probability.items()}
 
     def to_json(self) -> dict[str, Any]:

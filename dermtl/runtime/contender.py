@@ -1,4 +1,4 @@
-"""What a benchmark times: something that makes a file ready and runs a batch of what is ready."""
+"""Contenders of a benchmark: each prepares a file and runs a batch of prepared files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Contender:
     """One side of a comparison.
 
     Attributes:
-        name: In the table.
-        prepare: A file, decoded and as large as the network's input.
-        run: The answers to what is ready, brought back to the pictures' own sizes where that is the contender's part.
-        file: Its model file, if it has one.
-        code: Python that loads it and answers the picture ``sys.argv[1]``, to time a fresh process.
+        name: Name in the table.
+        prepare: Decodes a file and resizes it to the network's input.
+        run: Predicts prepared files, and restores the outputs to the source frame if that is part of the contender.
+        file: Its model file; None if there is none.
+        code: Python code that loads it and predicts the picture ``sys.argv[1]``, to time a fresh process.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Contender:
 
 
 def dermtl_contender(model: Model, path: Path) -> Contender:
-    """An exported model, through the runtime."""
+    """An exported model in dermtl's runtime."""
 
     def run(squares: Sequence[Any]) -> None:
         for output, square in zip(model.run(squares), squares, strict=True):
@@ -48,12 +48,12 @@ def dermtl_contender(model: Model, path: Path) -> Contender:
 
 
 def onnx_contender(path: Path, size: int, threads: int) -> Contender:
-    """Any other ONNX file of one picture input, fed letterboxed pictures through plain ONNX Runtime.
+    """Any other ONNX file with one picture as input, fed letterboxed pictures in plain ONNX Runtime.
 
     Args:
         path: The file.
-        size: Side in pixels where the file leaves it open.
-        threads: Within one operator.
+        size: Side of the input in pixels, if the file leaves it open.
+        threads: Number of threads within one operator.
 
     Raises:
         BundleError: It cannot be run, or its input is no picture.

@@ -1,7 +1,7 @@
-"""What was settled on validation and then frozen: a temperature a head, a threshold a question, sets of classes.
+"""Decisions frozen on validation: temperatures of heads, thresholds of binary decisions, sets of classes.
 
-Owns the form of ``decisions.json`` in a run, which is also the key ``decisions`` of a bundle, and how a decision is
-applied. Knows nothing of how it was chosen.
+Owns the schema of ``decisions.json`` in a run, which is also the key ``decisions`` of a bundle, and how decisions are
+applied. Knows nothing of how they are chosen.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Decision:
-    """A yes or no that is asked of a head's probabilities.
+    """A binary decision on the probabilities of a head.
 
     Attributes:
-        head: Whose.
+        head: Name of the head.
         output: Name of the output with the probabilities, ``diagnosis.probability``.
-        name: Of the question: the positive classes, ``mel+bcc``, or the label.
+        name: Name of the decision: the positive classes, ``mel+bcc``, or the label.
         positive: Names of the columns whose probabilities add up to the score.
-        threshold: A score of at least this is positive; 0..1, calibrated, or 2 where nobody is to be called positive.
-        doubtful: Scores from the first to below the second are better left to a human; None where no such band is
-            known.
-        chosen: How it was chosen: rule, counts, what it achieved on validation; plain JSON types.
+        threshold: Smallest score that is positive; calibrated, 0..1, or 2 if no score is to be positive.
+        doubtful: Range of scores, without its upper end, that are better left to a human; None if there is no such
+            range.
+        chosen: How it was chosen: rule, counts, and metrics on validation; plain JSON types.
     """
 
     head: str
@@ -43,38 +43,38 @@ class Decision:
 
     @property
     def column(self) -> str:
-        """Its column in tables, ``diagnosis.decision.mel+bcc``: 1 positive, 0 not."""
+        """Name of its column in tables, ``diagnosis.decision.mel+bcc``; 1 is positive, 0 negative."""
         return f"{self.head}.decision.{self.name}"
 
     def score(self, probability: Mapping[str, float]) -> float:
-        """The score of one picture's probabilities, by name."""
+        """The score of one picture from its probabilities by name."""
         return float(sum(probability[name] for name in self.positive))
 
     def is_doubtful(self, scores: Array) -> Array:
-        """Whether each score lies in the band, bool of the scores' shape."""
+        """Whether each score lies in the doubtful range; bool of the shape of the scores."""
         values = np.asarray(scores, np.float64)
         if self.doubtful is None:
             return np.zeros(values.shape, bool)
         return np.asarray((values >= self.doubtful[0]) & (values < self.doubtful[1]))
 
-    def answer(self, probability: Mapping[str, float]) -> dict[str, Any]:
-        """``positive``, ``score``, ``threshold``, and ``doubtful`` where a band is known."""
+    def outcome(self, probability: Mapping[str, float]) -> dict[str, Any]:
+        """``positive``, ``score``, ``threshold``, and ``doubtful`` if there is such a range."""
         score = self.score(probability)
-        found: dict[str, Any] = {"positive": score >= self.threshold, "score": score, "threshold": self.threshold}
+        outcome: dict[str, Any] = {"positive": score >= self.threshold, "score": score, "threshold": self.threshold}
         if self.doubtful is not None:
-            found["doubtful"] = bool(self.is_doubtful(np.asarray(score)))
-        return found
+            outcome["doubtful"] = bool(self.is_doubtful(np.asarray(score)))
+        return outcome
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """All of a model's.
+    """All decisions of a model.
 
     Attributes:
-        temperatures: Head to the T its logits are divided by; heads without one are left as they are.
-        questions: Every decision, in the order of the heads.
-        facts: On what they were settled: split, records, digests, figures before and after; plain JSON types.
-        sets: At most one a head.
+        temperatures: Head to the temperature that divides its logits; the logits of other heads stay as they are.
+        questions: Binary decisions, in the order of the heads.
+        facts: The data that they were chosen on: split, records, digests, metrics before and after; plain JSON types.
+        sets: Sets of classes, at most one for each head.
     """
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
@@ -83,46 +83,50 @@ class Decisions:
     sets: tuple[ClassSet, ...] = ()
 
     def of(self, head: str) -> list[Decision]:
-        """The decisions of one head."""
+        """The binary decisions of one head."""
         return [decision for decision in self.questions if decision.head == head]
 
     def outputs_of(self, head: str) -> set[str]:
-        """Names of the outputs that one head's decisions and set look at."""
-        found = self.set_of(head)
-        return {decision.output for decision in self.of(head)} | ({found.output} if found is not None else set())
+        """Names of the outputs that the decisions and the set of one head use."""
+        class_set = self.set_of(head)
+        return {decision.output for decision in self.of(head)} | ({class_set.output} if class_set else set())
 
     def set_of(self, head: str) -> ClassSet | None:
-        """The set of one head, where it has one."""
-        return next((found for found in self.sets if found.head == head), None)
+        """The set of classes of one head; None if it has none."""
+        return next((class_set for class_set in self.sets if class_set.head == head), None)
 
     def columns(self, values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-        """Every decision as one number a column, every set as one number a class.
+        """Columns of one picture: one for each binary decision, and one for each class of a set.
 
         Args:
-            values: Output name to its columns of one picture; what needs other outputs is left out.
+            values: Output name to its columns; decisions on other outputs are left out.
         """
         decided = {
             decision.column: float(decision.score(values[decision.output]) >= decision.threshold)
             for decision in self.questions
             if decision.output in values
         }
-        held = [found.columns(values[found.output]) for found in self.sets if found.output in values]
-        return decided | {column: number for columns in held for column, number in columns.items()}
+        sets = [class_set.columns(values[class_set.output]) for class_set in self.sets if class_set.output in values]
+        return decided | {column: number for columns in sets for column, number in columns.items()}
 
-    def answer(self, head: str, values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-        """A head's answers of one picture, in plain JSON types.
+    def outcomes(self, head: str, values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+        """Outcomes of the decisions of one head for one picture, in plain JSON types.
 
         Args:
-            head: Whose.
-            values: As of :meth:`columns`.
+            head: Name of the head.
+            values: As for :meth:`columns`.
 
         Returns:
-            ``decision``, question to answer, and ``set``; neither where the head has none.
+            ``decision``, name to outcome, and ``set``, each only if the head has one.
         """
-        decided = {asked.name: asked.answer(values[asked.output]) for asked in self.of(head) if asked.output in values}
-        found = self.set_of(head)
-        held = {"set": found.answer(values[found.output])} if found is not None and found.output in values else {}
-        return ({"decision": decided} if decided else {}) | held
+        outcomes: dict[str, Any] = {}
+        decisions = [decision for decision in self.of(head) if decision.output in values]
+        if decisions:
+            outcomes["decision"] = {one.name: one.outcome(values[one.output]) for one in decisions}
+        class_set = self.set_of(head)
+        if class_set is not None and class_set.output in values:
+            outcomes["set"] = class_set.outcome(values[class_set.output])
+        return outcomes
 
     def to_json(self) -> dict[str, Any]:
         """Everything, in plain JSON types."""
@@ -134,7 +138,7 @@ class Decisions:
             "schema": SCHEMA,
             "temperatures": dict(self.temperatures),
             "questions": questions,
-            "sets": [found.to_json() for found in self.sets],
+            "sets": [class_set.to_json() for class_set in self.sets],
             "facts": dict(self.facts),
         }
 
@@ -143,9 +147,9 @@ class Decisions:
         """Read :meth:`to_json`.
 
         Raises:
-            BundleError: It is of another schema, or a value does not fit.
+            BundleError: It has another schema, or a value does not fit.
         """
-        hint = "settle them again with dermtl calibrate"
+        hint = "choose them again with dermtl calibrate"
         try:
             if document["schema"] != SCHEMA:
                 raise BundleError(

@@ -31,7 +31,7 @@ _ROTATED = 6  # EXIF: the first row is the right side
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture as a file's bytes.
+    """A picture as the bytes of a file.
 
     Attributes:
         name: Its name in the zip.
@@ -43,12 +43,12 @@ class Sample:
 
     @property
     def pixels(self) -> Array:
-        """uint8 [H, W, 3], decoded as everywhere."""
+        """The decoded picture, uint8 [H, W, 3]."""
         return read_image(self.encoded)
 
 
 def golden_path(model: Path) -> Path:
-    """Where a model's golden samples lie: ``model.golden.zip`` beside ``model.onnx``."""
+    """The file with a model's golden samples: ``model.golden.zip`` beside ``model.onnx``."""
     return model.with_suffix(".golden.zip")
 
 
@@ -97,7 +97,7 @@ def read_golden(path: Path) -> list[tuple[Sample, dict[str, Array]]]:
     """Read what :func:`write_golden` wrote.
 
     Raises:
-        BundleError: The file is missing, damaged, or would unpack to far more than it holds.
+        BundleError: The file is missing, damaged, or would unpack to far more bytes than it has.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -155,5 +155,5 @@ def _encode(pixels: Array, form: str, exif: Image.Exif | None = None) -> bytes:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """An entry with a fixed date: equal samples give equal bytes."""
+    """An entry with a fixed date, so that equal samples give equal bytes."""
     return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

@@ -1,4 +1,4 @@
-"""What a model said of one picture, in the picture's own pixels.
+"""The prediction of a model for one picture, in the source frame.
 
 Knows kinds, and nothing of files, sessions or heads.
 """
@@ -25,7 +25,7 @@ class Prediction:
         image_hw: Height and width of the picture in pixels.
         values: Output name, ``<head>.<output>``, to float32 array of the kind's shape, source frame.
         kinds: Output name to kind.
-        decisions: What the model decides with frozen thresholds.
+        decisions: The frozen decisions of the model.
     """
 
     image_hw: tuple[int, int]
@@ -55,19 +55,19 @@ class Prediction:
         return {**merged, **self._decided(name)}
 
     def _decided(self, head: str) -> dict[str, Any]:
-        """``decision``, question to answer, score and threshold, and ``set``, classes; where the head has them."""
+        """``decision`` (name to outcome, score and threshold) and ``set`` (classes), if the head has them."""
         wanted = self.decisions.outputs_of(head)
-        own = {name: self.kinds[name].columns(value) for name, value in self.values.items() if name in wanted}
-        return self.decisions.answer(head, own)
+        columns = {name: self.kinds[name].columns(value) for name, value in self.values.items() if name in wanted}
+        return self.decisions.outcomes(head, columns)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """Head to its block, in plain JSON types."""
         return {head: self[head] for head in dict.fromkeys(name.partition(".")[0] for name in self.values)}
 
     def columns(self) -> dict[str, float]:
-        """One number a column, ``diagnosis.probability.mel``, ``extent.circle.cx``, ``diagnosis.decision.mel``."""
+        """Column to number: ``diagnosis.probability.mel``, ``extent.circle.cx``, ``diagnosis.decision.mel``."""
         columns = {name: self.kinds[name].columns(value) for name, value in self.values.items()}
-        numbers = {f"{name}.{column}": number for name, own in columns.items() for column, number in own.items()}
+        numbers = {f"{name}.{column}": number for name, inner in columns.items() for column, number in inner.items()}
         return numbers | self.decisions.columns(columns)
 
     def draw(self, image: Array) -> Array:
@@ -92,7 +92,7 @@ class Prediction:
 
 
 def _depth(kind: Kind) -> int:
-    """Order of drawing: what covers the most comes first."""
+    """Order of drawing: larger areas first."""
     if isinstance(kind, Mask):
         return 0
     return 1 if kind.spatial else 2

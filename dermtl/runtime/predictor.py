@@ -1,9 +1,9 @@
 """An exported model as a Python object: pictures in, predictions out.
 
-The host letterboxes every picture to the network's square, so pictures of unlike sizes share a batch; for such a
-square the graph's own letterbox and its way back are the identity, and the kinds bring the outputs back instead.
-Files are decoded as training decodes them: large JPEGs at a part of their size.
-Nothing here changes once loaded: a model may be used from many threads.
+The host letterboxes every picture to the network's square, so that pictures of different sizes share a batch; for such
+a square the letterbox of the graph and its inverse are the identity, and the kinds restore the outputs instead. Files
+are decoded whole, unless ``reduced`` asks for large JPEGs at a part of their size. A loaded model never changes, so it
+may be used from many threads.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,9 +38,9 @@ def load(
     Args:
         path: The ``model.onnx``.
         providers: Execution providers in order of preference; default: CPU.
-        threads: Threads for one run of the network; default: one a core, which answers one picture soonest. For many
-            pictures at once, in folders or in a server's own threads, one is best.
-        reduced: Decode large JPEG files in part: several times faster, and answers move a little.
+        threads: Threads for one run of the network; default: as many as there are cores, which predicts one picture
+            soonest. For many pictures at once, in folders or in the threads of a server, one thread is best.
+        reduced: Decode large JPEG files at a part of their size: several times faster, with slightly other outputs.
 
     Raises:
         BundleError: The file is missing, damaged, or not one of dermtl's.
@@ -58,7 +58,7 @@ class Square:
 
     Attributes:
         pixels: uint8 [S, S, 3].
-        letterbox: The way there and back.
+        letterbox: The mapping between the picture and the network frame.
     """
 
     pixels: Array
@@ -69,11 +69,11 @@ class Model:
     """An exported model, ready to predict.
 
     Attributes:
-        bundle: What the file says of itself.
+        bundle: The metadata of the file.
         session: The ``onnxruntime.InferenceSession``.
-        workers: Threads of pictures that keep all cores busy, given the threads of one run; two at least, so that one
-            decodes while the other runs.
-        digest: The file's sha256, hexadecimal; empty where there was none.
+        workers: Number of threads with pictures that keep all cores busy, given the threads of one run; at least two,
+            so that one decodes while the other runs.
+        digest: SHA-256 of the file, hexadecimal; empty if the model was not loaded from a file.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Model:
         return [self.restore(output, square.letterbox) for output, square in zip(outputs, squares, strict=True)]
 
     def predict_iter(self, sources: Iterable[Source], *, batch_size: int = BATCH_SIZE) -> Iterator[Prediction]:
-        """Predict pictures as they come, in order; the next are decoded and run meanwhile. See :meth:`predict`.
+        """Predict pictures in order, while the next ones are decoded and run. See :meth:`predict`.
 
         At most ``(workers + 1) * batch_size`` pictures are read ahead, and wait as squares of the network's size.
         """
@@ -132,7 +132,7 @@ class Model:
         return squares, self.run(squares)
 
     def warm_up(self, batch_size: int = 1) -> None:
-        """Run the network once on black, so that the first picture does not wait for its memory to be laid out.
+        """Run the network once on a black picture, so that memory is allocated before the first real one.
 
         Raises:
             BundleError: The graph cannot be run.
@@ -142,7 +142,7 @@ class Model:
         self.run([square] * batch_size)
 
     def prepare(self, source: Source) -> Square:
-        """Decode and letterbox a picture: the host's part, safe to run in other threads."""
+        """Decode and letterbox a picture; may run in other threads."""
         size = self.bundle.size
         if isinstance(source, np.ndarray):
             _refuse(source)
@@ -172,7 +172,7 @@ class Model:
         return [dict(zip(names, rows, strict=True)) for rows in zip(*values, strict=True)]
 
     def restore(self, outputs: Mapping[str, Array], letterbox: Letterbox) -> Prediction:
-        """Bring one picture's outputs back to its own pixels.
+        """Restore the outputs of one picture to the source frame.
 
         Raises:
             BundleError: An output is not finite.
@@ -187,7 +187,7 @@ class Model:
 
 
 def _refuse(image: Array) -> None:
-    """What is no picture, or too long; files were judged by their headers."""
+    """Refuse an array that is no picture, or too large; files are checked by their headers."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(
             f"expected a picture, uint8 [H, W, 3], RGB, got {image.dtype} {list(image.shape)}",

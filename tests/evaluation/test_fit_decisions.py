@@ -96,7 +96,7 @@ def test_a_threshold_that_nobody_reaches_reads_back_and_decides():
     text = json.dumps(Decisions(questions=decisions).to_json(), allow_nan=False)
     (decision,) = Decisions.from_json(json.loads(text)).questions
     assert decision.threshold == 2
-    assert decision.answer({"ill": 1.0, "well": 0.0})["positive"] is False
+    assert decision.outcome({"ill": 1.0, "well": 0.0})["positive"] is False
     assert threshold_text(decision.threshold) == "nobody is positive"
     assert threshold_text(0.25) == "0.25"
 

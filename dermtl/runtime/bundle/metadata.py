@@ -1,7 +1,7 @@
-"""What a ``model.onnx`` says of itself: the JSON text under the key ``dermtl`` of its metadata.
+"""The metadata of a ``model.onnx``: the JSON text under the key ``dermtl``.
 
-Written by the export, read by everything that runs a model. Knows kinds, but no head: a head's config is carried
-along as its plugin wrote it.
+Written by the export, read by everything that runs a model. Knows kinds, but no head: the config of a head is stored as
+its plugin wrote it.
 """
 
 import json
@@ -37,14 +37,14 @@ class Bundle:
     Attributes:
         name: The experiment's name.
         size: Side S of the network's square input in pixels.
-        mean: Normalisation in 0..1, RGB; for information, the graph holds it.
-        std: As ``mean``.
+        mean: Mean of the normalisation in 0..1, RGB; for information, since the graph applies it.
+        std: Standard deviation of the normalisation in 0..1, RGB.
         outputs: Output name, ``<head>.<output>``, to kind, in the order of the graph.
         heads: Head name to type, origin, config and loss weight, in plain JSON types.
         data: Columns of the image and the group in the manifest.
         provenance: Versions, backbone, digests; free form.
-        decisions: What was settled on validation; the temperatures are in the graph already.
-        card: What a person wrote of it in ``card.yaml``: intended use, limits and the like, key to text.
+        decisions: Decisions frozen on validation; the graph already applies the temperatures.
+        card: Texts of ``card.yaml``, such as intended use and limits, by key.
     """
 
     name: str
@@ -95,8 +95,8 @@ class Bundle:
         input_ = _value(document, "input", dict)
         size = _value(input_, "size", int, "input.")
         if not 1 <= size <= MAX_SIDE_PX or input_.get("name") != INPUT:
-            told = f"its metadata describe no input {INPUT!r} of 1 to {MAX_SIDE_PX} pixels: {input_}"
-            raise BundleError(told, hint=_EXPORT)
+            message = f"its metadata describe no input {INPUT!r} of 1 to {MAX_SIDE_PX} pixels: {input_}"
+            raise BundleError(message, hint=_EXPORT)
         heads = _value(document, "heads", dict)
         outputs = _outputs(_value(document, "outputs", list), heads)
         return cls(
@@ -114,14 +114,14 @@ class Bundle:
 
 
 def read_bundle(source: Any, *, where: str = "model") -> Bundle:
-    """The metadata of a model, checked against its graph.
+    """Read the metadata of a model and check them against its graph.
 
     Args:
         source: A path, or an open ``onnxruntime.InferenceSession``.
-        where: What to call an open session in messages.
+        where: Name of an open session in messages.
 
     Raises:
-        BundleError: The file is not a model, not dermtl's, or the graph is not what the metadata say.
+        BundleError: The file is not a model, not one of dermtl's, or the graph differs from the metadata.
     """
     session = source
     if isinstance(source, str | Path):
@@ -143,12 +143,12 @@ def read_bundle(source: Any, *, where: str = "model") -> Bundle:
 
 
 def blank(kind: Kind) -> Array:
-    """A value of zeros for a picture of one pixel, float32."""
+    """A value of the kind, all zeros, for a picture of one pixel; float32."""
     return np.zeros([extent if isinstance(extent, int) else 1 for extent in kind.shape], np.float32)
 
 
 def fits(kind: Kind, shape: tuple[Any, ...]) -> bool:
-    """Whether a tensor's shape without its first axis is the kind's, where both are known."""
+    """Whether the shape of a tensor without its first axis is that of the kind, as far as both are known."""
     pairs = zip(kind.shape, shape, strict=False)
     known = all(have == want for want, have in pairs if isinstance(want, int) and isinstance(have, int))
     return known and len(kind.shape) == len(shape)
@@ -187,7 +187,7 @@ def _outputs(entries: list[Any], heads: Mapping[str, Any]) -> dict[str, Kind]:
 
 
 def _card(document: Mapping[str, Any]) -> dict[str, str]:
-    """The texts; files of older versions have none."""
+    """The texts of the card; files of older versions have none."""
     card = _value(document, "card", dict) if "card" in document else {}
     if not all(isinstance(text, str) for text in card.values()):
         raise BundleError("its metadata's card holds something that is no text", hint=_EXPORT)
@@ -195,7 +195,7 @@ def _card(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _decisions(document: Mapping[str, Any], outputs: Mapping[str, Kind]) -> Decisions:
-    """None in files of older versions."""
+    """The decisions; files of older versions have none."""
     if "decisions" not in document:
         return Decisions()
     found = Decisions.from_json(document["decisions"])

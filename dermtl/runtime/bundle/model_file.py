@@ -1,6 +1,6 @@
-"""The bytes of a model file: read once, checked before anything runs, and the sidecar that vouches for them.
+"""The bytes of a model file: read once, checked before anything runs, and its digest in a sidecar.
 
-``model.onnx.sha256`` beside the model holds what ``sha256sum`` prints; where it lies, the bytes must be those.
+``model.onnx.sha256`` beside the model holds the output of ``sha256sum``; if it exists, the bytes must have this digest.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ _AGAIN = "copy or export it again"
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file that was checked.
+    """A checked model file.
 
     Attributes:
-        path: Where it lies.
-        content: Its bytes.
-        sha256: Their digest, hexadecimal.
+        path: Path of the file.
+        content: Bytes of the file.
+        sha256: SHA-256 of these bytes, hexadecimal.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class ModelFile:
 
 
 def sidecar_path(path: Path) -> Path:
-    """Where the digest of a model lies: ``model.onnx.sha256`` beside ``model.onnx``."""
+    """The sidecar with the digest of a model: ``model.onnx.sha256`` beside ``model.onnx``."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -40,7 +40,7 @@ def read_model(path: Path | str) -> ModelFile:
     """Read a model file.
 
     Raises:
-        BundleError: It is missing, empty, larger than 2 GiB, no plain file, not what its sidecar says, or not contained
+        BundleError: It is missing, empty, larger than 2 GiB, no plain file, of another digest, or not self-contained
             (:func:`~dermtl.runtime.bundle.self_contained.check_self_contained`).
     """
     path = Path(path)
@@ -90,7 +90,7 @@ def _read(path: Path) -> bytes:
 
 
 def _read_sidecar(path: Path) -> str | None:
-    """The digest that a sidecar holds, None where there is none."""
+    """The digest in a sidecar; None if there is no sidecar."""
     try:
         text = path.read_text(encoding="ascii")[:4096]
     except FileNotFoundError:

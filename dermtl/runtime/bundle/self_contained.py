@@ -1,7 +1,7 @@
-"""What a model file may hold: one graph of standard operators, with all its numbers inside.
+"""The check that a model file is self-contained: one graph of standard operators, with all numbers inside the file.
 
-Reads the protobuf layout itself, since the deploy side has no ``onnx``, and does so before ONNX Runtime sees the file.
-Only fields that can lead out of the file are looked at; all else is stepped over. Knows nothing of dermtl's metadata.
+Reads the protobuf encoding itself, since the deploy side has no ``onnx``, before ONNX Runtime sees the file. Only
+fields that can refer to something outside the file are read. Knows nothing of dermtl's metadata.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ DOMAINS = frozenset({b"", b"ai.onnx"})
 MAX_FIELDS = 2_000_000  # a network of a thousand layers has some 50,000
 _EXPORT = "export the model with dermtl export"
 
-# Message to field number to what the field holds: another message, or a rule.
+# Message to field number to the content of the field: another message, or a rule.
 # Source: onnx.proto of ONNX 1.23, whose field numbers never change.
 _LAYOUT = {
     "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
@@ -32,14 +32,14 @@ _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
 def check_self_contained(content: bytes, where: str) -> None:
-    """Check a file before it is run.
+    """Check a model file before it is run.
 
     Args:
-        content: The file.
-        where: What to call it in messages.
+        content: Bytes of the file.
+        where: Name of the file in messages.
 
     Raises:
-        BundleError: It is no ONNX model, or needs more than itself: external data in any place, operators outside the
+        BundleError: It is no ONNX model, or is not self-contained: external data in any place, operators outside the
             standard domain, functions, training steps.
     """
     if content[4:8] == b"ORTM":
@@ -71,7 +71,7 @@ def check_self_contained(content: bytes, where: str) -> None:
 
 
 def _fields(view: memoryview, start: int, end: int, where: str) -> Iterator[tuple[int, int, int, int]]:
-    """Fields of a message: number, value of a varint, and where the bytes of a longer one begin and end."""
+    """Fields of a message: number, value of a varint, and begin and end of the bytes of any other field."""
     at = start
     while at < end:
         key, at = _varint(view, at, end, where)

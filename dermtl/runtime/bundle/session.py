@@ -1,6 +1,6 @@
 """Opening a model file with ONNX Runtime without trusting it.
 
-Owns the session's options, and turns whatever goes wrong inside ONNX Runtime into a
+Owns the options of sessions, and turns every fault inside ONNX Runtime into a
 :class:`~dermtl.errors.BundleError`. Knows nothing of the metadata.
 """
 
@@ -28,15 +28,15 @@ def open_session(
 ) -> Any:
     """Open a model file.
 
-    The file is read once, checked, and handed over as bytes, and external data are looked for where there are none:
-    what was read is all that runs.
+    The file is read once, checked, and passed on as bytes, and external data are searched in a folder that does not
+    exist, so nothing but the checked bytes is run.
 
     Args:
-        source: The ``model.onnx``, or what was read of it.
+        source: Path of the ``model.onnx``, or the file once it was read.
         providers: Execution providers in order of preference, ``CUDAExecutionProvider`` or ``cuda``; default: CPU.
-        threads: Threads within one operator; default: one a physical core, or one a core where this process may not
-            use all of them.
-        optimise: Optimise the graph; without, opening is faster, for reading metadata alone.
+        threads: Number of threads within one operator; default: the number of physical cores, or of the cores that this
+            process may use.
+        optimise: Optimise the graph; without, opening is faster, which is enough to read metadata.
 
     Returns:
         An ``onnxruntime.InferenceSession``.
@@ -46,7 +46,7 @@ def open_session(
         MissingExtra: The installed ONNX Runtime lacks a provider.
     """
     if threads is not None and threads < 1:
-        raise InputError(f"threads: expected 1 or more, got {threads}", hint="None takes one a core")
+        raise InputError(f"threads: expected 1 or more, got {threads}", hint="None takes all cores")
     file = source if isinstance(source, ModelFile) else read_model(source)
     import onnxruntime
 
@@ -54,8 +54,8 @@ def open_session(
     options = onnxruntime.SessionOptions()
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
-    options.log_severity_level = 4  # what goes wrong comes back as an exception; on stderr it would be said twice
-    options.intra_op_num_threads = threads or _own_threads()
+    options.log_severity_level = 4  # faults come back as exceptions; on stderr they would be reported twice
+    options.intra_op_num_threads = threads or _default_threads()
     options.inter_op_num_threads = 1
     # Spinning threads would take the cores from those that decode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -78,7 +78,7 @@ def open_session(
 
 @contextmanager
 def faults(where: str, message: str, *, hint: str = "") -> Iterator[None]:
-    """Turn every exception into a BundleError: damaged files make ONNX Runtime raise nearly any type."""
+    """Turn every exception into a BundleError, since damaged files make ONNX Runtime raise nearly any type."""
     try:
         yield
     except DermtlError:
@@ -89,8 +89,8 @@ def faults(where: str, message: str, *, hint: str = "") -> Iterator[None]:
         raise BundleError(f"{message}: {detail}", where=where, hint=hint) from error
 
 
-def _own_threads() -> int:
-    """0 leaves it to ONNX Runtime, which counts and pins the whole machine's physical cores."""
+def _default_threads() -> int:
+    """0 leaves the number to ONNX Runtime, which counts and pins the physical cores of the whole machine."""
     cores = count_cores()
     return 0 if cores == os.cpu_count() else cores
 

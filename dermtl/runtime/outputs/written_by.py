@@ -1,7 +1,7 @@
-"""Which model writes, or wrote, a file of predictions: two small JSON files beside it.
+"""The model that writes, or wrote, a file of predictions: two small JSON files beside it.
 
 ``<name>.unfinished`` exists while rows are still missing; ``<name>.model.json`` is written when the last row is on the
-disk, and stays. Where both exist, the first one counts. Knows nothing of rows.
+disk, and stays. If both exist, the first one counts. Knows nothing of rows.
 """
 
 import json
