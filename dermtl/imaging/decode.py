@@ -1,9 +1,9 @@
 """The only place that turns files into pixels: training, evaluation, prediction and serving all read here.
 
 The header is read first and the number of pixels is capped before anything is decoded. EXIF orientation is applied;
-16-bit greys are scaled, never clipped; transparency is composited on black; of a phone's JPEG with several frames (MPO)
-the first is read; other files of several frames, truncated data and unlisted formats are refused with an
-:class:`~dermtl.errors.ImageReadError`.
+16-bit greys are scaled, never clipped; colours with an embedded profile become sRGB; transparency is composited on
+black; of a phone's JPEG or HEIC with several frames the first is read; other files of several frames, truncated data
+and unlisted formats are refused with an :class:`~dermtl.errors.ImageReadError`.
 """
 
 from collections.abc import Iterator
@@ -15,19 +15,13 @@ from PIL import Image, ImageOps
 
 from dermtl.arrays import Array
 from dermtl.errors import ImageFault, ImageReadError
+from dermtl.imaging.depth import is_wide
 from dermtl.imaging.dicom import is_dicom, read_dicom, read_dicom_header
-from dermtl.imaging.header import (
-    FAULTS,
-    FORMATS,
-    MAX_PIXELS,
-    MAX_SIDE_PX,
-    SUFFIXES,
-    Header,
-    Source,
-    open_picture,
-    place,
-)
+from dermtl.imaging.formats import FORMATS, SUFFIXES
+from dermtl.imaging.header import FAULTS, MAX_PIXELS, MAX_SIDE_PX, Header, Source, open_picture, place
 from dermtl.imaging.levels import label_values
+from dermtl.imaging.profile import to_srgb
+from dermtl.imaging.tiff import read_planes
 
 __all__ = [
     "FORMATS",
@@ -77,8 +71,8 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
     """
     if is_dicom(source):
         return read_dicom(source, place(source), max_pixels)
-    with _decoding(source, max_pixels) as (image, _):
-        return _to_rgb(ImageOps.exif_transpose(image), place(source))
+    with _decoding(source, max_pixels) as (image, header):
+        return _to_rgb(image, header, source)
 
 
 def read_image_for(source: Source, size: int, *, max_pixels: int = MAX_PIXELS) -> Reduced:
@@ -105,7 +99,7 @@ def read_image_for(source: Source, size: int, *, max_pixels: int = MAX_PIXELS) -
         if scale > 1:
             width, height = image.size
             image.draft(None, (width // scale, height // scale))
-        return Reduced(_to_rgb(ImageOps.exif_transpose(image), place(source)), header.size_hw, scale)
+        return Reduced(_to_rgb(image, header, source), header.size_hw, scale)
 
 
 def read_mask(source: Source, *, max_pixels: int = MAX_PIXELS, is_numbered: bool = False) -> Array:
@@ -123,7 +117,13 @@ def read_mask(source: Source, *, max_pixels: int = MAX_PIXELS, is_numbered: bool
         ImageReadError: As :func:`read_image`, the channels differ, or the values are none of labels.
     """
     where = place(source)
-    with _decoding(source, max_pixels) as (image, _):
+    with _decoding(source, max_pixels) as (image, header):
+        if header.is_in_planes:
+            raise ImageReadError(
+                "a mask needs one channel, this one has several", where=where, reason=ImageFault.COLOURED
+            )
+        if is_wide(header.mode) and header.black:
+            image = Image.fromarray(np.asarray(header.black - np.asarray(image), np.uint16))
         return label_values(ImageOps.exif_transpose(image), where, is_numbered=is_numbered)
 
 
@@ -184,18 +184,27 @@ def _reduction(header: Header, size: int) -> int:
     return 1
 
 
-def _to_rgb(image: Image.Image, where: str) -> Array:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+def _to_rgb(image: Image.Image, header: Header, source: Source) -> Array:
+    """uint8 [H, W, 3] of an opened picture, upright."""
+    if header.is_in_planes:
+        return _scaled(read_planes(source).astype(np.float64), 0, 65535)
+    image = ImageOps.exif_transpose(image)
+    if is_wide(image.mode) or image.mode == "F":
         grey = np.asarray(image).astype(np.float64)
-        top = 1.0 if image.mode == "F" else 65535.0
+        black, white = (0.0, 1.0) if image.mode == "F" else (header.black, header.white)
         low, high = float(grey.min(initial=0)), float(grey.max(initial=0))
-        if not (low >= 0 and high <= top):  # NaN, too
-            message = f"holds values from {low:g} to {high:g}, expected 0..{top:g}"
+        if not (low >= 0 and high <= max(black, white)):  # NaN, too
+            message = f"holds values from {low:g} to {high:g}, expected 0..{max(black, white):g}"
             hint = "save it as 8 or 16 bits without sign, scaled to the range"
-            raise ImageReadError(message, where=where, hint=hint, reason=ImageFault.RANGE)
-        levels = np.rint(grey * (255.0 / top)).astype(np.uint8)
-        return np.repeat(levels[..., None], 3, axis=2)
+            raise ImageReadError(message, where=place(source), hint=hint, reason=ImageFault.RANGE)
+        return np.repeat(_scaled(grey, black, white)[..., None], 3, axis=2)
+    image = to_srgb(image)
     if image.has_transparency_data:
         layers = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layers.size, (0, 0, 0, 255)), layers)
     return np.asarray(image.convert("RGB"))
+
+
+def _scaled(values: Array, black: float, white: float) -> Array:
+    """Values as levels 0..255."""
+    return np.asarray(np.rint((values - black) * (255.0 / (white - black))), np.uint8)

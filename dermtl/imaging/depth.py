@@ -20,14 +20,18 @@ def narrow_bits(source: Source) -> int | None:
     The picture is decoded without a cap: ask after the header was judged.
     """
     try:
-        image, _ = open_picture(source, "")
+        image, header = open_picture(source, "")
         with image:
             if not is_wide(image.mode):
                 return None
             low, top = _extremes(image)
+            if header.black:
+                low, top = header.black - top, header.black - low
     except (ImageReadError, *FAULTS):
         return None
     bits = int(top).bit_length()
+    if max(header.black, header.white) < 2**16 - 1:  # the file says so itself, and is scaled by it
+        return None
     return bits if low >= 0 and 8 < bits <= _FEW_BITS else None
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.dicom_colour import colour_space
-from dermtl.imaging.header import SUFFIXES, Header, Source
+from dermtl.imaging.formats import SUFFIXES
+from dermtl.imaging.header import Header, Source
 
 _MARK, _MARK_AT = b"DICM", 128
 _LOSSLESS_JPEG = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})

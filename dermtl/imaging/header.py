@@ -6,25 +6,25 @@ Knows the formats and the caps; pixels are :mod:`dermtl.imaging.decode`'s.
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
 from dermtl.errors import ImageFault, ImageReadError
-from dermtl.imaging.profile import foreign_profile
+from dermtl.imaging.formats import FORMATS, enable_heif, head_of, sniff
+from dermtl.imaging.profile import unusable_profile
+from dermtl.imaging.tiff import bits_of, is_in_planes, is_white_zero, open_black_is_zero
 
 Source = Path | str | bytes
 
 _PHONE = "MPO"  # a JPEG that brings further frames: a depth map, a gain map, the other eye; the first is the picture
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm"})
+_STILL = frozenset({_PHONE, "HEIF"})  # formats of phones: what follows the first frame belongs to it
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB; a bomb of 100 megapixels takes 12 kB
 MAX_SIDE_PX = 20_000  # the letterbox pads to a square: a strip of 100000x10 pixels would take 30 GB
 _TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 _ORIENTATION = 0x0112
-_PLANAR, _APART, _BITS, _SAMPLES = 284, 2, 258, 277  # tags of TIFF
 _PNG = b"\x89PNG\r\n\x1a\n"
 FAULTS = (
     OSError,
@@ -50,7 +50,10 @@ class Header:
         size_hw: Height and width in pixels after EXIF rotation.
         orientation: EXIF orientation, 1..8; 1 is upright.
         is_sequence: Whether there are several frames.
-        profile: An embedded colour profile that is not sRGB's, in words; else empty.
+        profile: An embedded colour profile that is not sRGB's and cannot be applied, in words; else empty.
+        black: Stored value that is black, of greys of more than 8 bits.
+        white: Stored value that is white, of greys of more than 8 bits.
+        is_in_planes: Whether it is a TIFF with channels of 16 bits one after the other.
     """
 
     form: str
@@ -59,6 +62,9 @@ class Header:
     orientation: int = 1
     is_sequence: bool = False
     profile: str = ""
+    black: int = 0
+    white: int = 65535
+    is_in_planes: bool = False
 
     @property
     def is_transposed(self) -> bool:
@@ -105,9 +111,14 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
 
     Raises:
         ImageReadError: The file is missing, unreadable or of a refused format.
+        MissingExtra: It is HEIC, and pillow-heif is not installed.
     """
+    formats = list(FORMATS)
+    if sniff(head_of(source)) == "HEIF":
+        enable_heif()
+        formats = ["HEIF"]
     try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
     except FileNotFoundError:
         raise ImageReadError(
             "no such file",
@@ -116,6 +127,8 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
             reason=ImageFault.MISSING,
         ) from None
     except UnidentifiedImageError as error:
+        if (inverted := _white_is_zero(source)) is not None:
+            return inverted, replace(_header(inverted), black=65535, white=0)
         if str(where).lower().endswith(".dcm"):
             hint = "write it with its preamble, for example dcmconv +F"
             raise ImageReadError("is called .dcm, but lacks the mark of DICOM", where=where, hint=hint) from error
@@ -126,22 +139,14 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
         ) from error
     except FAULTS as error:
         raise ImageReadError(f"cannot be opened: {error}", where=where) from error
-    if _is_apart(image):
-        image.close()
-        hint = "save it with the channels of a pixel together, or with 8 bits"
-        raise ImageReadError(
-            "is a TIFF of 16 bits whose channels lie apart, which would be misread", where=where, hint=hint
-        )
     return image, _header(image)
 
 
-def _is_apart(image: Image.Image) -> bool:
-    """Whether a TIFF is stored in planes of more than 8 bits: Pillow takes them for a picture of another kind."""
-    tags = getattr(image, "tag_v2", None)
-    if tags is None or tags.get(_PLANAR) != _APART or tags.get(_SAMPLES, 1) == 1:
-        return False
-    bits = tags.get(_BITS, (8,))
-    return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
+def _white_is_zero(source: Source) -> Image.Image | None:
+    try:
+        return open_black_is_zero(source)
+    except FAULTS:
+        return None
 
 
 def _header(image: Image.Image) -> Header:
@@ -151,10 +156,16 @@ def _header(image: Image.Image) -> Header:
     swapped = orientation in _TRANSPOSED and image.format != "TIFF"
     size_hw = (width, height) if swapped else (height, width)
     # Counting the frames of a TIFF would walk the whole chain.
-    is_phone = image.format == _PHONE
-    is_sequence = not is_phone and bool(getattr(image, "is_animated", False))
-    form = "JPEG" if is_phone else image.format or ""
-    return Header(form, image.mode, size_hw, orientation, is_sequence, foreign_profile(image))
+    is_sequence = image.format not in _STILL and bool(getattr(image, "is_animated", False))
+    form = "JPEG" if image.format == _PHONE else image.format or ""
+    header = Header(form, image.mode, size_hw, orientation, is_sequence, unusable_profile(image))
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return header
+    if is_in_planes(tags):
+        return replace(header, mode="RGB", is_in_planes=True)
+    top = 2 ** bits_of(tags) - 1 if image.mode.startswith("I;16") else 65535  # Pillow leaves 12 bits as they are
+    return replace(header, black=top, white=0) if is_white_zero(tags) else replace(header, white=top)
 
 
 def _orientation(image: Image.Image) -> int:

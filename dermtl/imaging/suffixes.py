@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dermtl.imaging.dicom import is_dicom
-from dermtl.imaging.header import SUFFIXES
+from dermtl.imaging.formats import SUFFIXES
 
 NOTES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".yaml", ".yml", ".html", ".parquet"})
 """Endings of what lies beside pictures by custom, and is not missed where it is passed over."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from dermtl.errors import BundleError, ImageReadError, InputError
+from dermtl.errors import BundleError, ImageReadError, InputError, MissingExtra
 from dermtl.files.prefetch import batched, prefetch
 from dermtl.runtime.prediction import Prediction
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
@@ -78,7 +78,7 @@ def _rows(model: Model, paths: Sequence[Path]) -> Iterator[Row]:
     for path in paths:
         try:
             prepared.append(model.prepare(path))
-        except (ImageReadError, InputError) as error:
+        except (ImageReadError, InputError, MissingExtra) as error:
             prepared.append(str(error))
     outputs = iter(model.run([square for square in prepared if isinstance(square, Square)]))
     for path, square in zip(paths, prepared, strict=True):

@@ -169,8 +169,8 @@ def other_format(data: Set) -> tuple[str, int | None, str]:
 
 
 @fault
-def gif(data: Set) -> tuple[str, int | None, str]:
-    Image.open(data.image()).save(data.image(), "GIF")
+def pdf(data: Set) -> tuple[str, int | None, str]:
+    Image.open(data.image()).save(data.image(), "PDF")
     return "refused-format", ROW, "image"
 
 

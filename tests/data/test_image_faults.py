@@ -29,7 +29,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), n
         (stored(Image.new("1", (14_000, 14_000))), ImageFault.TOO_LARGE),
         (stored(Image.new("1", (70_000, 1))), ImageFault.TOO_LARGE),
         (stored(GREY, "TIFF", save_all=True, append_images=[GREY]), ImageFault.SEVERAL_FRAMES),
-        (stored(GREY, "GIF"), ImageFault.UNREADABLE),
+        (stored(GREY, "ICO"), ImageFault.UNREADABLE),
         (stored(NOISE)[:900], ImageFault.UNREADABLE),
         (b"", ImageFault.UNREADABLE),
     ],

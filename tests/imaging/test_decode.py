@@ -159,7 +159,7 @@ def test_refused_files(tmp_path: Path) -> None:
         with pytest.raises(ImageReadError, match="several frames"):
             read_image(stored(frames[0], form, save_all=True, append_images=frames[1:]))
     with pytest.raises(ImageReadError, match="not one of JPEG"):
-        read_image(stored(photo(), "GIF"))
+        read_image(stored(photo(), "ICO"))
     with pytest.raises(ImageReadError, match="no such file"):
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageReadError, match=str(tmp_path)):

@@ -1,4 +1,3 @@
-import struct
 from io import BytesIO
 
 import cv2
@@ -83,21 +82,6 @@ def test_whole_numbers_of_any_type(kind: type) -> None:
 def test_what_would_wrap_or_be_cut_off_is_refused(values: np.ndarray, words: str) -> None:
     with pytest.raises(ImageReadError, match=words):
         read_mask(stored(Image.fromarray(values), "TIFF"))
-
-
-def test_sixteen_bits_in_planes_are_refused_and_not_misread() -> None:
-    planes = np.arange(3 * 4 * 5, dtype="<u2").reshape(3, 4, 5) * 1000
-    entries = [(256, 3, 1, 5), (257, 3, 1, 4), (258, 3, 3, 158), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 3, 170)]
-    entries += [(277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 3, 182), (284, 3, 1, 2)]
-    head = b"II*\0\x08\0\0\0" + len(entries).to_bytes(2, "little")
-    table = b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
-    assert len(head + table) == 134
-    start = 134 + 24 + 36
-    lists = bytes(24) + struct.pack("<3H", 16, 16, 16) + bytes(6)
-    lists += struct.pack("<3I", start, start + 40, start + 80) + struct.pack("<3I", 40, 40, 40)
-    data = head + table + lists + planes.tobytes()
-    with pytest.raises(ImageReadError, match="channels lie apart"):
-        read_image(data)
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])

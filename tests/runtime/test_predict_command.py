@@ -19,7 +19,8 @@ FULL = Path("/dev/full")
 
 BLOCKED = """
 import sys
-for name in ("torch", "torchvision", "timm", "albumentations", "lightning_fabric", "onnx", "onnxscript", "matplotlib"):
+for name in ("torch", "torchvision", "timm", "albumentations", "lightning_fabric", "onnx", "onnxscript", "matplotlib",
+             "pillow_heif"):
     sys.modules[name] = None
 sys.argv = ["dermtl", *sys.argv[1:]]
 from dermtl.cli import main
@@ -82,6 +83,15 @@ def test_files_that_are_no_pictures_are_named_and_exit_with_1(model_path, pictur
     done = predict(model_path, pictures, "--out", tmp_path / "all.csv", "--skip-unreadable")
     assert done.returncode == 0
     assert "1 of 6 pictures could not be predicted" in done.stderr
+
+
+def test_a_picture_that_needs_an_extra_is_a_row_that_names_it(model_path, pictures, tmp_path):
+    (pictures / "IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    done = predict(model_path, pictures / "wide.jpg", pictures / "IMG_2.HEIC", cwd=tmp_path)
+    assert done.returncode == 1
+    good, bad = map(json.loads, done.stdout.splitlines())
+    assert "error" not in good
+    assert "pip install 'dermtl[heic]'" in bad["error"]
 
 
 def test_shards_share_the_pictures_out(model_path, pictures, tmp_path):

@@ -47,7 +47,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "near-blank": (_W, "look at it"),
     "pixel-range": (_E, "save it as 8 or 16 bits without sign, scaled to the range"),
     "narrow-range": (_W, "scale the values to the whole of 16 bits, or save 8 bits"),
-    "colour-profile": (_W, "convert the pictures to sRGB: the numbers are used as they stand"),
+    "colour-profile": (
+        _W,
+        "convert the pictures to sRGB: the numbers are used as they stand",
+    ),
     "mixed-modes": (_W, "fine where it is meant; a model may learn the difference instead of the disease"),
     "equal-pixels": (_W, "keep one, or give both the same group"),
     "equal-pixels-labels": (_E, "one of the labels is wrong"),

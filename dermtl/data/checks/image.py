@@ -12,6 +12,7 @@ from dermtl.data.checks.finding import Finding, found
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.decode import read_header, read_image
 from dermtl.imaging.depth import is_wide, narrow_bits
+from dermtl.imaging.formats import FORM_BY_SUFFIX, sniff
 from dermtl.imaging.header import Header
 
 _TINY_PX = 16
@@ -19,29 +20,8 @@ _DARK, _LIGHT = 16, 239  # levels that are black and white to the eye
 _FLAT = 1.0  # standard deviation in levels, less than any camera's noise on skin
 _SHARE = 0.995  # of the pixels
 _LOOKED_AT = 96  # pixels a side that are enough to judge darkness
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"BM", "BMP"),
-    (b"GIF8", "GIF"),
-    (b"%PDF", "PDF"),
-)
-_FORMS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".webp": "WEBP",
-    ".dcm": "DICOM",
-}
 _CODES = {ImageFault.TOO_LARGE: "too-large", ImageFault.SEVERAL_FRAMES: "multi-frame", ImageFault.RANGE: "pixel-range"}
-_REFUSED = frozenset({"GIF", "PDF"})
+_REFUSED = frozenset({"PDF"})
 
 
 @dataclass(frozen=True)
@@ -93,15 +73,6 @@ def look(path: Path, where: str, column: str) -> Picture:
     return Picture(header, digest.digest(), located, narrow_bits(data) if is_wide(header.mode) else None)
 
 
-def sniff(data: bytes) -> str:
-    """The format that a file's first bytes tell of, or empty."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[128:132] == b"DICM":
-        return "DICOM"
-    return next((form for magic, form in _MAGIC if data.startswith(magic)), "")
-
-
 def is_cut(data: bytes, form: str) -> bool:
     """Whether the end is missing, as far as the format tells."""
     if form == "JPEG":
@@ -123,7 +94,7 @@ def _inner(error: ImageReadError) -> str:
 
 
 def _name(path: Path, header: Header) -> Iterator[tuple[str, str]]:
-    named = _FORMS.get(path.suffix.lower())
+    named = FORM_BY_SUFFIX.get(path.suffix.lower())
     if named != header.form and (named or header.form != "DICOM"):  # which often has a number for a name
         yield "wrong-extension", f"{path.name} is a {header.form} file"
 
