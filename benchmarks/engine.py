@@ -27,10 +27,11 @@ from torch.nn import functional as F
 from dermtl.config.load import load_experiment
 from dermtl.data.synthetic.dataset import synthesise
 from dermtl.runs.folder import RunFolder
-from dermtl.tracking.trackers import Trackers
-from dermtl.training.distributed.process_group import Processes
-from dermtl.training.loop.signals import StopSignals
+from dermtl.training.distributed.process_group import ProcessGroup
 from dermtl.training.loop.trainer import Trainer
+from dermtl.training.optim.freezing import set_trainable
+from dermtl.training.optim.layer_groups import trainable_groups
+from dermtl.training.optim.optimiser import build_optimiser
 from dermtl.training.prepare import make_examples, make_network, prepare
 
 EXPERIMENT = """\
@@ -61,28 +62,24 @@ class Bench:
         network = make_network(prepared, source)
         self.count += 1
         folder = RunFolder(self.folder / f"run{self.count}")
-        return Trainer(experiment.training, network, prepared.plans, train, val, folder, Processes(experiment.training))
+        return Trainer(prepared, network, (train, val), folder, ProcessGroup(experiment.training))
 
     def loop(self, model: str, *overrides: str, cached: bool = False, train: str = "all") -> Task:
         """Epochs of dermtl's own loop: decoded pictures from its cache, or batches kept in a list."""
-        from dermtl.training.loop import trainer as loop
-
         trainer = self.trainer(model, f"training.stages.0.train={train}", "training.feature_cache_mb=0", *overrides)
         stage = trainer._phases[0].stage
-        optimizer, schedule = loop.build_optimiser(trainer._network, stage, trainer._groups, 10)
-        trainer._learner.train()
-        loop.freeze(trainer._network, loop.thawed(stage, trainer._groups, 0))
-        trainer._step.learner = trainer._processes.fabric.setup_module(trainer._learner)
-        optimizer = trainer._processes.fabric.setup_optimizers(optimizer)
-        kept = list(trainer._feeds.train())
+        optimizer, schedule = build_optimiser(trainer._network, stage, trainer._groups, 10)
+        trainer._module.train()
+        set_trainable(trainer._network, trainable_groups(stage, trainer._groups, 0))
+        trainer._step.set_up(stage, trainer._processes.fabric.setup_optimizers(optimizer))
+        batches = list(trainer._source.train())
         if cached:
-            trainer._feeds.train = lambda: kept  # type: ignore[method-assign]
-        signals, progress = StopSignals(), loop.Progress([stage], len(kept))
+            trainer._source.train = lambda: batches  # type: ignore[method-assign]
 
         def run() -> int:
-            trainer._run_epoch(optimizer, schedule, None, signals, progress)
-            trainer.position.close_epoch(1, {})
-            return len(kept)
+            trainer._run_epoch(schedule, None)
+            trainer.state.close_epoch(1, {})
+            return len(batches)
 
         return run
 
@@ -136,10 +133,9 @@ def fit(bench: Bench, epochs: int, budget: int) -> float:
     """CPU seconds of head epochs, whole runs from their first step on."""
     stages = f"training.stages=[{{train: head, epochs: {epochs}, lr: 1e-3}}]"
     trainer = bench.trainer("resnet18", stages, "training.augmentation=none", f"training.feature_cache_mb={budget}")
-    with Trackers({}, bench.folder, "speed", {}) as trackers:
-        began = time.process_time()
-        trainer.fit(trackers)
-        return time.process_time() - began
+    began = time.process_time()
+    trainer.fit()
+    return time.process_time() - began
 
 
 def main() -> None:

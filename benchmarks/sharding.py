@@ -41,36 +41,39 @@ def measure(path: Path, steps: int) -> dict[str, float]:
     from dermtl.config.load import load_experiment
     from dermtl.training.data.batch_order import BatchOrder
     from dermtl.training.data.dataset import load_batches
-    from dermtl.training.distributed.process_group import Processes
-    from dermtl.training.distributed.sharding import rows
-    from dermtl.training.loop.loss import Learner, Means, Objective
+    from dermtl.training.distributed.loss_averaging import RunningMeans
+    from dermtl.training.distributed.process_group import ProcessGroup
+    from dermtl.training.distributed.sharding import local_shard
+    from dermtl.training.loop.loss import Objective
+    from dermtl.training.loop.loss_module import LossModule
     from dermtl.training.loop.step import Step
+    from dermtl.training.optim.layer_groups import backbone_groups
     from dermtl.training.optim.optimiser import build_optimiser
-    from dermtl.training.optim.parameter_groups import backbone_groups
     from dermtl.training.prepare import make_examples, make_network, prepare
 
     experiment, source = load_experiment(path)
     training = experiment.training
-    processes, prepared = Processes(training), prepare(experiment, source)
+    processes, prepared = ProcessGroup(training), prepare(experiment, source)
     examples, _ = make_examples(prepared, source)
     order = BatchOrder(len(examples), training.batch_size, process=(processes.rank, processes.num))
     batches = list(load_batches(examples, order, workers=0, pin_memory=False))
     before = resident_mb("VmRSS")
-    network = processes.place(make_network(prepared, source))
+    network = processes.to_device(make_network(prepared, source))
     objective = Objective(network, dict.fromkeys(prepared.plans, 1.0))
     stage = training.stages[0]
     optimizer, _ = build_optimiser(network, stage, backbone_groups(network), len(order))
     optimizer = processes.fabric.setup_optimizers(optimizer)
-    step = Step(training, processes, list(prepared.plans), None, examples.records)
-    step.learner = processes.fabric.setup_module(Learner(network, objective, tied=processes.sharded).train())
-    step(batches[0], optimizer, Means(), 0)
+    module = LossModule(network, objective, tied=processes.sharded).train()
+    step = Step(training, processes, module, None, examples.records)
+    step.set_up(stage, optimizer)
+    step(batches[0], RunningMeans(), 0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     started = time.perf_counter()
     for number in range(1, steps):
-        step(batches[number % len(batches)], optimizer, Means(), number)
+        step(batches[number % len(batches)], RunningMeans(), number)
     seconds = (time.perf_counter() - started) / (steps - 1)
     tensors = [(parameter, parameter.grad, *optimizer.state[parameter].values()) for parameter in network.parameters()]
-    held = sum(rows(t).nbytes for own in tensors for t in own if isinstance(t, torch.Tensor))
+    held = sum(local_shard(t).nbytes for own in tensors for t in own if isinstance(t, torch.Tensor))
     return {"held_mb": held / 1e6, "peak_mb": resident_mb("VmHWM") - before, "step_s": seconds}
 
 

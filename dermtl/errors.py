@@ -13,6 +13,7 @@
     │   └── LeakageError     a group on both sides of a split
     ├── TrainingError
     │   └── NonFiniteLoss
+    ├── Interrupted          a training that a signal stopped; it can be resumed
     ├── ExportError          the network cannot be exported
     ├── BundleError          a model file that cannot be trusted or understood
     ├── CheckpointError      weights or a resume state that cannot be read
@@ -127,6 +128,16 @@ class TrainingError(DermtlError):
 
 class NonFiniteLoss(TrainingError):
     """A loss became NaN or infinite."""
+
+
+class Interrupted(DermtlError):
+    """Training was stopped by a signal; the run can be resumed.
+
+    Attributes:
+        exit_code: 128 plus the number of the signal.
+    """
+
+    exit_code: int = 130
 
 
 class ExportError(DermtlError):

@@ -24,7 +24,7 @@ def show(name: str, image_size: int | None, as_json: bool) -> None:
     with needs("train"):
         from dermtl.model.card import bare_backbone, model_card
         from dermtl.model.network import Network
-        from dermtl.training.optim.parameter_groups import backbone_groups
+        from dermtl.training.optim.layer_groups import backbone_groups
 
     import json
     from dataclasses import asdict

@@ -150,8 +150,8 @@ def _train(
         hint = "give another --run, or go on with --resume"
         refuse_used_folder(run or Path("runs") / loaded.name, except_for=experiment, hint=hint)
     with needs("train"):
+        from dermtl.errors import Interrupted
         from dermtl.training.folds import train_folds
-        from dermtl.training.loop.signals import Interrupted
         from dermtl.training.train import train as train_
     try:
         if folds is not None:

@@ -72,9 +72,9 @@ class RunFolder:
         return self.path / "resume" / f"epoch-{epoch}.safetensors"
 
     @property
-    def rival(self) -> Path:
-        """Weights that the best ones will be compared with."""
-        return self.path / "resume" / "rival.safetensors"
+    def probe_weights(self) -> Path:
+        """Best weights of the heads alone, with which ``train: auto`` compares the fine-tuned ones."""
+        return self.path / "resume" / "probe.safetensors"
 
     @property
     def facts(self) -> dict[str, Any]:

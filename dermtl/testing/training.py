@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from dermtl.errors import Interrupted
 from dermtl.model.checkpoint import load_weights, save_weights
 from dermtl.runs.folder import RunFolder
 from dermtl.testing.assertions import check
 from dermtl.testing.head_under_test import NAME, HeadUnderTest
-from dermtl.training.loop.signals import Interrupted
 
 
 class TrainingChecks:

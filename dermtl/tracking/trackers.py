@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from dermtl.errors import Interrupted
 from dermtl.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Trackers:
     """The trackers of one run; a context manager.
 
-    Leaving it ends them: finished, or failed where an exception passes, unless :meth:`end` said otherwise before.
+    Leaving it ends them: as finished, or as interrupted or failed if an exception is raised.
 
     Args:
         trackers: Name to tracker; may be empty.
@@ -40,10 +41,13 @@ class Trackers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end("finished" if error is None else "failed")
+        self.end("finished" if error is None else "interrupted" if isinstance(error, Interrupted) else "failed")
 
-    def epoch(self, row: Mapping[str, Any]) -> None:
-        """Tell a row of metrics.csv."""
+    def on_batch(self, loss: float | None) -> None:
+        """Trackers receive epochs only."""
+
+    def on_epoch(self, row: Mapping[str, Any]) -> None:
+        """Pass a row of metrics.csv to every tracker."""
         self._tell("epoch", row)
 
     def end(self, state: str) -> None:

@@ -1,4 +1,4 @@
-"""k-fold cross-validation: one run a fold, each of which tests on a fold of its own."""
+"""k-fold cross-validation: one run per fold, each of which is tested on another fold."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from dermtl.errors import ConfigError
 from dermtl.files.atomic import refuse_file_as_folder, write_atomic
 from dermtl.runs.calibrate_folds import calibrate_trained_folds
 from dermtl.runs.folder import RunFolder
-from dermtl.training.distributed.process_group import Processes
+from dermtl.training.distributed.process_group import ProcessGroup
 from dermtl.training.train import train
 
 _log = logging.getLogger(__name__)
@@ -19,20 +19,20 @@ _log = logging.getLogger(__name__)
 def train_folds(
     path: Path, overrides: Sequence[str] = (), *, num: int, run: Path | None = None, resume: bool = False
 ) -> Path:
-    """Train an experiment once a fold, in ``fold-0`` and so on below one folder.
+    """Train an experiment once per fold, in ``fold-0`` and so on below one folder.
 
-    Fold k tests run k and validates run k - 1; groups stay whole, so each record is tested once, by a network that saw
-    nothing of its group. At the end the ensemble's thresholds are settled.
+    Run k is tested on fold k and validated on fold k + 1. Groups are not divided, so each record is tested once, by a
+    network that was not trained on its group. At the end the ensemble is calibrated.
 
     Args:
-        path: The experiment file.
-        overrides: ``a.b=value`` each.
+        path: Experiment file.
+        overrides: Overrides ``a.b=value``.
         num: Number of folds, at least 3.
-        run: The folder; default: ``runs/<name>``.
-        resume: Go on where the folds were left.
+        run: Folder of the cross-validation; default: ``runs/<name>``.
+        resume: Continue the folds that were interrupted.
 
     Returns:
-        The folder.
+        The folder of the cross-validation.
 
     Raises:
         DermtlError: The input is wrong.
@@ -46,9 +46,9 @@ def train_folds(
     names = [f"fold-{fold}" for fold in range(num)]
     for fold, name in enumerate(names):
         _log.info("fold %d of %d", fold + 1, num)
-        chosen = (f"data.split.folds={num}", f"data.split.fold={fold}")
-        train(path, [*overrides, *chosen], run=folder / name, resume=resume)  # another number of folds is refused here
-    if Processes(experiment.training).rank == 0:
+        split = (f"data.split.folds={num}", f"data.split.fold={fold}")
+        train(path, [*overrides, *split], run=folder / name, resume=resume)  # another number of folds is refused here
+    if ProcessGroup(experiment.training).rank == 0:
         write_atomic(RunFolder(folder).folds, json.dumps({"runs": names}, indent=2) + "\n")
         calibrate_trained_folds(folder)
     return folder

@@ -1,12 +1,14 @@
-"""What training works on: the experiment's records, heads, examples and network, all of it checked."""
+"""What a training needs: the experiment's records, heads, examples and network, all of it checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dermtl.config.document import dotted
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Source
 from dermtl.data.duplicates.near_duplicates import Copy, find_copies
@@ -22,16 +24,23 @@ from dermtl.training.data.augmentation import Augmentation
 from dermtl.training.data.dataset import Examples
 from dermtl.training.data.image_size import refuse_size
 from dermtl.training.data.picture_cache import open_cache
+from dermtl.training.optim.layer_groups import backbone_groups, trainable_groups
 from dermtl.training.optim.optimiser import build_optimiser, try_optimiser
-from dermtl.training.optim.parameter_groups import backbone_groups, select
 from dermtl.training.selection.criterion import refuse_unknown_metric
 
-_TRIED = 8  # records that are augmented before the run begins, to find what cannot be
+_NUM_DRY_RUN = 8  # records that are augmented before the run begins, to find errors early
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """An experiment with its data and heads, checked."""
+    """An experiment with its data and heads, checked.
+
+    Attributes:
+        experiment: The experiment file.
+        plans: Head to its plan, fitted to the training records.
+        records: Records of all splits.
+        copies: Pairs of records that show one picture.
+    """
 
     experiment: Experiment
     plans: Mapping[str, HeadPlan]
@@ -44,12 +53,12 @@ class Prepared:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Head to the kind of its truth."""
+        """Head to the kind of its annotation."""
         return {name: plan.target for name, plan in self.plans.items()}
 
     @property
-    def audit(self) -> dict[str, Any]:
-        """What was done against leaks."""
+    def leakage_facts(self) -> dict[str, Any]:
+        """What was done against leakage, for run.json."""
         data, sure = self.experiment.data, sum(copy.is_sure for copy in self.copies)
         return {
             "copies_searched": data.copies,
@@ -60,12 +69,17 @@ class Prepared:
 
     @property
     def stratify(self) -> str | None:
-        """The column that splits are balanced by."""
+        """Column that the splits are stratified by."""
         return self.experiment.data.split.stratify or _first_category(self.plans)
 
 
 def prepare(experiment: Experiment, source: Source, splits: Path | None = None) -> Prepared:
-    """Read the table, deal the records out (or as ``splits`` says) and let the heads see the training records.
+    """Read and split the records, and fit the heads to the training records.
+
+    Args:
+        experiment: The experiment file.
+        source: Its source, for messages.
+        splits: A stored splits.csv that replaces the experiment's own split.
 
     Raises:
         DermtlError: The table, the split or a head's keys are wrong.
@@ -84,10 +98,10 @@ def prepare(experiment: Experiment, source: Source, splits: Path | None = None) 
 
 
 def make_examples(prepared: Prepared, source: Source) -> tuple[Examples, Examples]:
-    """Training and validation examples, after every file was looked at and some were augmented.
+    """Training and validation examples, after all files were checked and some records were augmented.
 
     Raises:
-        ConfigError: Weights cannot be chosen by what ``training.select`` names.
+        ConfigError: The metric in ``training.select`` does not exist.
         DermtlError: A file or an annotation cannot be read, or there is nothing to train on.
     """
     preflight(prepared.records, prepared.kinds)
@@ -98,15 +112,15 @@ def make_examples(prepared: Prepared, source: Source) -> tuple[Examples, Example
             side,
             prepared.kinds,
             size,
-            augmentation=moving,
+            augmentation=augment,
             seed=training.seed,
             cache=open_cache(training.cache, side, size),
         )
-        for side, moving in ((prepared.side("train"), augmentation), (prepared.side("val"), None))
+        for side, augment in ((prepared.side("train"), augmentation), (prepared.side("val"), None))
     )
     if not examples.records:
         raise ManifestError("the split leaves no record to train on", hint="raise data.split.train")
-    for index in spread(range(len(examples)), _TRIED):
+    for index in spread(range(len(examples)), _NUM_DRY_RUN):
         examples[0, index]
     try:
         refuse_unknown_metric(training.select, prepared.plans, validation)
@@ -117,10 +131,15 @@ def make_examples(prepared: Prepared, source: Source) -> tuple[Examples, Example
 
 
 def make_network(prepared: Prepared, source: Source, *, pretrained: bool = True) -> Network:
-    """The network, seeded, after every stage was tried out on it; without weights where stored ones are loaded next.
+    """The network with its initial weights, after a dry run of every stage.
+
+    Args:
+        prepared: Experiment with its data and heads.
+        source: Source of the experiment, for messages.
+        pretrained: Whether to load pretrained weights; not needed if stored weights are loaded next.
 
     Raises:
-        ConfigError: It cannot be made, or a stage does not go with it.
+        ConfigError: The network cannot be built, or a stage does not fit it.
     """
     torch.manual_seed(prepared.experiment.training.seed)
     try:
@@ -129,29 +148,29 @@ def make_network(prepared: Prepared, source: Source, *, pretrained: bool = True)
         key = error.message.partition(":")[0].split(".")
         raise ConfigError(error.message, where=source.where(key), hint=error.hint) from error
     training, groups = prepared.experiment.training, backbone_groups(network)
-    num = len(prepared.side("train"))
+    num_batches = -(-len(prepared.side("train")) // training.batch_size)
     for index, stage in enumerate(training.stages):
-        try:
-            select(stage, groups)
-        except ConfigError as error:
-            where = source.where(("training", "stages", index, "train"))
-            raise ConfigError(f"training.stages.{index}.{error.message}", where=where) from error
-        try:
+        stage_key = ("training", "stages", index)
+        with _at_key(source, (*stage_key, "train")):
+            trainable_groups(stage, groups)
+        with _at_key(source, (*stage_key, "image_size")):
             refuse_size(stage, network)
-        except ConfigError as error:
-            where = source.where(("training", "stages", index, "image_size"))
-            raise ConfigError(f"training.stages.{index}.{error.message}", where=where, hint=error.hint) from error
-        try:
-            build_optimiser(network, stage, groups, -(-num // training.batch_size))
-        except ConfigError as error:
-            where = source.where(("training", "stages", index))
-            raise ConfigError(f"training.stages.{index}: {error.message}", where=where, hint=error.hint) from error
-        try:
+        with _at_key(source, stage_key):
+            build_optimiser(network, stage, groups, num_batches)
+        with _at_key(source, (*stage_key, "optimizer")):
             try_optimiser(stage, training.accelerator)
-        except ConfigError as error:
-            where = source.where(("training", "stages", index, "optimizer"))
-            raise ConfigError(f"training.stages.{index}.{error.message}", where=where, hint=error.hint) from error
     return network
+
+
+@contextmanager
+def _at_key(source: Source, key: tuple[str | int, ...]) -> Iterator[None]:
+    """Add the full key and its position to errors about a stage, which begin with the key inside the stage."""
+    try:
+        yield
+    except ConfigError as error:
+        stage = dotted(key[:3])
+        message = f"{stage}.{error.message}" if len(key) > 3 else f"{stage}: {error.message}"
+        raise ConfigError(message, where=source.where(key), hint=error.hint) from error
 
 
 def _first_category(plans: Mapping[str, HeadPlan]) -> str | None:

@@ -1,9 +1,10 @@
-"""What a run notes of itself: the experiment as it ran, versions, plugins, the digest of its data."""
+"""What a run records: the experiment as it ran, versions, plugins, the digest of its data, and how it ended."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -12,15 +13,18 @@ from typing import Any
 import yaml
 
 from dermtl.config.experiment import Experiment
+from dermtl.errors import DermtlError, Interrupted
 from dermtl.files.atomic import write_atomic
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
+from dermtl.runs.folder import RunFolder
+from dermtl.training.prepare import Prepared
 
 _PACKAGES = ("dermtl", "torch", "timm", "albumentations", "lightning-fabric", "numpy", "pillow", "onnx", "onnxruntime")
 
 
 def as_run(experiment: Experiment, plans: Mapping[str, HeadPlan]) -> dict[str, Any]:
-    """The experiment with every default written out and every head as fitted."""
+    """The experiment as plain data, with every default written out and every head as fitted."""
     data = experiment.model_dump(mode="json")
     data["data"]["root"] = str(experiment.data.root.resolve())
     if isinstance(experiment.backbone.pretrained, Path):
@@ -35,7 +39,7 @@ def to_yaml(data: Mapping[str, Any]) -> str:
 
 
 def write_documents(folder: Path, plans: Mapping[str, HeadPlan]) -> None:
-    """Write what the heads keep for people to read; a file holds head to document."""
+    """Write the documents of the heads, such as ``partition.json``; each file maps a head to its document."""
     files: dict[str, dict[str, Any]] = {}
     for name, plan in plans.items():
         for file, document in plan.config.documents().items():
@@ -44,10 +48,15 @@ def write_documents(folder: Path, plans: Mapping[str, HeadPlan]) -> None:
         write_atomic(folder / file, json.dumps(documents, indent=2, allow_nan=False) + "\n")
 
 
-def first_facts(
-    experiment: Experiment, plans: Mapping[str, HeadPlan], records: Sequence[Record], licence: str
-) -> dict[str, Any]:
-    """What is known when a run begins."""
+def first_facts(prepared: Prepared, licence: str, num_processes: int) -> dict[str, Any]:
+    """Content of run.json when a run begins.
+
+    Args:
+        prepared: Experiment with its data and heads.
+        licence: Licence of the backbone's weights.
+        num_processes: Number of processes that train.
+    """
+    experiment, plans = prepared.experiment, prepared.plans
     return {
         "name": experiment.name,
         "state": "running",
@@ -56,17 +65,48 @@ def first_facts(
         "versions": {package: version_of(package) for package in _PACKAGES} | {"python": platform.python_version()},
         "plugins": {name: dict(plan.origin) for name, plan in plans.items()},
         "data": {
-            "digest": data_digest(records),
-            **{side: sum(record.split == side for record in records) for side in ("train", "val", "test")},
+            "digest": data_digest(prepared.records),
+            **{side: len(prepared.side(side)) for side in ("train", "val", "test")},
         },
         "backbone": {"name": experiment.backbone.name, "weights_licence": licence},
+        "leakage": prepared.leakage_facts,
+        "processes": num_processes,
     }
 
 
-def version_of(package: str) -> str:
-    """Version of an installed distribution, with the name of the one that is there in its place; else ``absent``.
+@contextmanager
+def record_outcome(folder: RunFolder, facts: Mapping[str, Any], *, writes: bool) -> Iterator[dict[str, Any]]:
+    """Write to run.json how a training ended: finished, interrupted or failed.
 
-    onnxruntime-gpu and its kin bring the module ``onnxruntime``.
+    Args:
+        folder: Folder of the run.
+        facts: Content of run.json so far.
+        writes: Whether this process writes.
+
+    Yields:
+        Facts to add if the training finishes.
+    """
+    results: dict[str, Any] = {}
+
+    def write(state: str, more: Mapping[str, Any]) -> None:
+        if writes:
+            folder.note({**facts, "state": state, **more})
+
+    try:
+        yield results
+    except Interrupted:
+        write("interrupted", {})
+        raise
+    except DermtlError:
+        write("failed", {})
+        raise
+    write("finished", results)
+
+
+def version_of(package: str) -> str:
+    """Version of an installed distribution, or ``absent``.
+
+    If other distributions provide its module, as onnxruntime-gpu provides ``onnxruntime``, their names and versions.
     """
     try:
         return version(package)
@@ -76,7 +116,7 @@ def version_of(package: str) -> str:
 
 
 def data_digest(records: Sequence[Record]) -> str:
-    """SHA-256 over every record's path, cells and size of file, in order of path."""
+    """SHA-256 of every record's path, cells and file size, in the order of paths."""
     digest = hashlib.sha256()
     for record in sorted(records, key=lambda record: record.image):
         facts = [record.image, record.path.stat().st_size, sorted(record.cells.items())]

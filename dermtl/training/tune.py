@@ -1,4 +1,4 @@
-"""A search over an experiment's keys on Optuna: every trial is a run, judged by its validation records."""
+"""Hyperparameter search with Optuna: every trial is a run, evaluated on its validation records."""
 
 import json
 import logging
@@ -21,14 +21,14 @@ from dermtl.training.provenance import to_yaml
 from dermtl.training.train import train
 
 _log = logging.getLogger(__name__)
-_OVER = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
+_ENDED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
 
 
 def read_search(path: Path) -> Search:
     """Read a search file.
 
     Raises:
-        ConfigError: With the line of every fault.
+        ConfigError: The file is wrong; the message names the line of every error.
     """
     source = read_source(path)
     return validate(Search, source.data, source)
@@ -38,10 +38,10 @@ class Tuning:
     """One search, in a folder: ``study.db``, ``trials/<number>/`` and in the end ``best.yaml``.
 
     Args:
-        config: The experiment file.
-        search: What varies.
-        folder: Where everything is written; a search that is there goes on.
-        overrides: ``a.b=value`` for every trial.
+        config: Experiment file.
+        search: Keys that vary, and the metric.
+        folder: Folder of the search; a search that it holds is continued.
+        overrides: Overrides ``a.b=value`` in every trial.
 
     Raises:
         ConfigError: A key of the space does not fit the experiment, or the folder holds another search.
@@ -57,7 +57,7 @@ class Tuning:
             load_experiment(config, [*overrides, _override(key, first)])
         refuse_file_as_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would show a traceback of what is told below
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would show tracebacks of trials that failed
         self._study = optuna.create_study(
             storage=f"sqlite:///{(folder / 'study.db').resolve()}",
             study_name="search",
@@ -73,78 +73,107 @@ class Tuning:
         self._study.set_user_attr("search", wanted)
 
     def clear(self) -> None:
-        """Close the trials that a killed process left open. Call while no other process works on the search."""
+        """Mark trials of killed processes as failed. Call it while no other process works on the search."""
         for trial in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
     def work(self, worker: int = 0) -> None:
-        """Run trials until the search has as many as it should; several workers may."""
-        over = len(self._study.get_trials(deepcopy=False, states=_OVER))
-        self._study.sampler = optuna.samplers.TPESampler(seed=self._search.seed + 1000 * worker + over)
-        stop = optuna.study.MaxTrialsCallback(self._search.trials, states=_OVER)
-        if over < self._search.trials:
+        """Run trials until the search has as many as wanted; several processes may do so at once.
+
+        Args:
+            worker: Index of this process, which seeds the sampler.
+        """
+        num_ended = len(self._study.get_trials(deepcopy=False, states=_ENDED))
+        self._study.sampler = optuna.samplers.TPESampler(seed=self._search.seed + 1000 * worker + num_ended)
+        stop = optuna.study.MaxTrialsCallback(self._search.trials, states=_ENDED)
+        if num_ended < self._search.trials:
             self._study.optimize(self._run, callbacks=[stop], catch=(NonFiniteLoss,))
 
     def finish(self) -> Path:
         """Write the best trial's experiment.
 
         Raises:
-            TrainingError: No trial has come to its end.
+            TrainingError: No trial has finished.
         """
         try:
             best = self._study.best_trial
         except ValueError as error:
             raise TrainingError("no trial came to its end", where=str(self._folder)) from error
         experiment, _ = RunFolder(self._trial(best.number)).read_experiment()
-        found = self._folder / "best.yaml"
+        best_file = self._folder / "best.yaml"
         head = f"# trial {best.number}: {self._search.metric} {best.value:.6g}\n"
-        write_atomic(found, head + to_yaml(experiment.model_dump(mode="json")))
-        return found
+        write_atomic(best_file, head + to_yaml(experiment.model_dump(mode="json")))
+        return best_file
 
     def _trial(self, number: int) -> Path:
         return self._folder / "trials" / f"{number:04d}"
 
     def _run(self, trial: optuna.Trial) -> float:
         drawn = [_override(key, _draw(trial, key, values)) for key, values in self._search.space.items()]
-        seen: list[float] = []
-
-        def watch(row: Mapping[str, Any]) -> None:
-            if self._search.metric not in row:
-                known = sorted(name for name in row if name.startswith("val."))
-                near = get_close_matches(self._search.metric, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-                raise ConfigError(f"metric: metrics.csv has no {self._search.metric!r}", hint=hint)
-            seen.append(float(row[self._search.metric]))
-            trial.report(seen[-1], len(seen))
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
+        reporter = _TrialReporter(trial, self._search.metric)
         run = RunFolder(self._trial(trial.number))
         try:
-            train(self._config, [*self._overrides, *drawn], run=run.path, watch=watch)
+            train(self._config, [*self._overrides, *drawn], run=run.path, listeners=[reporter])
         except optuna.TrialPruned:
-            run.note(run.facts | {"state": "pruned", "epochs": len(seen)})
+            run.note(run.facts | {"state": "pruned", "epochs": len(reporter.values)})
             raise
-        best = min(seen) if self._search.direction == "minimize" else max(seen)
+        best = min(reporter.values) if self._search.direction == "minimize" else max(reporter.values)
         _log.info("trial %d: %s %.6g (%s)", trial.number, self._search.metric, best, ", ".join(drawn))
         return best
 
 
-def tune(config: Path, space: Path, folder: Path, overrides: Sequence[str] = (), *, workers: int = 1) -> Path:
-    """Search, with several processes if asked for, and write the best experiment.
+class _TrialReporter:
+    """Reports the metric of every epoch to Optuna, and ends a trial that Optuna prunes; a listener.
 
     Args:
-        config: The experiment file.
-        space: The search file.
-        folder: Of the search; one that is there goes on.
-        overrides: ``a.b=value`` for every trial.
-        workers: Processes.
+        trial: Trial that is running.
+        metric: Column of metrics.csv.
+
+    Attributes:
+        values: The metric after each epoch.
+    """
+
+    def __init__(self, trial: optuna.Trial, metric: str) -> None:
+        self._trial = trial
+        self._metric = metric
+        self.values: list[float] = []
+
+    def on_batch(self, loss: float | None) -> None:
+        """Trials are pruned between epochs only."""
+
+    def on_epoch(self, row: Mapping[str, Any]) -> None:
+        """Report the epoch.
+
+        Raises:
+            ConfigError: The row has no such metric.
+            TrialPruned: Optuna prunes the trial.
+        """
+        if self._metric not in row:
+            known = sorted(name for name in row if name.startswith("val."))
+            near = get_close_matches(self._metric, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise ConfigError(f"metric: metrics.csv has no {self._metric!r}", hint=hint)
+        self.values.append(float(row[self._metric]))
+        self._trial.report(self.values[-1], len(self.values))
+        if self._trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def tune(config: Path, space: Path, folder: Path, overrides: Sequence[str] = (), *, workers: int = 1) -> Path:
+    """Search in one or several processes, and write the best experiment.
+
+    Args:
+        config: Experiment file.
+        space: Search file.
+        folder: Folder of the search; a search that it holds is continued.
+        overrides: Overrides ``a.b=value`` in every trial.
+        workers: Number of processes.
 
     Returns:
         ``best.yaml`` in the folder.
 
     Raises:
-        DermtlError: The input is wrong, or no trial came to its end.
+        DermtlError: The input is wrong, or no trial finished.
     """
     search = read_search(space)
     tuning = Tuning(config, search, folder, overrides)

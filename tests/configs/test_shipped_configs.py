@@ -85,7 +85,7 @@ def test_every_picture_and_annotation_can_be_read(prepared):
 def test_the_backbone_exists_and_its_stages_select(config, drawn):
     """Without weights: whether the name, the options and the stages fit timm's model."""
     from dermtl.model.network import build_network
-    from dermtl.training.optim.parameter_groups import backbone_groups, select
+    from dermtl.training.optim.layer_groups import backbone_groups, trainable_groups
 
     experiment, source = load_experiment(config)
     plans = plan_heads(experiment, source)
@@ -100,4 +100,4 @@ def test_the_backbone_exists_and_its_stages_select(config, drawn):
     network = build_network(experiment.backbone, plans, pretrained=False)
     groups = backbone_groups(network)
     for stage in experiment.training.stages:
-        select(stage, groups)
+        trainable_groups(stage, groups)

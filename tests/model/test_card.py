@@ -8,7 +8,7 @@ from dermtl.errors import ConfigError
 from dermtl.model.backbone import Backbone
 from dermtl.model.card import ModelCard, bare_backbone, model_card
 from dermtl.model.network import Network
-from dermtl.training.optim.parameter_groups import backbone_groups
+from dermtl.training.optim.layer_groups import backbone_groups
 
 
 def card(name: str, image_size: int | None = None) -> ModelCard:

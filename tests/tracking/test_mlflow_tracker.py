@@ -99,7 +99,7 @@ def test_a_continued_run_is_the_same_run_without_a_repeated_epoch(runs, told):
 def test_a_store_that_cannot_be_opened_harms_no_run(tmp_path, told, caplog, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/no/such/folder/x.db")
     with Trackers({"mlflow": MLflow()}, tmp_path, "demo", {}) as trackers:
-        trackers.epoch(told(1))
+        trackers.on_epoch(told(1))
     assert len([record for record in caplog.records if record.name.startswith("dermtl")]) == 1
     assert "tracker mlflow failed (begin)" in caplog.text
 
@@ -107,5 +107,5 @@ def test_a_store_that_cannot_be_opened_harms_no_run(tmp_path, told, caplog, monk
 def test_a_damaged_id_harms_no_run(tmp_path, told, caplog):
     (tmp_path / "mlflow.json").write_text("{")
     with Trackers({"mlflow": MLflow()}, tmp_path, "demo", {}) as trackers:
-        trackers.epoch(told(1))
+        trackers.on_epoch(told(1))
     assert "tracker mlflow failed (begin)" in caplog.text

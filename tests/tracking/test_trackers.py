@@ -39,8 +39,8 @@ def calls(listener):
 def test_everything_is_told_in_order(tmp_path, told):
     listener = Listener()
     with Trackers({"a": listener}, tmp_path, "demo", {"seed": 1}) as trackers:
-        trackers.epoch(told(1))
-        trackers.epoch(told(2))
+        trackers.on_epoch(told(1))
+        trackers.on_epoch(told(2))
     assert listener.heard == [
         ("begin", tmp_path, "demo", {"seed": 1}),
         ("epoch", 1),
@@ -52,7 +52,7 @@ def test_everything_is_told_in_order(tmp_path, told):
 def test_a_tracker_cannot_change_what_it_is_told(tmp_path, told):
     row, settings = told(1), {"seed": 1}
     with Trackers({"a": Listener(), "b": Listener()}, tmp_path, "demo", settings) as trackers:
-        trackers.epoch(row)
+        trackers.on_epoch(row)
     assert (list(row), settings) == (list(told(1)), {"seed": 1})
 
 
@@ -61,8 +61,8 @@ def test_a_tracker_cannot_change_what_it_is_told(tmp_path, told):
 def test_one_that_fails_is_named_once_and_left_out(tmp_path, told, caplog, call, error):
     bad, good = Listener(call, error), Listener()
     with Trackers({"bad": bad, "good": good}, tmp_path, "demo", {}) as trackers:
-        trackers.epoch(told(1))
-        trackers.epoch(told(2))
+        trackers.on_epoch(told(1))
+        trackers.on_epoch(told(2))
     assert calls(good) == ["begin", "epoch", "epoch", "end"]
     assert calls(bad).count(call) == 1
     assert calls(bad)[-1] == call
@@ -78,7 +78,7 @@ def test_a_second_ctrl_c_is_not_swallowed(tmp_path, told):
         pytest.raises(KeyboardInterrupt),
         Trackers({"a": Listener("epoch", KeyboardInterrupt)}, tmp_path, "x", {}) as t,
     ):
-        t.epoch(told(1))
+        t.on_epoch(told(1))
 
 
 def test_a_run_that_dies_is_told_as_failed(tmp_path):
@@ -97,7 +97,7 @@ def test_the_first_end_counts(tmp_path):
 
 def test_no_tracker_is_no_trouble(tmp_path, told):
     with Trackers({}, tmp_path, "demo", {}) as trackers:
-        trackers.epoch(told(1))
+        trackers.on_epoch(told(1))
 
 
 def test_the_contract_is_part_of_the_api():

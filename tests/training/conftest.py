@@ -12,6 +12,7 @@ from dermtl.config.experiment import Data
 from dermtl.config.load import load_experiment
 from dermtl.data.manifest.read import read_manifest
 from dermtl.data.manifest.split import read_splits
+from dermtl.errors import Interrupted
 from dermtl.kinds import Record
 from dermtl.model.network import Network, build_network
 from dermtl.plugins.plan import HeadPlan
@@ -19,9 +20,8 @@ from dermtl.runs.folder import RunFolder, TrainedRun
 from dermtl.training.data.batch_order import BatchOrder
 from dermtl.training.data.dataset import Examples, load_batches
 from dermtl.training.loop.loss import Objective
-from dermtl.training.loop.signals import Interrupted
 from dermtl.training.loop.step import Step
-from dermtl.training.loop.validate import validate
+from dermtl.training.loop.validate import Validator
 from dermtl.training.prepare import prepare
 from dermtl.training.train import train
 
@@ -116,6 +116,6 @@ def validation_loss() -> Callable[[TrainedRun], float]:
         examples = Examples(side, {name: plan.target for name, plan in stored.plans.items()}, 48)
         batches = load_batches(examples, BatchOrder(len(side), 4, shuffle=False))
         objective = Objective(stored.network, {name: plan.loss_weight for name, plan in stored.plans.items()})
-        return validate(stored.network, batches, stored.plans, objective, torch.device("cpu"))["loss"]
+        return Validator(stored.network, stored.plans, objective, torch.device("cpu")).validate(batches)["loss"]
 
     return compute

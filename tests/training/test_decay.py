@@ -15,7 +15,8 @@ from dermtl.config.training import Stage
 from dermtl.model.backbone import Backbone
 from dermtl.model.lora import add_lora, is_addition
 from dermtl.model.network import Network
-from dermtl.training.optim.parameter_groups import backbone_groups, parameter_groups
+from dermtl.training.optim.layer_groups import backbone_groups
+from dermtl.training.optim.learning_rates import parameter_groups
 from dermtl.training.optim.weight_decay import undecayed
 
 # A class token, registers, bias tables of a window, names with a wildcard, names from the parameters, none at all.

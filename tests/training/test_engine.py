@@ -20,7 +20,7 @@ from dermtl.runs.folder import RunFolder, load_run
 from dermtl.training.data.mixup import Mixing, plan_mixing
 from dermtl.training.loop.loss import Objective
 from dermtl.training.loop.phases import phases_of
-from dermtl.training.optim.moving_average import WeightMean
+from dermtl.training.optim.ema import WeightEma
 from dermtl.training.selection.probe_or_finetune import choose
 from dermtl.training.train import train
 
@@ -103,7 +103,7 @@ def test_the_running_mean_is_the_formula() -> None:
     """Against the plain weighted mean of all weights so far, NumPy's own."""
     layer = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(layer.weight, -7.0)  # from before the first step: counts nothing
-    mean = WeightMean(layer, 0.9)
+    mean = WeightEma(layer, 0.9)
     for number in range(1, 30):
         torch.nn.init.constant_(layer.weight, float(number))
         mean.update()
@@ -169,8 +169,8 @@ def test_blending_trains(tiny_experiment: Path, tmp_path: Path) -> None:
 
 def test_auto_is_two_phases() -> None:
     stages = [Stage(epochs=1, train="head"), Stage(epochs=3, train="auto", unfreeze_epochs=1)]
-    found = [(phase.stage.train, phase.stage.epochs, phase.number, phase.rivals) for phase in phases_of(stages)]
-    assert found == [("head", 1, 1, None), ("head", 3, 2, "first"), ("all", 3, 2, "second")]
+    found = [(phase.stage.train, phase.stage.epochs, phase.number, phase.role) for phase in phases_of(stages)]
+    assert found == [("head", 1, 1, None), ("head", 3, 2, "probe"), ("all", 3, 2, "finetune")]
 
 
 def make_records(groups: list[str]) -> list[Record]:
@@ -201,7 +201,7 @@ def test_auto_keeps_the_weights_that_it_chose(train_tiny: Train, tmp_path: Path,
     half = table[:2] if choice["chosen"] == "head" else table[2:]
     assert run.facts["best_val_loss"] == pytest.approx(min(half))
     if choice["chosen"] == "head":
-        assert run.best.read_bytes() == run.rival.read_bytes()
+        assert run.best.read_bytes() == run.probe_weights.read_bytes()
     again = train_tiny(tmp_path / "run", f"training.stages=[{stage}]", "training.augmentation=none", resume=True)
     assert again.facts["choices"] == [choice]
 
@@ -221,13 +221,13 @@ def test_groups_are_unfrozen_one_after_the_other(
 ) -> None:
     from dermtl.training.loop import trainer as loop
 
-    real, seen = loop.freeze, []
+    real, seen = loop.set_trainable, []
 
     def noted(network: Any, trained: Any, norms: str) -> None:
         seen.append(len(trained))
         real(network, trained, norms)
 
-    monkeypatch.setattr(loop, "freeze", noted)
+    monkeypatch.setattr(loop, "set_trainable", noted)
     stages = "training.stages=[{train: 'last:3', epochs: 7, unfreeze_epochs: 2, lr: 1e-2}]"
     run = train_tiny(tmp_path / "run", stages, "training.augmentation=none")
     assert seen == [0, 0, 1, 1, 2, 2, 3]

@@ -16,7 +16,8 @@ from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
 from dermtl.runs.folder import RunFolder
 from dermtl.training.data.feature_cache import FrozenBackbone
-from dermtl.training.optim.parameter_groups import backbone_groups, freeze, select
+from dermtl.training.optim.freezing import set_trainable
+from dermtl.training.optim.layer_groups import backbone_groups, trainable_groups
 
 Train = Callable[..., RunFolder]
 StopAt = Callable[[int], AbstractContextManager[None]]
@@ -48,7 +49,7 @@ def make(name: str, levels: tuple[int, ...] = ()) -> Network:
     network = Network(backbone, {"number": ReadingHead(backbone.features, levels)})
     network = network.to(memory_format=torch.channels_last)
     network.train()
-    freeze(network, select(Stage(epochs=1, train="head"), backbone_groups(network)))
+    set_trainable(network, trainable_groups(Stage(epochs=1, train="head"), backbone_groups(network)))
     return network
 
 

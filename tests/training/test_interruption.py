@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dermtl.errors import CheckpointError, DermtlError
+from dermtl.errors import CheckpointError, DermtlError, Interrupted
 from dermtl.runs.folder import RunFolder
-from dermtl.training.loop.signals import Interrupted, StopSignals
+from dermtl.training.loop.signals import StopSignals
 from dermtl.training.loop.step import Step
 
 Train = Callable[..., RunFolder]
@@ -174,7 +174,7 @@ def test_resume_begins_where_there_is_no_run(train_tiny: Train, finished: RunFol
     [
         lambda path: path.write_bytes(path.read_bytes()[:-1000]),
         lambda path: torch.save([1, 2], path),
-        lambda path: torch.save({"network": {}, "position": {}, "optimizer": None}, path),
+        lambda path: torch.save({"network": {}, "progress": {}, "optimizer": None}, path),
         lambda path: torch.save({"something": 1}, path),
     ],
     ids=["truncated", "no dict", "another network", "other keys"],

@@ -7,7 +7,8 @@ import torch
 
 from dermtl.model.network import Network
 from dermtl.plugins.plan import HeadPlan
-from dermtl.training.loop.loss import Means, Objective
+from dermtl.training.distributed.loss_averaging import RunningMeans
+from dermtl.training.loop.loss import Objective
 
 Plan = Callable[..., tuple[dict[str, HeadPlan], Network]]
 RAW_CIRCLE = torch.tensor([[0.5, 0.5, 0.5], [0.1, 0.2, 0.3], [0.9, 0.1, 0.4], [0.3, 0.3, 0.3]])
@@ -91,13 +92,13 @@ def test_half_precision_is_lifted_before_the_loss(network: Network) -> None:
 
 
 def test_means_are_quotients_of_sums_not_means_of_batches() -> None:
-    means = Means()
+    means = RunningMeans()
     means.add("a", 3.0, 3)
     means.add("a", 5.0, 1)
     means.add("b", 5.0, 0)
     assert means.values() == {"a": 2.0}
-    again = Means(means.sums, means.counts)
+    again = RunningMeans(means.sums, means.counts)
     again.add("a", 8.0, 4)
     assert again.values() == {"a": 2.0}
     assert means.counts["a"] == 4
-    assert Means().values() == {}
+    assert RunningMeans().values() == {}

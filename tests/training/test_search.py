@@ -8,7 +8,7 @@ import yaml
 
 from dermtl.errors import ConfigError
 from dermtl.runs.folder import RunFolder
-from dermtl.training.lr_find import draw_test, find_rate, judge, smooth
+from dermtl.training.lr_find import draw_test, find_rate, smooth, suggest_rate
 
 optuna = pytest.importorskip("optuna", reason="needs the extra tune")
 SPACE = """\
@@ -30,10 +30,10 @@ def test_the_steepest_fall_is_suggested() -> None:
     """A valley in the logarithm of the rate: the fall is steepest where the curve's slope is, late by the smoothing."""
     rates = np.geomspace(1e-6, 1, 100)
     losses = 2 - np.tanh(3 * (np.log10(rates) + 3))
-    found = judge(rates.tolist(), losses.tolist())
+    found = suggest_rate(rates.tolist(), losses.tolist())
     assert found.suggested is not None
     assert -3 <= np.log10(found.suggested) <= -2
-    assert judge(rates.tolist(), np.linspace(1, 2, 100).tolist()).suggested is None
+    assert suggest_rate(rates.tolist(), np.linspace(1, 2, 100).tolist()).suggested is None
 
 
 def test_a_real_network_is_tried_and_nothing_is_written(tiny_experiment: Path, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from dermtl.errors import ConfigError
 from dermtl.runs.folder import RunFolder, TrainedRun, load_run
-from dermtl.training.resume.position import Position
-from dermtl.training.selection.criterion import greedy_soup, score_of
+from dermtl.training.resume.training_state import TrainingState
+from dermtl.training.selection.criterion import score_of
+from dermtl.training.selection.model_soup import greedy_soup
 
 Train = Callable[..., RunFolder]
 FOUR = "training.stages=[{train: all, epochs: 4, lr: 5e-3}]"
@@ -123,15 +124,15 @@ def test_a_metric_that_is_not_estimable_is_never_the_best() -> None:
 
 def test_patience_counts_within_a_stage() -> None:
     """A stage that begins above the best of the one before has as many epochs to improve as any other."""
-    position = Position()
-    position.close_epoch(1, {})
-    position.judge(0.1, 0.1, 0.0)
-    position.next_stage()
+    state = TrainingState()
+    state.close_epoch(1, {})
+    state.update_best(0.1, 0.1, 0.0)
+    state.next_phase()
     for loss, stale in ((0.9, 0), (0.8, 0), (0.85, 1), (0.7, 0)):
-        position.close_epoch(2, {})
-        assert not position.judge(loss, loss, 0.0)
-        assert position.stale == stale
-    assert [row["best"] for row in position.history] == [1, 0, 0, 0, 0]
+        state.close_epoch(2, {})
+        assert not state.update_best(loss, loss, 0.0)
+        assert state.epochs_without_improvement == stale
+    assert [row["best"] for row in state.history] == [1, 0, 0, 0, 0]
 
 
 def test_a_stage_that_stops_early_says_so(train_tiny: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -22,11 +22,11 @@ from dermtl.errors import ConfigError
 from dermtl.model.checkpoint import load_state, load_weights
 from dermtl.runs.folder import RunFolder, load_run
 from dermtl.training.data.batch_order import BatchOrder
-from dermtl.training.data.batch_source import Feeds
+from dermtl.training.data.batch_source import BatchSource
 from dermtl.training.data.dataset import load_batches
-from dermtl.training.distributed.process_group import Processes
+from dermtl.training.distributed.process_group import ProcessGroup
 from dermtl.training.loop.loss import Objective
-from dermtl.training.loop.validate import validate
+from dermtl.training.loop.validate import Validator
 from dermtl.training.prepare import make_examples, make_network, prepare
 from dermtl.training.train import train
 
@@ -179,12 +179,16 @@ def test_one_begins_and_two_go_on(experiment: Path, alone: RunFolder, tmp_path: 
     class EnoughError(Exception):
         pass
 
-    def stop(row: Mapping[str, Any]) -> None:
-        if row["epoch"] == 3:
-            raise EnoughError
+    class StopAfterThreeEpochs:
+        def on_batch(self, loss: float | None) -> None:
+            pass
+
+        def on_epoch(self, row: Mapping[str, Any]) -> None:
+            if row["epoch"] == 3:
+                raise EnoughError
 
     with pytest.raises(EnoughError):
-        train(experiment, run=tmp_path / "run", watch=stop)
+        train(experiment, run=tmp_path / "run", listeners=[StopAfterThreeEpochs()])
     assert two(experiment, tmp_path / "run") == [0, 0]
     assert_close(RunFolder(tmp_path / "run"), alone)
 
@@ -203,7 +207,7 @@ def test_figures_are_those_of_the_weights_kept(experiment: Path, tmp_path: Path,
     load_weights(tmp_path / "run" / "last.safetensors", network)
     batches = load_batches(val, BatchOrder(len(val), 1, shuffle=False), workers=0, pin_memory=False)
     objective = Objective(network, dict.fromkeys(prepared.plans, 1.0))
-    found = validate(network, batches, prepared.plans, objective, torch.device("cpu"))
+    found = Validator(network, prepared.plans, objective, torch.device("cpu")).validate(batches)
     with (tmp_path / "run" / "metrics.csv").open() as file:
         assert float(next(csv.DictReader(file))["val.loss"]) == pytest.approx(found["loss"], rel=1e-5)
 
@@ -214,7 +218,7 @@ def test_a_batch_with_too_few_records_for_the_processes(tiny_experiment: Path) -
     train, val = make_examples(prepared, source)
     processes: Any = SimpleNamespace(num=2, rank=0)
     with pytest.raises(ConfigError, match="17 training records make batches of 1, which 2 processes cannot share"):
-        Feeds(experiment.training, processes, make_network(prepared, source), train, val)
+        BatchSource(experiment.training, processes, make_network(prepared, source), train, val)
 
 
 @pytest.mark.parametrize(
@@ -228,11 +232,11 @@ def test_a_batch_with_too_few_records_for_the_processes(tiny_experiment: Path) -
 def test_what_does_not_go_together(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], named: str) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match=f"training.shard: does not go with .*{named}"):
-        Processes(Training.model_validate({"stages": [{"epochs": 1}], "accelerator": "cpu", "shard": True} | change))
+        ProcessGroup(Training.model_validate({"stages": [{"epochs": 1}], "accelerator": "cpu", "shard": True} | change))
 
 
-def test_one_process_has_nobody_to_share_with(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_process_ignores_sharding(caplog: pytest.LogCaptureFixture) -> None:
     training = Training.model_validate({"stages": [{"epochs": 1}], "accelerator": "cpu", "shard": True})
     with caplog.at_level(logging.INFO):
-        assert not Processes(training).sharded
-    assert "nobody to share with" in caplog.text
+        assert not ProcessGroup(training).sharded
+    assert "no effect with one process" in caplog.text

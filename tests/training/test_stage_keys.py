@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from dermtl.errors import ConfigError
 from dermtl.model.backbone import Backbone
 from dermtl.runs.folder import RunFolder
-from dermtl.training.data.image_size import shrunk
+from dermtl.training.data.image_size import shrink
 
 Train = Callable[..., RunFolder]
 STATISTICS = ("running_mean", "running_var")
@@ -64,12 +64,12 @@ def test_small_pictures_are_antialiased() -> None:
     """A checkerboard of single pixels becomes grey, as torch's own antialiased resize makes it."""
     board = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     board[..., ::2, ::2] = board[..., 1::2, 1::2] = 255
-    found = shrunk(board, 32)
+    found = shrink(board, 32)
     assert found[..., 2:-2, 2:-2].std() < 1
     expected = F.interpolate(board.float(), size=32, mode="bilinear", antialias=True)
     assert torch.equal(found, expected)
-    assert shrunk(board, None) is board
-    assert shrunk(board, 64) is board
+    assert shrink(board, None) is board
+    assert shrink(board, 64) is board
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from dermtl.errors import ConfigError
 from dermtl.model.backbone import Backbone
 from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
+from dermtl.training.optim.freezing import set_trainable
+from dermtl.training.optim.layer_groups import backbone_groups, trainable_groups
+from dermtl.training.optim.learning_rates import parameter_groups
 from dermtl.training.optim.optimiser import build_optimiser
-from dermtl.training.optim.parameter_groups import backbone_groups, freeze, parameter_groups, select
 
 
 class LinearHead(Head):
@@ -86,7 +88,7 @@ def test_select() -> None:
     groups = backbone_groups(known_network("resnet18"))
 
     def chosen(train: str) -> list[str]:
-        return [group.name for group in select(Stage(train=train, epochs=1), groups)]
+        return [group.name for group in trainable_groups(Stage(train=train, epochs=1), groups)]
 
     assert chosen("head") == []
     assert chosen("all") == EXPECTED["resnet18"]
@@ -190,7 +192,7 @@ def train_a_little(network: Network, stage: Stage) -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(2):
         network.train()
-        freeze(network, select(stage, groups))
+        set_trainable(network, trainable_groups(stage, groups))
         images = torch.randint(0, 256, (4, 3, 64, 64), generator=generator, dtype=torch.uint8)
         head = network.heads["number"]
         assert isinstance(head, Head)
@@ -207,7 +209,7 @@ def test_what_is_frozen_stays_bit_by_bit(name: str, train: str) -> None:
     network = make_network(name)
     groups = backbone_groups(network)
     stage = Stage(train=train, epochs=1, lr=1e-2, weight_decay=0.1, schedule="constant")
-    learning = {f"backbone.model.{key}" for group in select(stage, groups) for key in group.parameters}
+    learning = {f"backbone.model.{key}" for group in trainable_groups(stage, groups) for key in group.parameters}
     learning |= {key for key, _ in network.named_parameters() if key.startswith("heads.")}
     modules = {key.rpartition(".")[0] for key in learning}
     before = {key: value.clone() for key, value in network.state_dict().items()}
@@ -231,10 +233,10 @@ def test_what_is_frozen_stays_bit_by_bit(name: str, train: str) -> None:
 def test_freezing_is_undone_by_the_next_stage() -> None:
     network = make_network("test_resnet")
     groups = backbone_groups(network)
-    freeze(network, [])
+    set_trainable(network, [])
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
     assert not any(module.training for module in network.backbone.modules())
     network.train()
-    freeze(network, groups)
+    set_trainable(network, groups)
     assert all(parameter.requires_grad for parameter in network.backbone.parameters())
     assert all(module.training for module in network.modules())

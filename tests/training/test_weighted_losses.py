@@ -19,8 +19,10 @@ from dermtl.model.head import FeatureInfo, Features, Head
 from dermtl.model.network import Network
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.folder import RunFolder
-from dermtl.training.distributed.process_group import Processes
-from dermtl.training.loop.loss import Objective, add_up, denominator_of
+from dermtl.training.distributed.loss_averaging import denominator_of, sum_denominators
+from dermtl.training.distributed.process_group import ProcessGroup
+from dermtl.training.loop.loss import Objective
+from dermtl.training.loop.loss_module import LossModule
 from dermtl.training.loop.record_losses import RecordLosses
 from dermtl.training.loop.step import Step
 
@@ -53,7 +55,7 @@ def test_the_gradient_of_parts_is_torchs_of_the_whole(weighted: tuple[Network, T
     parts = [
         {"diagnosis": (torch.arange(len(rows)), target[rows])} for rows in torch.arange(16).tensor_split(num_parts)
     ]
-    totals = add_up([objective.denominators(part) for part in parts])
+    totals = sum_denominators([objective.denominators(part) for part in parts])
     given = raw.clone().requires_grad_()
     total = 0.0
     for rows, part in zip(torch.arange(16).tensor_split(num_parts), parts, strict=True):
@@ -154,7 +156,7 @@ def test_terms_have_denominators_of_their_own_and_an_empty_one_leaves_its_term_o
     assert float(total) == pytest.approx((1 + 25) / 2 + (4 + 16 + 36) / 3)
     assert {name: float(value) for name, value in sums.items()} == {"pair.loss.near": 26.0, "pair.loss.far": 56.0}
     totals = objective.denominators({"pair": (torch.arange(3), target)})["pair"]
-    assert (denominator_of(totals, "near"), denominator_of(totals, "far")) == (2.0, 3.0)
+    assert (denominator_of("near", totals), denominator_of("far", totals)) == (2.0, 3.0)
     none, _ = objective({"pair": raw}, {"pair": (torch.arange(3), torch.zeros(3, dtype=torch.int64))})
     assert float(none) == pytest.approx(56 / 3)
 
@@ -176,7 +178,7 @@ def test_rows_that_see_one_another_are_validated_at_once() -> None:
 def test_rows_that_see_one_another_are_never_parted(changes: dict[str, object], words: str) -> None:
     training = Training.model_validate({"stages": [{"epochs": 1}], "accelerator": "cpu", **changes})
     with pytest.raises(ConfigError, match=f"{words}.*the loss of head 'pair'"):
-        Step(training, Processes(training), of(PairHead()), None, [])
+        Step(training, ProcessGroup(training), LossModule(nn.Identity(), of(PairHead())), None, [])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -25,16 +25,17 @@ class BatchOrder(Sampler[list[Key]]):
 
     Args:
         num: Number of records.
-        batch_size: Records a batch, at most.
-        seed: Of the run.
-        shuffle: Else in their order.
-        shares: float [num], summing to one: draw records so often, with repeats, instead of each once.
-        process: Which process this is, of how many: each takes its part of every batch.
+        batch_size: Largest number of records per batch.
+        seed: Seed of the run.
+        shuffle: Whether records are shuffled.
+        shares: Probability of each record, float [num], summing to one: records are drawn with replacement. None: each
+            record is used once.
+        process: Rank of this process and number of processes; each process gets its part of every batch.
 
     Attributes:
-        epoch: Counted over all stages.
-        start: Batches to skip.
-        views: Of an augmented picture, after which they repeat; None where every epoch has its own.
+        epoch: Epoch, counted over all stages.
+        start: Number of batches to skip.
+        views: Number of differently augmented pictures per record, which then repeat; None: new ones in every epoch.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class BatchOrder(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         keys, (rank, ranks) = self._keys(), self.process
-        # Equal sizes as far as they go: a last batch of one picture has no statistics for BatchNorm.
+        # Sizes differ by one at most: a last batch of one picture would have no statistics for BatchNorm.
         edges = np.linspace(0, self.num, len(self) + 1).round().astype(int).tolist()
         for batch in range(self.start, len(self)):
-            whole = keys[edges[batch] : edges[batch + 1]]
-            if part := whole[len(whole) * rank // ranks : len(whole) * (rank + 1) // ranks]:
+            members = keys[edges[batch] : edges[batch + 1]]
+            if part := members[len(members) * rank // ranks : len(members) * (rank + 1) // ranks]:
                 yield part
 
     def _keys(self) -> list[Key]:
@@ -78,12 +79,12 @@ class BatchOrder(Sampler[list[Key]]):
             order = generator.permutation(self.num)
         if self.views is not None:
             return [(self.epoch % self.views, index) for index in order.tolist()]
-        seen: Counter[int] = Counter()
+        num_draws: Counter[int] = Counter()
         keys: list[Key] = []
         for index in order.tolist():
-            again = seen[index]
-            seen[index] += 1
-            keys.append((self.epoch, index, again) if again else (self.epoch, index))
+            repeat = num_draws[index]
+            num_draws[index] += 1
+            keys.append((self.epoch, index, repeat) if repeat else (self.epoch, index))
         return keys
 
 

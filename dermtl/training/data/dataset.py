@@ -1,4 +1,4 @@
-"""Records as batches. Sample ``i`` of epoch ``e`` is a pure function of (seed, e, i), for any worker and any order."""
+"""From records to batches. Sample ``i`` of epoch ``e`` depends on (seed, e, i) alone, not on workers or order."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ from dermtl.training.data.augmentation import Augmentation
 from dermtl.training.data.batch_order import BatchOrder, Key, keyed_seed
 from dermtl.training.data.picture_cache import PictureCache
 
-_PATIENCE = 20  # seconds that a worker outlives a signal
-_DRAWS = 3  # draws of an augmentation before the plain letterbox is taken instead
+_GRACE_S = 20  # seconds that a worker continues after a signal
+_MAX_DRAWS = 3  # draws of an augmentation before the plain letterbox is used instead
 
 
 @dataclass
@@ -30,11 +30,12 @@ class Batch:
 
     Attributes:
         images: uint8 [N, 3, S, S].
-        targets: For each head with any target here: the rows that have one, int64 [n], and the targets, [n, ...].
-        indices: Positions of the records.
-        sizes_hw: Height and width of every source picture.
+        targets: Head to the rows that have a target, int64 [n], and their targets, [n, ...]; a head without any target
+            in this batch is missing.
+        indices: Indices of the records.
+        sizes_hw: Height and width of every source picture in pixels.
         annotations: For each record, head to annotation in the source frame; empty while training.
-        features: What a frozen backbone gave for these pictures, if that is cached; the pictures are then blank.
+        features: Cached features of a frozen backbone for these pictures, which are then black; None: not cached.
     """
 
     images: Tensor
@@ -45,9 +46,13 @@ class Batch:
     features: Features | None = None
 
     def pin_memory(self) -> "Batch":
-        """Move the pictures into page-locked memory, from where they reach a GPU faster; the loader calls this."""
+        """Move the pictures into page-locked memory, which a GPU copies faster; the loader calls this."""
         self.images = self.images.pin_memory()
         return self
+
+    def targets_on(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
+        """:attr:`targets` on a device."""
+        return {name: (rows.to(device), target.to(device)) for name, (rows, target) in self.targets.items()}
 
 
 @dataclass
@@ -60,17 +65,18 @@ class _Example:
 
 
 class Examples(Dataset[_Example]):
-    """Records as letterboxed, perhaps augmented pictures with targets.
+    """Records as letterboxed and perhaps augmented pictures with targets.
 
-    An item's key is (epoch, index), and the count of its earlier draws in the epoch where there are any.
+    The key of an item is (epoch, index); if the record was drawn before in this epoch, the number of earlier draws is
+    appended.
 
     Args:
-        records: What to read.
-        kinds: Head to the kind of its truth.
-        size: Side of the network's input.
-        augmentation: None for plain letterboxes, which also bring the annotations along.
+        records: Records to read.
+        kinds: Head to the kind of its annotation.
+        size: Side of the network's input in pixels.
+        augmentation: None: plain letterboxes, with annotations in the source frame, as validation needs them.
         seed: Seed of the run.
-        cache: Where letterboxed pictures are kept.
+        cache: Stores letterboxed pictures.
     """
 
     def __init__(
@@ -94,17 +100,17 @@ class Examples(Dataset[_Example]):
         return len(self.records)
 
     def __getitems__(self, keys: Sequence[Key]) -> "list[_Example] | DermtlError":
-        """The examples of a batch, or the fault of one of them.
+        """The examples of a batch, or the error of one of them.
 
-        A fault is handed on as a value: what a worker raises reaches the loop as a traceback in a string.
+        An error is returned as a value: an exception raised in a worker reaches the loop only as a text.
         """
         try:
             return [self[key] for key in keys]
-        except DermtlError as fault:
-            return fault
+        except DermtlError as error:
+            return error
 
     def __getitem__(self, key: Key) -> _Example:
-        epoch, index, *again = key
+        epoch, index, *repeat = key
         record = self.records[index]
         image, (height, width) = self._read(index)
         view = Letterbox((height, width), self.size).view
@@ -112,20 +118,20 @@ class Examples(Dataset[_Example]):
         annotations = {name: annotation for name, annotation in read.items() if annotation is not None}
         if self.augmentation is None:
             targets = {name: self.kinds[name].encode(value, view) for name, value in annotations.items()}
-            kept = {name: target for name, target in targets.items() if target is not None}
-            return _Example(index, image, (height, width), kept, annotations)
+            visible = {name: target for name, target in targets.items() if target is not None}
+            return _Example(index, image, (height, width), visible, annotations)
         spatial = any(self.kinds[name].spatial for name in annotations)
-        for draw in range(_DRAWS + 1):
-            seed = keyed_seed(self.seed, epoch, index, draw, *again)
-            moved = (image, view) if draw == _DRAWS else self.augmentation(image, view, seed, spatial=spatial)
+        for draw in range(_MAX_DRAWS + 1):
+            seed = keyed_seed(self.seed, epoch, index, draw, *repeat)
+            moved = (image, view) if draw == _MAX_DRAWS else self.augmentation(image, view, seed, spatial=spatial)
             targets = {name: self.kinds[name].encode(value, moved[1]) for name, value in annotations.items()}
             if all(target is not None for target in targets.values()):
                 break
-        kept = {name: target for name, target in targets.items() if target is not None}
-        return _Example(index, moved[0], (height, width), kept, {})
+        visible = {name: target for name, target in targets.items() if target is not None}
+        return _Example(index, moved[0], (height, width), visible, {})
 
     def _read(self, index: int) -> tuple[Array, tuple[int, int]]:
-        """The letterboxed picture, and its source's height and width."""
+        """The letterboxed picture, and the height and width of its source."""
         if self.cache is not None and (cached := self.cache.get(index)) is not None:
             return cached
         source = read_image_for(self.records[index].path, self.size)
@@ -136,16 +142,16 @@ class Examples(Dataset[_Example]):
 
 
 def load_batches(examples: Examples, order: BatchOrder, *, workers: int = 0, pin_memory: bool = False) -> "Batches":
-    """Batches in an order; may be passed over many times, the order's epoch and start count each time.
+    """Batches in an order; may be iterated many times, each time over the order's current epoch.
 
     Args:
-        examples: What to read.
+        examples: Examples to read.
         order: Which records make up each batch.
-        workers: Processes that read and augment; 0 for this one.
-        pin_memory: For faster copies to a GPU.
+        workers: Number of processes that read and augment; 0: this process does.
+        pin_memory: Whether batches are moved into page-locked memory, which a GPU copies faster.
 
     Raises:
-        DermtlError: While iterating, as the example raised it, from whatever process.
+        DermtlError: While iterating, if an example raised it, in whichever process.
     """
     return Batches(
         DataLoader(
@@ -155,13 +161,13 @@ def load_batches(examples: Examples, order: BatchOrder, *, workers: int = 0, pin
             collate_fn=collate,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=_set_up_worker,
         )
     )
 
 
 class Batches:
-    """A loader whose faults are raised here."""
+    """A loader that raises the errors that its workers return."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._loader = loader
@@ -176,11 +182,11 @@ class Batches:
         """End the worker processes."""
         running = getattr(self._loader, "_iterator", None)
         if self._loader.num_workers and running is not None:
-            running._shutdown_workers()  # what torch itself calls, but only once nothing refers to the iterator
+            running._shutdown_workers()  # torch calls it only when the iterator is garbage collected
 
 
-def _quiet_worker(worker: int) -> None:
-    """One thread a worker, and signals left to the parent."""
+def _set_up_worker(worker: int) -> None:
+    """Use one thread, and leave signals to the parent process."""
     import signal
 
     import cv2
@@ -189,17 +195,17 @@ def _quiet_worker(worker: int) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def outlive(number: int, frame: object) -> None:
-        """Some schedulers signal every process: the parent still finishes its batch, and then ends this one."""
+    def wait_for_parent(number: int, frame: object) -> None:
+        """Some schedulers signal every process; the parent finishes its batch first and then ends this worker."""
         for later in (signal.SIGTERM, signal.SIGALRM):
             signal.signal(later, lambda number, frame: os._exit(0))
-        signal.alarm(_PATIENCE)
+        signal.alarm(_GRACE_S)
 
-    signal.signal(signal.SIGTERM, outlive)
+    signal.signal(signal.SIGTERM, wait_for_parent)
 
 
 def collate(examples: Sequence[_Example] | DermtlError) -> Batch | DermtlError:
-    """Stack examples; a head's targets hold only the rows that have one. A fault is handed on."""
+    """Stack examples into a batch; an error is returned as it is."""
     if isinstance(examples, DermtlError):
         return examples
     images = torch.from_numpy(np.stack([example.image for example in examples])).permute(0, 3, 1, 2)

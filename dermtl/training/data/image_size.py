@@ -1,6 +1,6 @@
-"""Pictures of a stage that trains on smaller ones than the network is made for.
+"""Stages that train on smaller pictures than ``backbone.image_size``.
 
-Targets stay in the frame of the network's own size, which heads know; only the pixels become fewer.
+Targets stay in the frame of ``backbone.image_size``, which the heads know; only the pictures become smaller.
 """
 
 import torch
@@ -12,12 +12,12 @@ from dermtl.errors import ConfigError
 from dermtl.model.network import Network
 
 
-def shrunk(images: Tensor, size: int | None) -> Tensor:
-    """Pictures at another side, antialiased.
+def shrink(images: Tensor, size: int | None) -> Tensor:
+    """Resize pictures, antialiased.
 
     Args:
         images: uint8 or float [N, 3, S, S] in 0..255.
-        size: Side s in pixels; None for as they are.
+        size: Side s in pixels; None: S.
 
     Returns:
         float [N, 3, s, s] in 0..255; the pictures themselves if they have that size.
@@ -28,16 +28,16 @@ def shrunk(images: Tensor, size: int | None) -> Tensor:
 
 
 def refuse_size(stage: Stage, network: Network) -> None:
-    """Try a stage's size.
+    """Check the picture size of a stage by a dry run.
 
     Raises:
-        ConfigError: The backbone does not take it, or it is larger than the network's own.
+        ConfigError: The backbone does not accept the size, or it exceeds ``backbone.image_size``.
     """
-    own, size = network.backbone.features.image_size, stage.image_size
-    if size is None or size == own:
+    full, size = network.backbone.features.image_size, stage.image_size
+    if size is None or size == full:
         return
-    if size > own:
-        raise ConfigError(f"image_size: {size} is above backbone.image_size: {own}", hint="raise that, too")
+    if size > full:
+        raise ConfigError(f"image_size: {size} is above backbone.image_size: {full}", hint="raise that, too")
     mode = network.training
     network.eval()
     try:
@@ -45,7 +45,7 @@ def refuse_size(stage: Stage, network: Network) -> None:
             network(torch.zeros(1, 3, size, size))
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).split("\n")[0]
-        hint = f"leave it out, or train at {own} px"
+        hint = f"leave it out, or train at {full} px"
         raise ConfigError(f"image_size: this network does not take {size} px: {reason}", hint=hint) from error
     finally:
         network.train(mode)

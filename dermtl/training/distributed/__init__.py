@@ -1,1 +1,1 @@
-"""One training over several processes: exchange of gradients and sums, and sharded weights."""
+"""One training over several processes: process group, averaging of losses, sharded weights."""

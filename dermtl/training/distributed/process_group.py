@@ -1,8 +1,8 @@
 """One training over several processes and machines, as ``torchrun`` starts them, on Lightning Fabric.
 
-Every process takes its share of each batch, so the batch size, and with it the meaning of every rate, stays what the
-experiment says. Sums are made over all processes before anything is divided, so that a head which few records have a
-truth for is weighed as one process would weigh it.
+Every process computes its part of each batch, so the batch size, and with it the meaning of every learning rate, stays
+what the experiment states. How losses are averaged over the processes is in
+:mod:`~dermtl.training.distributed.loss_averaging`.
 """
 
 import logging
@@ -15,56 +15,38 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
+from torch import Tensor
 
 from dermtl.config.training import Training
 from dermtl.errors import ConfigError
 from dermtl.model.network import Network
 from dermtl.training.data.dataset import Batch
-from dermtl.training.distributed.sharding import in_step, refuse_unsharable, shard, whole
+from dermtl.training.distributed.sharding import gather_full, lockstep, refuse_unsharable, shard
 
 _log = logging.getLogger(__name__)
 
 
-class Processes:
-    """The processes of this run, mostly one.
+class ProcessGroup:
+    """The processes that train this run; mostly there is one.
 
     Args:
-        training: Says the accelerator, the precision and the batch size.
+        training: Section of the experiment with the accelerator, the precision and the batch size.
 
     Attributes:
         fabric: Lightning Fabric.
         num: Number of processes.
-        rank: Which of them this is; 0 writes.
-        sharded: Whether each of them keeps a part of the weights, see :mod:`~dermtl.training.distributed.sharding`.
+        rank: Index of this process; process 0 writes the files.
+        sharded: Whether each process holds only a shard of the weights.
 
     Raises:
-        ConfigError: The accelerator or the precision cannot be used, a batch is smaller than the processes are many,
-            or something does not go with sharding.
+        ConfigError: The accelerator or the precision is not available, there are fewer records in a batch than
+            processes, or a key of the experiment excludes sharding.
     """
 
     def __init__(self, training: Training) -> None:
         self.num = int(os.environ.get("WORLD_SIZE", "1"))
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", self.num))
         self.sharded = training.shard and self.num > 1
-        # A batch may lack every record that one of the heads could learn from.
-        strategy: Any = DDPStrategy(find_unused_parameters=True)
-        if self.sharded:
-            refuse_unsharable(training)
-            strategy = ModelParallelStrategy(_as_it_is, data_parallel_size=self.num, tensor_parallel_size=1)
-        several: dict[str, Any] = {"devices": local, "num_nodes": self.num // local, "strategy": strategy}
-        chosen = several if self.num > 1 else {"devices": 1}
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ".*fp16 is not supported on CPU")  # it is refused below
-                self.fabric = Fabric(accelerator=training.accelerator, precision=training.precision, **chosen)
-        except (RuntimeError, ValueError) as error:  # a name it does not know, or a device that is not there
-            asked = f"{training.accelerator!r} with precision {training.precision!r}"
-            reason = " ".join(str(error).split())
-            raise ConfigError(f"training.accelerator: {asked} cannot be used: {reason}") from error
-        if self.fabric.strategy.precision.precision != training.precision:
-            raise ConfigError(
-                f"training.precision: {training.precision} needs a GPU", hint="bf16-mixed or 32-true do without"
-            )
+        self.fabric = _make_fabric(training, self.num, sharded=self.sharded)
         if training.batch_size < self.num:
             raise ConfigError(
                 f"training.batch_size: {training.batch_size} records cannot be shared by {self.num} processes",
@@ -76,51 +58,61 @@ class Processes:
             logging.getLogger("dermtl").setLevel(logging.WARNING)
         if self.num > 1:
             share = training.batch_size / self.num
-            _log.info("%d processes, %g records each of a batch; the rates are used as they stand", self.num, share)
+            _log.info("%d processes, %g records of a batch each; learning rates are not scaled", self.num, share)
         elif training.shard:
-            _log.info("training.shard: one process has nobody to share with")
+            _log.info("training.shard has no effect with one process")
 
     @property
     def device(self) -> torch.device:
-        """Where this process computes."""
+        """Device of this process."""
         return torch.device(self.fabric.device)
 
-    def place(self, network: Network) -> Network:
-        """The network where this process computes; of a sharded one, this process's rows.
+    def to_device(self, network: Network) -> Network:
+        """The network on this process's device; of a sharded network, this process's shard.
 
         Raises:
-            ConfigError: It cannot be shared out.
+            ConfigError: The network cannot be sharded.
         """
         if not self.sharded:
             return network.to(self.device)
         shard(network, self.fabric.strategy.device_mesh["data_parallel"])
         return network
 
-    def in_step(self, batches: Iterable[Batch], network: Network, num: int) -> Iterable[Batch]:
-        """Batches for a pass without gradients, of which other processes may have up to ``num``."""
-        return in_step(batches, network, num) if self.num > 1 else batches
+    def backward(self, loss: Tensor) -> None:
+        """Compute gradients, summed over the processes.
 
-    def whole(self, state: Any) -> Any:
-        """Mappings and lists with whole tensors in the host's memory, None on processes that do not write.
-
-        Every process has to call.
+        Args:
+            loss: What this process's rows add to the loss of the whole batch, see
+                :mod:`~dermtl.training.distributed.loss_averaging`. DDP and FSDP average gradients over the processes;
+                times the number of processes, that is their sum.
         """
-        if self.sharded or self.rank == 0:
-            found = whole(state, keep=self.rank == 0)
-        return found if self.rank == 0 else None
+        self.fabric.backward(loss * self.num)
 
-    def without_exchange(self, module: Any) -> AbstractContextManager[Any]:
-        """While active, gradients stay with each process: those of a part of a batch.
+    def lockstep(self, batches: Iterable[Batch], network: Network, num: int) -> Iterable[Batch]:
+        """Batches for passes without gradients, of which other processes may have up to ``num``."""
+        return lockstep(batches, network, num) if self.num > 1 else batches
 
-        Not sharded ones, which would then stay whole.
+    def gather_full(self, state: Any) -> Any:
+        """Copy nested mappings and lists with full tensors in the host's memory; every process has to call.
+
+        Returns:
+            The copy on process 0, None on the others.
+        """
+        full = gather_full(state, keep=self.rank == 0) if self.sharded or self.rank == 0 else None
+        return full if self.rank == 0 else None
+
+    def no_sync(self, module: Any) -> AbstractContextManager[Any]:
+        """While active, gradients are not exchanged but accumulate in each process.
+
+        Sharded gradients are always exchanged: each process would otherwise hold them in full.
         """
         if self.num == 1 or self.sharded:
             return nullcontext()
-        found: AbstractContextManager[Any] = self.fabric.no_backward_sync(module)
-        return found
+        context: AbstractContextManager[Any] = self.fabric.no_backward_sync(module)
+        return context
 
     def barrier(self) -> None:
-        """Wait for all."""
+        """Wait for all processes."""
         if self.num > 1:
             self.fabric.barrier()
 
@@ -128,11 +120,39 @@ class Processes:
         """Each process's value, in the order of ranks."""
         if self.num == 1:
             return [value]
-        found: list[Any] = [None] * self.num
-        torch.distributed.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.num
+        torch.distributed.all_gather_object(values, value)
+        return values
 
 
-def _as_it_is(module: Any, mesh: Any) -> Any:
-    """The module; :meth:`Processes.place` has sharded its network before."""
+def _make_fabric(training: Training, num: int, *, sharded: bool) -> Fabric:
+    """Lightning Fabric for so many processes."""
+    # A batch may lack every record that one of the heads could learn from.
+    strategy: Any = DDPStrategy(find_unused_parameters=True)
+    if sharded:
+        refuse_unsharable(training)
+        strategy = ModelParallelStrategy(_unchanged, data_parallel_size=num, tensor_parallel_size=1)
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", num))
+    several: dict[str, Any] = {"devices": local, "num_nodes": num // local, "strategy": strategy}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*fp16 is not supported on CPU")  # refused below
+            fabric = Fabric(
+                accelerator=training.accelerator,
+                precision=training.precision,
+                **(several if num > 1 else {"devices": 1}),
+            )
+    except (RuntimeError, ValueError) as error:  # an unknown name, or a device that is not there
+        wanted = f"{training.accelerator!r} with precision {training.precision!r}"
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"training.accelerator: {wanted} cannot be used: {reason}") from error
+    if fabric.strategy.precision.precision != training.precision:
+        raise ConfigError(
+            f"training.precision: {training.precision} needs a GPU", hint="bf16-mixed or 32-true do without"
+        )
+    return fabric
+
+
+def _unchanged(module: Any, mesh: Any) -> Any:
+    """The module; :meth:`ProcessGroup.to_device` has sharded its network before."""
     return module

@@ -1,9 +1,10 @@
 """Weights, gradients and the optimiser's state spread over processes, for backbones that one device cannot hold.
 
-torch's fully sharded data parallel (FSDP2). Between steps each process keeps its rows of every parameter; a block's
-weights are put together while it runs, and its gradients are summed straight into rows. Every time the network runs is
-an exchange, so all processes have to run it equally often. What leaves this file is either rows, as torch's DTensor, or
-whole tensors: files hold the latter, so a run can go on, and be exported, on any number of processes.
+This is torch's fully sharded data parallel (FSDP2). Between steps each process holds its shard, some rows of every
+parameter. A block's weights are gathered while the block runs, and its gradients are reduced straight into shards.
+Every pass through the network communicates, so all processes have to run it equally often. Other files see either
+shards, as torch's DTensor, or full tensors; run folders hold full tensors, so a run can be resumed and exported with
+any number of processes.
 """
 
 import logging
@@ -21,11 +22,11 @@ from dermtl.config.training import Training
 from dermtl.errors import ConfigError
 from dermtl.model.network import Network
 from dermtl.training.data.dataset import Batch
-from dermtl.training.optim.parameter_groups import common_path
+from dermtl.training.optim.layer_groups import common_path
 
 _log = logging.getLogger(__name__)
-_TINY = 1e-3  # a group with a smaller share of the weights is not worth an exchange of its own
-# Of timm's, those seen to move shared weights as they move whole ones. Muon does not, others fail in their first step.
+_MIN_SHARE = 1e-3  # a group with fewer of the weights is gathered together with its parent
+# timm's optimisers that were seen to update sharded weights as full ones. Muon does not; others fail in the first step.
 _OPTIMISERS = (
     *("adabelief", "adadelta", "adagrad", "adam", "adamax", "adamw", "adan", "adanw", "adopt", "adoptw"),
     *("lamb", "lambw", "laprop", "larc", "lars", "lion", "madgrad", "madgradw", "momentum", "nadam", "nadamw"),
@@ -34,10 +35,10 @@ _OPTIMISERS = (
 
 
 def refuse_unsharable(training: Training) -> None:
-    """Refuse what does not go with sharding.
+    """Check that an experiment can be trained with sharded weights.
 
     Raises:
-        ConfigError: Naming the key.
+        ConfigError: A key of the experiment excludes sharding.
     """
     if training.loss_weighting == "uncertainty":
         hint = "loss_weighting: fixed, or shard: false"
@@ -52,145 +53,150 @@ def refuse_unsharable(training: Training) -> None:
 
 
 def shard(network: Network, mesh: DeviceMesh) -> None:
-    """Leave each process its rows of the parameters, moved to the mesh's device block by block.
+    """Keep only this process's shard of every parameter, moved to the mesh's device block by block.
 
     Args:
-        network: On the host, with the same weights on every process. Afterwards it also loads whole tensors.
-        mesh: Of one dimension.
+        network: Network on the host, with the same weights on every process. Afterwards it also loads full tensors.
+        mesh: Device mesh of one dimension.
 
     Raises:
-        ConfigError: The network cannot be shared out.
+        ConfigError: The network cannot be sharded.
     """
-    numbers = [name for name, parameter in network.named_parameters() if not parameter.ndim]
-    if numbers:
-        raise ConfigError(f"training.shard: {numbers[0]} is a single number, which has no rows", hint="shard: false")
+    scalars = [name for name, parameter in network.named_parameters() if not parameter.ndim]
+    if scalars:
+        raise ConfigError(
+            f"training.shard: {scalars[0]} is a single number, which cannot be split", hint="shard: false"
+        )
     for parameter in network.parameters():
         parameter.data = parameter.data.contiguous()  # FSDP takes no channels-last weights
     blocks = _blocks(network)
-    for block in reversed(blocks.values()):  # one within another comes first
+    for block in reversed(blocks.values()):  # inner blocks first
         fully_shard(block, mesh=mesh)
     fully_shard(network, mesh=mesh)
-    assert isinstance(network, FSDPModule)  # it has become one
-    network.register_load_state_dict_pre_hook(_take_rows)  # type: ignore[no-untyped-call]
-    network.register_forward_pre_hook(lambda *_: share_buffers(network) if network.training else None)
+    assert isinstance(network, FSDPModule)  # fully_shard changes the class
+    network.register_load_state_dict_pre_hook(_shard_before_loading)  # type: ignore[no-untyped-call]
+    network.register_forward_pre_hook(lambda *_: broadcast_buffers(network) if network.training else None)
     try:
         with torch.no_grad():
             network(_blank(network))
     except RuntimeError as error:
-        told = str(error).splitlines()[0]
-        raise ConfigError(f"training.shard: this backbone does not let itself be shared: {told}") from error
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"training.shard: this backbone cannot be sharded: {reason}") from error
     network.reshard()
-    held = sum(rows(parameter).numel() for parameter in network.parameters())
+    held = sum(local_shard(parameter).numel() for parameter in network.parameters())
     total = sum(parameter.numel() for parameter in network.parameters())
-    _log.info("sharded in %d blocks: this process keeps %d of %d weights", len(blocks) + 1, held, total)
+    _log.info("sharded in %d blocks: this process holds %d of %d weights", len(blocks) + 1, held, total)
 
 
-def rows(tensor: Tensor) -> Tensor:
-    """What this process keeps of a tensor, in the same memory; all of one that is not sharded."""
+def local_shard(tensor: Tensor) -> Tensor:
+    """This process's shard of a tensor, in the same memory; the tensor itself if it is not sharded."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def rows_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor, cut as ``like`` is; itself where ``like`` is not sharded."""
+def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """A full tensor, sharded as ``like``; the tensor itself if ``like`` is not sharded."""
     if not isinstance(like, DTensor) or isinstance(tensor, DTensor):
         return tensor
     on_device = tensor.to(like.device).contiguous()
-    # Every process has it all: nothing needs to be sent.
+    # Every process has the full tensor, so nothing is sent.
     return distribute_tensor(on_device, like.device_mesh, like.placements, src_data_rank=None)
 
 
-def optimiser_rows(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """An optimiser's state as stored, whole, cut as its parameters are."""
+def shard_optimiser_state(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """An optimiser's state with full tensors, sharded as the optimiser's parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
-    def cut(value: Any, parameter: Tensor) -> Any:
-        return rows_like(value, parameter) if isinstance(value, Tensor) and value.shape == parameter.shape else value
+    def sharded(value: Any, parameter: Tensor) -> Any:
+        return shard_like(value, parameter) if isinstance(value, Tensor) and value.shape == parameter.shape else value
 
-    found = {
-        index: {name: cut(value, parameters[index]) for name, value in own.items()}
-        for index, own in state["state"].items()
+    per_parameter = {
+        index: {name: sharded(value, parameters[index]) for name, value in values.items()}
+        for index, values in state["state"].items()
     }
-    return {**state, "state": found}
+    return {**state, "state": per_parameter}
 
 
-def whole(value: Any, *, keep: bool) -> Any:
-    """Mappings and lists with whole tensors in the host's memory; every process has to call.
+def gather_full(value: Any, *, keep: bool) -> Any:
+    """Copy nested mappings and lists with full tensors in the host's memory; every process has to call.
 
     Args:
-        value: Holds tensors at any depth, in the same order on every process.
-        keep: Whether this process wants them; else tensors become None, one after the other.
+        value: Tensors at any depth, in the same order on every process.
+        keep: Whether this process needs the tensors; otherwise each of them is replaced by None.
     """
     if isinstance(value, Mapping):
-        return {name: whole(part, keep=keep) for name, part in value.items()}
+        return {name: gather_full(part, keep=keep) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(whole(part, keep=keep) for part in value)
+        return type(value)(gather_full(part, keep=keep) for part in value)
     if not isinstance(value, Tensor):
         return value
     full = value.full_tensor() if isinstance(value, DTensor) else value
     return full.detach().cpu() if keep else None
 
 
-def in_step(batches: Iterable[Batch], network: Network, num: int) -> Iterator[Batch]:
-    """Batches to run the network on without gradients, with the same buffers on every process.
+def lockstep(batches: Iterable[Batch], network: Network, num: int) -> Iterator[Batch]:
+    """Batches for passes without gradients, with equal buffers and equally many passes on every process.
 
-    A process with fewer than ``num`` batches runs a sharded network on nothing besides.
+    Args:
+        batches: This process's batches.
+        network: Network that the caller runs on every batch.
+        num: Largest number of batches of any process. A process with fewer runs a sharded network on blank pictures.
     """
-    share_buffers(network)
-    left = num
+    broadcast_buffers(network)
+    missing = num
     for batch in batches:
         yield batch
-        left -= 1
+        missing -= 1
     if isinstance(network, FSDPModule):
-        for _ in range(left):
+        for _ in range(missing):
             network(_blank(network))
-        network.reshard()  # a forward pass that no backward pass follows leaves the outermost weights put together
+        network.reshard()  # a forward pass without a backward pass leaves the outermost weights gathered
 
 
-def share_buffers(network: nn.Module) -> None:
-    """The first process's buffers, such as BatchNorm's, become everyone's; as data parallel training does, too."""
+def broadcast_buffers(network: nn.Module) -> None:
+    """Copy the first process's buffers, such as BatchNorm's statistics, to all processes, as DDP does."""
     buffers = list(network.buffers())
     for kind in dict.fromkeys(buffer.dtype for buffer in buffers):
-        own = [buffer for buffer in buffers if buffer.dtype == kind]
-        flat = torch.cat([buffer.flatten() for buffer in own])
+        alike = [buffer for buffer in buffers if buffer.dtype == kind]
+        flat = torch.cat([buffer.flatten() for buffer in alike])
         torch.distributed.broadcast(flat, 0)
-        parts = torch.split_with_sizes(flat, [buffer.numel() for buffer in own])
-        for buffer, part in zip(own, parts, strict=True):
+        parts = torch.split_with_sizes(flat, [buffer.numel() for buffer in alike])
+        for buffer, part in zip(alike, parts, strict=True):
             buffer.copy_(part.view_as(buffer))
 
 
 def _blocks(network: Network) -> dict[str, nn.Module]:
-    """The parts of the backbone that timm groups, as far as one call runs each of them; outer ones first."""
+    """Modules of the backbone, by path, that hold one group of timm's and run once per pass; outer ones first."""
     model = network.backbone.model
     calls = dict.fromkeys(model.modules(), 0)
 
-    def note(module: nn.Module, *_: Any) -> None:
+    def count(module: nn.Module, *_: Any) -> None:
         calls[module] += 1
 
-    handles = [module.register_forward_hook(note) for module in calls]
+    handles = [module.register_forward_hook(count) for module in calls]
     network.eval()
     with torch.no_grad():
         network.backbone(_blank(network))
     for handle in handles:
         handle.remove()
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
-    least = _TINY * sum(parameter.numel() for parameter in parameters.values())
-    found: dict[str, nn.Module] = {}
+    smallest = _MIN_SHARE * sum(parameter.numel() for parameter in parameters.values())
+    blocks: dict[str, nn.Module] = {}
     for names in group_parameters(model, model.group_matcher(coarse=False)).values():
-        own = {name: parameters[name] for name in names}
-        path = common_path(own)
-        if calls.get(modules.get(path)) == 1 and sum(parameter.numel() for parameter in own.values()) > least:
-            found[path] = modules[path]
-    return dict(sorted(found.items(), key=lambda item: item[0].count(".")))
+        members = {name: parameters[name] for name in names}
+        path = common_path(members)
+        if calls.get(modules.get(path)) == 1 and sum(parameter.numel() for parameter in members.values()) > smallest:
+            blocks[path] = modules[path]
+    return dict(sorted(blocks.items(), key=lambda item: item[0].count(".")))
 
 
-def _take_rows(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Before loading: of whole tensors this process's rows."""
+def _shard_before_loading(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Replace full tensors by this process's shards; a hook that runs before ``load_state_dict``."""
     for name, own in module.state_dict(keep_vars=True).items():
         if isinstance(given := state.get(prefix + name), Tensor):
-            state[prefix + name] = rows_like(given, own)
+            state[prefix + name] = shard_like(given, own)
 
 
 def _blank(network: Network) -> Tensor:
-    """A picture of nothing, uint8 [1, 3, S, S]."""
+    """A black picture, uint8 [1, 3, S, S]."""
     size = network.backbone.features.image_size
     return torch.zeros(1, 3, size, size, dtype=torch.uint8, device=next(network.backbone.buffers()).device)

@@ -2,34 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from dermtl.config.training import Stage
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What trains without a break.
+    """A part of the training with one optimiser and one schedule.
 
     Attributes:
-        stage: What, for how long, how fast; ``train`` is never ``auto``.
-        number: Of the experiment's stage that it comes from, counted from 1.
-        rivals: ``None``; ``first`` where its best weights are to be kept as they are; ``second`` where its own are
-            compared with these in the end.
+        stage: Keys of the phase; ``train`` is never ``auto``.
+        number: Number of the experiment's stage that the phase belongs to, counted from 1.
+        role: ``probe``: its best weights are stored for comparison (linear probe: only the heads train);
+            ``finetune``: at its end, its best weights are compared with those of the probe; None: no comparison.
     """
 
     stage: Stage
     number: int
-    rivals: str | None = None
+    role: Literal["probe", "finetune"] | None = None
 
 
 def phases_of(stages: Sequence[Stage]) -> list[Phase]:
-    """One phase a stage, two for ``train: auto``: the heads, then everything."""
-    found: list[Phase] = []
+    """One phase per stage, two for ``train: auto``: first the heads alone, then everything."""
+    phases: list[Phase] = []
     for number, stage in enumerate(stages, 1):
         if stage.train == "auto":
-            alone = stage.model_copy(update={"train": "head", "unfreeze_epochs": None})
-            found.append(Phase(alone, number, "first"))
-            found.append(Phase(stage.model_copy(update={"train": "all"}), number, "second"))
+            heads = stage.model_copy(update={"train": "head", "unfreeze_epochs": None})
+            phases.append(Phase(heads, number, "probe"))
+            phases.append(Phase(stage.model_copy(update={"train": "all"}), number, "finetune"))
         else:
-            found.append(Phase(stage, number))
-    return found
+            phases.append(Phase(stage, number))
+    return phases

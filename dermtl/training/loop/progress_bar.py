@@ -1,4 +1,4 @@
-"""What a person sees while training: a bar on a terminal, a line an epoch in any log."""
+"""Progress for people: a bar on a terminal, and one log line per epoch."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -6,34 +6,44 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dermtl.config.training import Stage
+from dermtl.training.resume.training_state import TrainingState
 
 _log = logging.getLogger(__name__)
 
 
-class Progress:
-    """Shows the position; a context manager.
+class ProgressBar:
+    """Shows the progress of a training; a listener and a context manager.
 
     Args:
-        stages: All stages, as they are run.
-        batches: Batches an epoch.
+        state: Progress of the training, which it updates.
+        stages: Keys of each phase.
+        num_batches: Number of batches per epoch.
         primary: Head to the name of its primary metric.
-        chooses: Whether an epoch is chosen, so that the best so far is worth a mark.
+        selects: Whether the best epoch is selected, so that the best one so far is marked.
     """
 
-    def __init__(self, stages: Sequence[Stage], batches: int, primary: Mapping[str, str], *, chooses: bool) -> None:
-        self._chooses = chooses
+    def __init__(
+        self,
+        state: TrainingState,
+        stages: Sequence[Stage],
+        num_batches: int,
+        primary: Mapping[str, str],
+        *,
+        selects: bool,
+    ) -> None:
+        self._state = state
         self._stages = stages
         self._primary = [f"val.{head}.{metric}" for head, metric in primary.items()]
+        self._selects = selects
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=batches)
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=num_batches)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressBar":
         self._bar.start()
         return self
 
@@ -42,17 +52,19 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def advance(self, stage: int, epoch: int, batch: int, loss: float | None) -> None:
-        """After a batch."""
-        text = f"stage {stage + 1}/{len(self._stages)} epoch {epoch + 1}/{self._stages[stage].epochs}"
+    def on_batch(self, loss: float | None) -> None:
+        """Move the bar."""
+        state = self._state
+        text = f"stage {state.phase + 1}/{len(self._stages)} "
+        text += f"epoch {state.epoch + 1}/{self._stages[state.phase].epochs}"
         if loss is not None:
             text += f" loss {loss:.4f}"
-        self._bar.update(self._task, completed=batch, description=text)
+        self._bar.update(self._task, completed=state.batch, description=text)
 
-    def report(self, row: Mapping[str, Any], stage: int) -> None:
-        """After an epoch; ``stage`` counts as in :meth:`advance`."""
+    def on_epoch(self, row: Mapping[str, Any]) -> None:
+        """Log losses and primary metrics."""
         losses = [name for name in row if name in ("train.loss", "val.loss")]
         shown = [f"{name} {row[name]:.4g}" for name in [*losses, *self._primary] if row.get(name) is not None]
-        count = f"epoch {row['epoch']} (stage {row['stage']}, {self._stages[stage].train})"
-        mark = ", best so far" if row.get("best") and self._chooses else ""
-        _log.info("%s: %s, %.1f s%s", count, ", ".join(shown), row["seconds"], mark)
+        epoch = f"epoch {row['epoch']} (stage {row['stage']}, {self._stages[self._state.phase].train})"
+        mark = ", best so far" if row.get("best") and self._selects else ""
+        _log.info("%s: %s, %.1f s%s", epoch, ", ".join(shown), row["seconds"], mark)

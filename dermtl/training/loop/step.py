@@ -8,121 +8,137 @@ from typing import Any
 import numpy as np
 import torch
 
-from dermtl.config.training import Training
+from dermtl.config.training import Stage, Training
 from dermtl.errors import ConfigError, NonFiniteLoss
 from dermtl.kinds import Record
 from dermtl.training.data.batch_order import keyed_seed
 from dermtl.training.data.dataset import Batch
-from dermtl.training.data.image_size import shrunk
+from dermtl.training.data.image_size import shrink
 from dermtl.training.data.mixup import Mixing, Targets
-from dermtl.training.distributed.process_group import Processes
-from dermtl.training.loop.loss import Means, Objective, add_up, denominator_of
+from dermtl.training.distributed.loss_averaging import RunningMeans, denominator_of, sum_denominators
+from dermtl.training.distributed.process_group import ProcessGroup
+from dermtl.training.loop.loss import Objective
+from dermtl.training.loop.loss_module import LossModule
 
 
 class Step:
-    """Moves the weights by one batch.
+    """Updates the weights by one batch.
 
-    Every part and process divides by the denominators of the whole batch, which are summed from the targets before the
-    first gradient, so that the sum of their gradients is that of the whole batch at once; only BatchNorm sees each
-    part by itself.
+    A batch may be computed in several parts, on several processes. Each part divides by the denominators of the whole
+    batch (:mod:`~dermtl.training.distributed.loss_averaging`), so the sum of the gradients is that of the whole batch;
+    only BatchNorm sees each part by itself.
 
     Args:
-        training: Clipping, parts, precision, seed.
-        processes: Whose gradients are averaged.
-        objective: The loss, for its denominators.
-        mixing: Blends batches first.
-        records: What batches are of, for messages.
+        training: Section of the experiment with clipping, parts, precision and seed.
+        processes: Processes of the run.
+        module: Network and loss.
+        mixing: Mixup and cutmix, if wanted.
+        records: Training records, for messages.
 
-    Attributes:
-        learner: The :class:`~dermtl.training.loop.loss.Learner` as Fabric set it up.
-        image_size: Side of the pictures that the network sees; None for as they come.
+    Raises:
+        ConfigError: The loss compares the rows of a batch with one another, and a key splits or mixes batches.
     """
-
-    learner: Any
-    image_size: int | None = None
 
     def __init__(
         self,
         training: Training,
-        processes: Processes,
-        objective: Objective,
+        processes: ProcessGroup,
+        module: LossModule,
         mixing: Mixing | None,
         records: Sequence[Record],
     ) -> None:
-        self._records = records
+        _refuse_parts(training, processes, module.objective)
         self._training = training
         self._processes = processes
-        self._objective = objective
-        _refuse_parts(training, processes, objective)
+        self._module = module
         self._mixing = mixing
+        self._records = records
+        self._wrapped: Any = None
+        self._optimizer: Any = None
+        self._image_size: int | None = None
 
-    def __call__(self, batch: Batch, optimizer: Any, means: Means, number: int, *, stop: bool = False) -> bool:
+    def set_up(self, stage: Stage, optimizer: Any) -> None:
+        """Prepare for the steps that follow; call it whenever other layers learn than before.
+
+        Args:
+            stage: Stage with the size of the pictures.
+            optimizer: Optimiser, as Fabric set it up.
+        """
+        self._wrapped = None  # drop the old wrapper first, whose hooks on the gradients would stay registered
+        self._wrapped = self._processes.fabric.setup_module(self._module)
+        self._optimizer = optimizer
+        self._image_size = stage.image_size
+
+    def __call__(self, batch: Batch, means: RunningMeans, number: int, *, stop: bool = False) -> bool:
         """Take the step.
 
         Args:
             batch: This process's part of the batch.
-            optimizer: As Fabric set it up.
-            means: Takes up the loss and its terms.
-            number: Of the step in the run; seeds dropout and blending.
-            stop: Whether this process was asked to stop.
+            means: Mean losses of the epoch, to which this batch is added.
+            number: Number of the step in the run, which seeds dropout and mixing.
+            stop: Whether this process received a signal to stop.
 
         Returns:
-            Whether any process was asked to stop, as all of them know alike.
+            Whether any process received a signal to stop; the same on all processes.
 
         Raises:
-            NonFiniteLoss: Naming the heads and the records; the weights are as they were.
+            NonFiniteLoss: Loss or gradient is not finite; the weights are as before the step.
             ConfigError: A part of the batch is too small for the network's norms.
         """
         training, device = self._training, self._processes.device
         images: Any = batch.images.to(device)
-        targets: Targets = {n: (rows.to(device), target.to(device)) for n, (rows, target) in batch.targets.items()}
+        targets: Targets = batch.targets_on(device)
         if batch.features is None:
-            images = shrunk(images, self.image_size)
+            images = shrink(images, self._image_size)
         if self._mixing is not None:
             images, targets = self._mixing(images, targets, keyed_seed(training.seed, 2, number))
-        own_totals = self._objective.denominators(targets)
-        known = self._processes.gather((own_totals, len(batch.indices), stop))
-        totals, num, stops = (
-            add_up([own[0] for own in known]),
-            sum(own[1] for own in known),
-            any(own[2] for own in known),
-        )
+        own_totals = self._module.objective.denominators(targets)
+        of_processes = self._processes.gather((own_totals, len(batch.indices), stop))
+        totals = sum_denominators([part[0] for part in of_processes])
+        num = sum(part[1] for part in of_processes)
+        stop = any(part[2] for part in of_processes)
         if not totals:
-            return stops  # no record of this batch has any target
+            return stop  # no record of this batch has any target
         rank = self._processes.rank
         _seed(keyed_seed(training.seed, 1, number, *([rank] if rank else [])), device)  # dropout
-        optimizer.zero_grad(set_to_none=True)
-        # As many parts on every process, since sharded ones exchange after each.
+        self._optimizer.zero_grad(set_to_none=True)
+        # Equally many parts on every process, since sharded processes communicate after each part.
         parts = list(_parts(len(images), min(training.accumulate, num // self._processes.num)))
-        summed, numerators = 0.0, dict[str, float]()
-        for place, (start, end) in enumerate(parts):
-            own = targets if len(parts) == 1 else _within(targets, start, end)
+        loss_sum, numerators = 0.0, dict[str, float]()
+        for index, (start, end) in enumerate(parts):
+            part_targets = targets if len(parts) == 1 else _within(targets, start, end)
             features = batch.features.part(start, end).to(device).tensors if batch.features is not None else []
-            quiet = self._processes.without_exchange(self.learner) if place + 1 < len(parts) else nullcontext()
-            with quiet:
-                with _told():
-                    loss, sums = self.learner(images[start:end], own, totals, features)
+            is_last = index + 1 == len(parts)
+            with nullcontext() if is_last else self._processes.no_sync(self._wrapped):
+                with _explained_norm_errors():
+                    loss, sums = self._wrapped(images[start:end], part_targets, totals, features)
                 value = float(loss.detach())
                 if not np.isfinite(value):
                     bad = [name for name, numerator in sums.items() if not torch.isfinite(numerator)]
                     raise self._non_finite("the loss", bad, batch, number)
-                self._processes.fabric.backward(loss * self._processes.num)
-            summed += value
+                self._processes.backward(loss)
+            loss_sum += value
             for name, numerator in sums.items():
                 numerators[name] = numerators.get(name, 0.0) + float(numerator)
-        if training.clip_grad is not None:
-            norm = self._processes.fabric.clip_gradients(
-                self.learner, optimizer, max_norm=training.clip_grad, error_if_nonfinite=False
-            )
-            scaled = training.precision == "16-mixed"  # overflowing scales are its scaler's business
-            if norm is not None and not scaled and not torch.isfinite(norm):
-                raise self._non_finite("the gradient", list(targets), batch, number)
-        optimizer.step()
-        for name, numerator in numerators.items():
+        self._clip(batch, list(targets), number)
+        self._optimizer.step()
+        for name, total in numerators.items():
             head, term = name.split(".loss.", 1)
-            means.add(name, numerator, denominator_of(own_totals[head], term))
-        means.add("loss", summed * num, len(batch.indices))
-        return stops
+            means.add(name, total, denominator_of(term, own_totals[head]))
+        means.add("loss", loss_sum * num, len(batch.indices))
+        return stop
+
+    def _clip(self, batch: Batch, heads: Sequence[str], number: int) -> None:
+        """Limit the norm of the gradient, and check that it is finite."""
+        training = self._training
+        if training.clip_grad is None:
+            return
+        norm = self._processes.fabric.clip_gradients(
+            self._wrapped, self._optimizer, max_norm=training.clip_grad, error_if_nonfinite=False
+        )
+        scaled = training.precision == "16-mixed"  # the scaler of 16-bit training skips steps that overflow
+        if norm is not None and not scaled and not torch.isfinite(norm):
+            raise self._non_finite("the gradient", heads, batch, number)
 
     def _non_finite(self, what: str, names: Sequence[str], batch: Batch, number: int) -> NonFiniteLoss:
         images = ", ".join(self._records[index].image for index in batch.indices)
@@ -133,8 +149,8 @@ class Step:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """BatchNorm cannot learn from one value: a single picture whose map is of one pixel."""
+def _explained_norm_errors() -> Iterator[None]:
+    """Explain BatchNorm's error if a part is a single picture whose map has one pixel."""
     try:
         yield
     except ValueError as error:
@@ -146,28 +162,28 @@ def _told() -> Iterator[None]:
         ) from error
 
 
-def _refuse_parts(training: Training, processes: Processes, objective: Objective) -> None:
-    """Rows that see one another must come all at once, and as they are.
+def _refuse_parts(training: Training, processes: ProcessGroup, objective: Objective) -> None:
+    """Check that a loss that compares rows gets whole, unmixed batches.
 
     Raises:
-        ConfigError: Naming the key.
+        ConfigError: A key splits or mixes batches.
     """
     together = [name for name, head in objective.heads.items() if head.rows == "together"]
-    asked = {
+    splits = {
         f"training.accumulate: {training.accumulate}": training.accumulate > 1,
         f"{processes.num} processes": processes.num > 1,
         "training.mix": training.mix is not None,
     }
-    for what, is_wrong in asked.items():
-        if together and is_wrong:
+    for key, applies in splits.items():
+        if together and applies:
             raise ConfigError(
-                f"{what}: the loss of head {together[0]!r} compares the rows of a batch with one another",
+                f"{key}: the loss of head {together[0]!r} compares the rows of a batch with one another",
                 hint="train with accumulate: 1, in one process and without mix",
             )
 
 
 def _seed(seed: int, device: torch.device) -> None:
-    """As ``torch.manual_seed``, which notes a traceback for every device never used, at every call."""
+    """As ``torch.manual_seed``, which at every call stores a traceback for every device that was never used."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)  # mps has no manual_seed_all
@@ -180,10 +196,10 @@ def _parts(num: int, wanted: int) -> Iterator[tuple[int, int]]:
 
 
 def _within(targets: Targets, start: int, end: int) -> Targets:
-    """The targets of rows ``start`` to ``end``, rows counted from ``start``."""
-    found: Targets = {}
+    """The targets of rows ``start`` to ``end``; rows are counted from ``start``."""
+    part: Targets = {}
     for name, (rows, target) in targets.items():
         inside = (rows >= start) & (rows < end)
         if bool(inside.any()):
-            found[name] = (rows[inside] - start, target[inside])
-    return found
+            part[name] = (rows[inside] - start, target[inside])
+    return part

@@ -1,1 +1,1 @@
-"""What is optimised and how fast: parameter groups, optimiser, schedule, weight averages."""
+"""Which layers learn and how fast: groups, freezing, learning rates, weight decay, optimiser, moving average."""

@@ -13,23 +13,24 @@ from torch import nn
 from dermtl.config.training import Stage
 from dermtl.errors import ConfigError
 from dermtl.model.network import Network
-from dermtl.training.optim.parameter_groups import Group, parameter_groups
+from dermtl.training.optim.layer_groups import LayerGroup
+from dermtl.training.optim.learning_rates import parameter_groups
 
 _log = logging.getLogger(__name__)
-_FAULTS = (AssertionError, KeyError, TypeError, ValueError, RuntimeError)
+_ERRORS = (AssertionError, KeyError, TypeError, ValueError, RuntimeError)
 
 
 def try_optimiser(stage: Stage, accelerator: str) -> None:
-    """Let a stage's optimiser take steps on a few small tensors, as training will on the network's.
+    """Check a stage's optimiser by a few steps on small tensors.
 
-    Some want more than gradients: adahessian needs the graph that they were computed by, which training frees.
+    Some need more than gradients: adahessian needs the graph of the backward pass, which training frees.
 
     Args:
         stage: Stage that names the optimiser and its options.
-        accelerator: The experiment's; some optimisers know tensors of a GPU only.
+        accelerator: Accelerator of the experiment; some optimisers run on GPUs only.
 
     Raises:
-        ConfigError: timm cannot make it, or it cannot step.
+        ConfigError: timm cannot build the optimiser, or it cannot step.
     """
     device = torch.device("cpu")
     if accelerator != "cpu":
@@ -53,29 +54,29 @@ def try_optimiser(stage: Stage, accelerator: str) -> None:
 def build_optimiser(
     network: Network,
     stage: Stage,
-    groups: list[Group],
+    groups: Sequence[LayerGroup],
     updates_per_epoch: int,
     others: Sequence[nn.Parameter] = (),
 ) -> tuple[Any, Any]:
-    """The optimiser of a stage, and its schedule.
+    """The optimiser of a stage and its learning-rate schedule.
 
     Args:
-        network: Whose heads and backbone groups learn.
-        stage: What trains, how fast.
-        groups: The backbone's, from input to output.
-        updates_per_epoch: Batches of an epoch; the schedule moves after each.
-        others: Further parameters, which learn like the heads.
+        network: Network to train.
+        stage: Stage with optimiser, schedule and rates.
+        groups: All groups of the backbone, from input to output.
+        updates_per_epoch: Number of batches per epoch; the schedule moves after each.
+        others: Further parameters, which learn at the rate of the heads.
 
     Returns:
-        A torch optimiser, and a timm schedule that is moved with ``step_update``, or None for ``none``.
+        A torch optimiser; and a timm schedule, which ``step_update`` moves, or None for ``none``.
 
     Raises:
-        ConfigError: timm does not know the names, or they do not go with the stage.
+        ConfigError: timm does not know the names, or does not accept the stage's options.
     """
     rated = parameter_groups(network, stage, groups, others)
     for group in rated:
         _log.debug("%s: lr %.3g, %d tensors", group["name"], group["lr"], len(group["params"]))  # type: ignore[arg-type]
-    # A step that changes nothing is a constant rate which still warms up, on every version of timm.
+    # Steps of factor 1 are a constant rate with warm-up, in every version of timm.
     shape = {"sched": "step", "decay_rate": 1.0} if stage.schedule == "constant" else {"sched": stage.schedule}
     optimiser = _create(stage, rated)
     try:
@@ -88,7 +89,7 @@ def build_optimiser(
             step_on_epochs=False,
             updates_per_epoch=updates_per_epoch,
         )
-    except _FAULTS as error:
+    except _ERRORS as error:
         raise ConfigError(f"timm cannot make {stage.optimizer} with {stage.schedule}: {error}") from error
     if schedule is None and stage.schedule != "none":
         raise ConfigError(f"timm knows no schedule {stage.schedule!r}", hint="for example cosine, step, constant")
@@ -100,7 +101,7 @@ def _create(stage: Stage, rated: list[dict[str, object]]) -> Any:
         return create_optimizer_v2(
             rated, opt=stage.optimizer, lr=stage.lr, weight_decay=stage.weight_decay, **stage.optimizer_options
         )
-    except _FAULTS as error:
+    except _ERRORS as error:
         known = list_optimizers()
         near = [] if stage.optimizer.lower() in known else get_close_matches(stage.optimizer, known, n=3)
         hint = f"near names: {', '.join(near)}" if near else ""

@@ -1,4 +1,4 @@
-"""Which parameters of a model take no weight decay. Knows no stage and no rate."""
+"""Which parameters of a model have no weight decay."""
 
 from fnmatch import fnmatchcase
 
@@ -8,8 +8,8 @@ from torch import nn
 def undecayed(model: nn.Module) -> set[int]:
     """Ids of the parameters without weight decay: one-dimensional ones, biases, and what the model exempts by itself.
 
-    timm's models exempt position embeddings, class tokens, bias tables and the like by ``no_weight_decay()``; of a
-    model inside wrappers, the outermost that has this method is asked, and names are those below it.
+    timm's models exempt position embeddings, class tokens, bias tables and the like by ``no_weight_decay()``. If the
+    model is wrapped, the outermost module with this method counts, and names are relative to it.
 
     Source: timm, ``param_groups_weight_decay``.
     """

@@ -1,1 +1,1 @@
-"""What a continuation needs, and what may differ between a run and its continuation."""
+"""``--resume``: what is stored of a training, and what is compared before it continues."""

@@ -1,4 +1,4 @@
-"""What may differ between a run and its continuation."""
+"""What ``--resume`` compares: the experiment and the data of the stored run with those of today."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from dermtl.tracking.settings import dotted
 from dermtl.training.loop.phases import phases_of
 from dermtl.training.provenance import data_digest
 
-# These change the speed, where things are kept, or who is told.
+# Keys that change speed, storage or reporting, but no weights.
 _HARMLESS = (
     "training.workers",
     "training.cache",
@@ -24,26 +24,30 @@ _STAGE = re.compile(r"(training\.stages\.(\d+))\.(.+)")
 
 
 def refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
-    """A run goes on with the experiment it began with; only a stage that it has not left may get more epochs.
+    """Check that the experiment is that of the stored run; only a stage that is not over may get more epochs.
+
+    Args:
+        folder: Folder of the run.
+        wanted: The experiment of today as plain data, every default written out.
 
     Raises:
-        ConfigError: With every key that changed, its old and its new value.
+        ConfigError: Keys changed; the message names each with its old and its new value.
     """
     stored, _ = folder.read_experiment()
     before, after = dotted(stored.model_dump(mode="json")), dotted(wanted)
     changed = [key for key in before | after if before.get(key) != after.get(key) and not key.startswith(_HARMLESS)]
     phases = phases_of(stored.training.stages)
-    position = load_state(folder.state).get("position", {})
-    at = phases[min(int(position.get("stage", 0)), len(phases) - 1)].number - 1
+    progress = load_state(folder.state).get("progress", {})
+    current = phases[min(int(progress.get("phase", 0)), len(phases) - 1)].number - 1
 
-    def extends(key: str) -> bool:
-        found = _STAGE.fullmatch(key)
-        if not found or found[3] != "epochs" or key not in before or key not in after:
+    def is_more_epochs(key: str) -> bool:
+        match = _STAGE.fullmatch(key)
+        if not match or match[3] != "epochs" or key not in before or key not in after:
             return False
-        stage = int(found[2])
-        return stage >= at and stored.training.stages[stage].train != "auto" and bool(after[key] > before[key])
+        stage = int(match[2])
+        return stage >= current and stored.training.stages[stage].train != "auto" and bool(after[key] > before[key])
 
-    refused = [key for key in changed if not extends(key)]
+    refused = [key for key in changed if not is_more_epochs(key)]
     if refused:
         lines = ", ".join(dict.fromkeys(_change(key, before, after) for key in refused))
         hint = "go on with the old experiment, or begin another --run; more epochs for a stage not yet left are allowed"
@@ -51,19 +55,19 @@ def refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
 
 
 def _change(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """What became of a key; of a stage that only one of the two has, what became of the stage."""
-    found = _STAGE.fullmatch(key)
-    if found and (f"{found[1]}.epochs" in before) != (f"{found[1]}.epochs" in after):
-        return f"{found[1]}: {'added' if key in after else 'removed'}"
+    """Old and new value of a key; ``added`` or ``removed`` for a stage that only one of the experiments has."""
+    match = _STAGE.fullmatch(key)
+    if match and (f"{match[1]}.epochs" in before) != (f"{match[1]}.epochs" in after):
+        return f"{match[1]}: {'added' if key in after else 'removed'}"
     old, new = (repr(side[key]) if key in side else "absent" for side in (before, after))
     return f"{key}: {old} -> {new}"
 
 
 def refuse_other_data(folder: RunFolder, records: Sequence[Record]) -> None:
-    """A run goes on with the data it began with.
+    """Check that the data are those of the stored run.
 
     Raises:
-        ManifestError: The table or a file's size changed.
+        ManifestError: The table or the size of a file changed.
     """
     if folder.facts.get("data", {}).get("digest") != data_digest(records):
         hint = "put the old table and pictures back, or begin another --run"

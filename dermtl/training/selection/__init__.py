@@ -1,1 +1,1 @@
-"""Which weights of a run are kept."""
+"""Which weights of a run count as the best ones."""

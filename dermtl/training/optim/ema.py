@@ -1,4 +1,4 @@
-"""A running mean of the weights (exponential moving average), which is validated and kept in their place."""
+"""Exponential moving average (EMA) of the weights, which is validated and stored in place of the weights themselves."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from dermtl.training.distributed.sharding import rows, rows_like
+from dermtl.training.distributed.sharding import local_shard, shard_like
 
 
-class WeightMean:
-    """mean <- f * mean + (1 - f) * weights after step n, with f = d (1 - d^(n - 1)) / (1 - d^n).
+class WeightEma:
+    """average <- f * average + (1 - f) * weights after step n, with f = d (1 - d^(n - 1)) / (1 - d^n).
 
-    So the weights of step i count d^(n - i), and those before the first step nothing.
+    So the weights after step i count d^(n - i), and the weights before the first step count nothing.
 
-    Whole numbers, such as BatchNorm's count of batches, are taken as they are.
+    Integers, such as BatchNorm's number of batches, are copied instead of averaged.
 
     Args:
         network: Network whose weights and buffers are averaged.
-        decay: d, the mean's memory.
+        decay: d, the share of the average that remains after a step.
 
     Source: Polyak and Juditsky 1992; the first steps are corrected as in Kingma and Ba 2015, section 3.
     """
@@ -30,19 +30,20 @@ class WeightMean:
         self._mean = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
     def update(self) -> None:
-        """After a step of the optimiser."""
+        """Include the network's weights of this moment; call after every step of the optimiser."""
         self._num += 1
         before, after = (1 - self._decay ** (self._num - 1)), (1 - self._decay**self._num)
         average = get_ema_multi_avg_fn(self._decay * before / after)  # type: ignore[no-untyped-call]
         now = self._network.state_dict()
         floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        average([rows(self._mean[name]) for name in floats], [rows(now[name]) for name in floats], self._num)
+        means, weights = ([local_shard(side[name]) for name in floats] for side in (self._mean, now))
+        average(means, weights, self._num)
         for name in now.keys() - set(floats):
             self._mean[name].copy_(now[name])
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """While active, the network has the mean as its weights."""
+        """While active, the network has the average as its weights."""
         own = {name: tensor.detach().clone() for name, tensor in self._network.state_dict().items()}
         self._network.load_state_dict(self._mean)
         try:
@@ -51,14 +52,14 @@ class WeightMean:
             self._network.load_state_dict(own)
 
     def state(self) -> dict[str, object]:
-        """What :meth:`restore` needs."""
+        """State for :meth:`restore`."""
         return {"num": self._num, "mean": self._mean}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take up what :meth:`state` gave."""
+        """Continue from a state that :meth:`state` returned."""
         num, mean = state["num"], state["mean"]
         assert isinstance(num, int)
         assert isinstance(mean, dict)
         self._num = num
         for name, tensor in mean.items():
-            self._mean[name].copy_(rows_like(tensor, self._mean[name]))
+            self._mean[name].copy_(shard_like(tensor, self._mean[name]))
