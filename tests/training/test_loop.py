@@ -96,7 +96,7 @@ def test_the_number_of_workers_changes_nothing(
 
 def test_a_run_that_is_there_is_not_overwritten(finished: RunFolder, train_tiny: Train) -> None:
     before = finished.last.read_bytes()
-    with pytest.raises(ConfigError, match="exists already") as caught:
+    with pytest.raises(DataError, match="exists already") as caught:
         train_tiny(finished.path)
     assert "--resume" in caught.value.hint
     assert finished.last.read_bytes() == before
@@ -104,7 +104,7 @@ def test_a_run_that_is_there_is_not_overwritten(finished: RunFolder, train_tiny:
 
 def test_a_folder_of_something_else_is_not_resumed(train_tiny: Train, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(DataError, match="exists already"):
         train_tiny(tmp_path, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
 
