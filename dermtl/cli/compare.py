@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
 @click.option("--split", default="test", show_default=True, help="Of a run, which evaluation.")
-@click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
+@click.option("--resamples", default=2000, show_default=True, help="Number of bootstrap resamples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool) -> None:
     """Say what model B gains over model A on the same records.
@@ -31,9 +31,9 @@ def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool
     import json
 
     from dermtl.evaluation.compare.compare import compare as compare_
-    from dermtl.evaluation.predict.saved_evaluation import read_recorded
+    from dermtl.evaluation.saved_evaluation import read_saved_evaluation
 
-    found = compare_(read_recorded(first, split), read_recorded(second, split), resamples=resamples)
+    found = compare_(read_saved_evaluation(first, split), read_saved_evaluation(second, split), resamples=resamples)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
     else:
@@ -42,10 +42,11 @@ def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool
 
 def _show(found: Comparison) -> None:
     from dermtl.cli.table import show_table
+    from dermtl.evaluation.formatting import number_text
 
     document = found.to_json()
     rows = [
-        (head, metric, *(_figure(figure[key]) for key in ("first", "second", "difference", "low", "high")))
+        (head, metric, *(number_text(figure[key]) for key in ("first", "second", "difference", "low", "high")))
         for head, parts in document["heads"].items()
         for metric, figure in parts["metrics"].items()
     ]
@@ -56,10 +57,10 @@ def _show(found: Comparison) -> None:
         for output, test in parts["mcnemar"].items():
             click.echo(
                 f"\n{output}: only A right {test['only_first']}, only B right {test['only_second']}; "
-                f"McNemar p = {_figure(test['exact_p'])} exact, {_figure(test['mid_p'])} mid-p"
+                f"McNemar p = {number_text(test['exact_p'])} exact, {number_text(test['mid_p'])} mid-p"
             )
         tests = [
-            (column, *(_figure(test[key]) for key in ("difference", "low", "high", "p")))
+            (column, *(number_text(test[key]) for key in ("difference", "low", "high", "p")))
             for column, test in parts["delong"].items()
         ]
         if tests:
@@ -72,7 +73,3 @@ def _show(found: Comparison) -> None:
     for name, heads in (("A", document["only_first"]), ("B", document["only_second"])):
         if heads:
             click.echo(f"only in {name}: {', '.join(heads)}")
-
-
-def _figure(value: Any) -> str:
-    return "-" if value is None else f"{value:.4g}"

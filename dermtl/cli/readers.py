@@ -9,8 +9,8 @@ import click
 @click.argument("predictions", metavar="PREDICTIONS.csv", type=click.Path(path_type=Path))
 @click.argument("decisions", metavar="READERS.csv", type=click.Path(path_type=Path))
 @click.option("--positive", multiple=True, required=True, help="Class, tag or node that is positive; may be repeated.")
-@click.option("--head", help="Whose; default: the only one that knows these names.")
-@click.option("--resamples", default=2000, show_default=True, help="Of the bootstrap behind the intervals.")
+@click.option("--head", help="Head that is meant. [default: the only one that knows these names]")
+@click.option("--resamples", default=2000, show_default=True, help="Number of bootstrap resamples.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write. [default: that of PREDICTIONS.csv]")
 def readers(
     predictions: Path, decisions: Path, positive: tuple[str, ...], head: str | None, resamples: int, out: Path | None
@@ -18,8 +18,8 @@ def readers(
     """Set clinicians beside a model's curve: how many of them lie below it.
 
     PREDICTIONS.csv is of `dermtl evaluate`. READERS.csv has the columns reader, image and decision, 1 for positive and
-    0 for not, a row a reading. Writes readers.json and readers.svg. Intervals are 95%, from resampling whole groups of
-    pictures.
+    0 for not, one row for each decision. Writes readers.json and readers.svg. Intervals are 95%, from resampling whole
+    groups of pictures.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The main figure of each head of exported files, side by side on pictures that none of them was trained on."""
+"""The primary metric of each head of exported files, side by side on pictures that none of them was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from pathlib import Path
 
 from dermtl.errors import DataError
 from dermtl.evaluation.audit.leakage import find_leaks
-from dermtl.evaluation.evaluate import Evaluation, evaluate
+from dermtl.evaluation.evaluate import evaluate_target
+from dermtl.evaluation.evaluation import Evaluation
 from dermtl.evaluation.evaluation_target import exported_target
 from dermtl.kinds import Record
 
 
 @dataclass(frozen=True)
 class PrimaryMetric:
-    """One head's main metric.
+    """One head's primary metric.
 
     Attributes:
         head: The head.
-        metric: The metric that stands for it.
+        metric: Its name.
         value: On the pictures that have a truth; None where it cannot be estimated.
         low: Lower end of the 95% interval, or None.
         high: Upper end, or None.
@@ -33,7 +34,7 @@ class PrimaryMetric:
 
 
 @dataclass(frozen=True)
-class Scored:
+class BenchmarkAccuracy:
     """Files that were scored on the same pictures.
 
     Attributes:
@@ -47,7 +48,7 @@ class Scored:
     files: Sequence[Sequence[PrimaryMetric]]
 
 
-def measure_accuracy(models: Sequence[Path], table: Path) -> Scored:
+def measure_accuracy(models: Sequence[Path], table: Path) -> BenchmarkAccuracy:
     """Score exported files on a table of pictures.
 
     What a model was trained on is known where it lies in its run; elsewhere a warning says that it is not.
@@ -61,30 +62,30 @@ def measure_accuracy(models: Sequence[Path], table: Path) -> Scored:
         PluginError: A head's plugin, which brings the metrics, is not installed.
         DataError: The table or a picture cannot be read, or no picture is left.
     """
-    subjects = [exported_target(model, table) for model in models]
+    targets = [exported_target(model, table) for model in models]
     known: set[str] = set()
-    for subject in subjects:
-        if subject.trained is not None:
-            leaks = find_leaks(subject.trained, subject.records).leaks
+    for target in targets:
+        if target.trained is not None:
+            leaks = find_leaks(target.trained, target.records).leaks
             known.update(leak.tested.image for leak in leaks if leak.is_sure)
-    records = [record for record in subjects[0].records if record.image not in known]
+    records = [record for record in targets[0].records if record.image not in known]
     if not records:
         hint = "give a table with other pictures"
         raise DataError("every picture of it was trained on", where=str(table), hint=hint)
     chosen = {record.image for record in records}
     files = []
-    for subject in subjects:
-        own = [record for record in subject.records if record.image in chosen]
-        files.append(_main(evaluate(subject.predictor, own, subject.plans, decisions=subject.decisions)))
-    return Scored(records, len(subjects[0].records) - len(records), files)
+    for target in targets:
+        own = [record for record in target.records if record.image in chosen]
+        files.append(_primary_metrics(evaluate_target(target, own)))
+    return BenchmarkAccuracy(records, len(targets[0].records) - len(records), files)
 
 
-def _main(evaluation: Evaluation) -> list[PrimaryMetric]:
+def _primary_metrics(evaluation: Evaluation) -> list[PrimaryMetric]:
     """Heads without a truth in the table have none."""
     scores = []
-    for head, figures in evaluation.heads.items():
-        if figures:
+    for head, metrics in evaluation.heads.items():
+        if metrics:
             metric = evaluation.primary[head]
-            figure = figures[metric]
-            scores.append(PrimaryMetric(head, metric, figure["value"], figure["low"], figure["high"], figure["n"]))
+            estimate = metrics[metric]
+            scores.append(PrimaryMetric(head, metric, *(estimate[key] for key in ("value", "low", "high", "n"))))
     return scores

@@ -1,4 +1,4 @@
-"""What is evaluated: a predictor, its heads and the records to try it on."""
+"""What is evaluated: a predictor, its heads and the records that it is tried on."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -22,42 +22,49 @@ from dermtl.plugins.plan import HeadPlan, replan_heads
 from dermtl.runtime.decision import Decisions
 from dermtl.runtime.predictor import load
 
+OUT_OF_FOLD = "out of fold"
+"""The split of a cross-validation: every record, answered by the fold that tested on it."""
+
 
 @dataclass(frozen=True)
 class EvaluationTarget:
-    """A model and the records it is tried on.
+    """A model and the records that it is tried on.
 
     Attributes:
         predictor: The model.
         plans: Its heads.
-        records: With group, and with split where one is known.
-        folder: Where results go by default; a split's name is added.
+        records: The table, with groups, and with splits where they are known.
+        folder: Where results go by default, in a folder for each split.
         history: The metrics.csv of its training, where there is one.
         facts: What the model says of itself.
-        trained: What it was trained on, where the records are of another table; None on its own, whose split was
+        trained: What it was trained on, if the records are of another table; None for its own table, whose split was
             checked when it was made.
-        decisions: What was settled on its validation split; empty where nothing was.
-        apart: Image to who answers it, where that is not one predictor for all.
+        decisions: What was frozen on its validation split; empty where nothing was.
+        members: Image to the fold that tested on it, of a cross-validation; empty for one model.
     """
 
     predictor: Predictor
     plans: Mapping[str, HeadPlan]
     records: Sequence[Record]
-    folder: Path
-    history: Path | None
-    facts: Mapping[str, Any]
+    folder: Path = Path()
+    history: Path | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     trained: Trained | None = None
     decisions: Decisions = field(default_factory=Decisions)
-    apart: Mapping[str, Predictor] = field(default_factory=dict)
+    members: Mapping[str, "EvaluationTarget"] = field(default_factory=dict)
 
-    def side(self, split: str) -> list[Record]:
-        """The records of a split; ``all`` takes every one.
+    def answering(self, record: Record) -> "EvaluationTarget":
+        """The model that answers for a record: this one, or the fold that tested on the record."""
+        return self.members.get(record.image, self)
+
+    def records_in(self, split: str) -> list[Record]:
+        """The records of a split; ``all`` and :data:`OUT_OF_FOLD` take every one.
 
         Raises:
             InputError: There is no such split.
             ManifestError: No record is in it.
         """
-        if split == "all":
+        if split in ("all", OUT_OF_FOLD):
             return list(self.records)
         if split not in SPLITS.values():
             raise InputError(f"expected train, val, test or all, got {split!r}", where="--split")
@@ -66,15 +73,15 @@ class EvaluationTarget:
             raise ManifestError(f"no record is in split {split!r}", hint="--split all takes the whole table")
         return chosen
 
-    def predict(self, records: Sequence[Record]) -> list[Mapping[str, Array]]:
-        """Of each record, full output name to value, source frame.
+    def predict_values(self, records: Sequence[Record]) -> list[Mapping[str, Array]]:
+        """Full output name to value, source frame, of each record.
 
         Raises:
             DataError: A picture cannot be read.
         """
-        if not self.apart:
+        if not self.members:
             return list(self.predictor.predict_values([read_image(record.path) for record in records]))
-        return [self.apart[record.image].predict_values([read_image(record.path)])[0] for record in records]
+        return [self.answering(one).predictor.predict_values([read_image(one.path)])[0] for one in records]
 
 
 def exported_target(path: Path, manifest: Path | None = None) -> EvaluationTarget:
@@ -88,10 +95,10 @@ def exported_target(path: Path, manifest: Path | None = None) -> EvaluationTarge
     model = load(path)
     plans = replan_heads(model.bundle.heads)
     run = path.parent
-    data, trained = _run_data(run), None
+    data, trained = run_data(run), None
     if manifest is not None:
         columns = {key: value for key, value in model.bundle.data.items() if value is not None}
-        records = read_other(manifest, Data(**columns))
+        records = read_other_table(manifest, Data(**columns))
         unknown = Trained(unknown="the model lies in no run, so its training pictures are not known")
         trained = trained_on(data, run / "splits.csv") if data is not None else unknown
     elif data is not None:
@@ -115,15 +122,15 @@ def exported_target(path: Path, manifest: Path | None = None) -> EvaluationTarge
     )
 
 
-def _run_data(folder: Path) -> Data | None:
-    """The data of the run in a folder, or None where there is no run."""
+def run_data(folder: Path) -> Data | None:
+    """The ``data`` section of the run in a folder, or None where there is no run."""
     if not (folder / "config.yaml").is_file():
         return None
     source = read_stored(folder / "config.yaml")
     return validate(Experiment, source.data, source).data
 
 
-def read_other(manifest: Path, data: Data) -> list[Record]:
+def read_other_table(manifest: Path, data: Data) -> list[Record]:
     """The records of a table other than the one trained on: groups as there, splits from its ``split`` column if any.
 
     Raises:

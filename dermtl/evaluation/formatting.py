@@ -14,6 +14,11 @@ def figure_text(value: float | None) -> str:
     return NOT_ESTIMABLE if value is None else f"{value:.4g}"
 
 
+def number_text(value: float | None) -> str:
+    """Four digits for the cell of a table; a dash where there is none."""
+    return "-" if value is None else f"{value:.4g}"
+
+
 def threshold_text(threshold: float) -> str:
     """From where on a score is positive."""
     return "nobody is positive" if threshold >= NOBODY else f"{threshold:.4g}"

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dermtl.errors import ConfigError
-from dermtl.evaluation.evaluate import Evaluation
-from dermtl.evaluation.predict.probabilities import read_probabilities
+from dermtl.evaluation.predict.predictions import Predictions
 from dermtl.evaluation.report.explained import Case, Explained, Method
 from dermtl.evaluation.report.plots import photograph
 from dermtl.explain import case as explaining
@@ -22,21 +21,21 @@ _METHODS = ("input_gradient", "grad_cam")  # need nothing beside torch; a backbo
 
 
 def explain_worst(
-    run: TrainedRun, evaluation: Evaluation, records: Sequence[Record], *, num: int
+    run: TrainedRun, predictions: Predictions, records: Sequence[Record], *, num: int
 ) -> dict[str, Explained]:
     """Explain the pictures with the highest loss of every head of classes or tags.
 
     Args:
         run: That was evaluated.
-        evaluation: Its figures; the losses are of its probabilities.
-        records: What it was evaluated on, in the order of the evaluation's rows.
+        predictions: What it predicted; the losses are of its probabilities.
+        records: The predicted records, in the same order.
         num: How many pictures a head.
 
     Returns:
         Head to what was explained; of each picture its likeliest class or tag.
     """
     explained = {}
-    for head, found in read_probabilities(evaluation.rows, run.plans).items():
+    for head, found in predictions.probabilities.items():
         own = [records[index] for index in found.indices]
         nothing = np.zeros((len(own), 0), np.float32)
         scan = Scan(own, found.names, nothing, found.values, found.truth, found.exclusive)

@@ -1,10 +1,11 @@
-"""A run's temperatures, thresholds and sets, settled on its validation split and frozen in ``decisions.json``."""
+"""A run's temperatures, thresholds and sets, fitted on its validation split and frozen in ``decisions.json``."""
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,12 +14,14 @@ from dermtl.data.manifest.split import read_splits
 from dermtl.errors import BundleError, ConfigError, DermtlError, PluginContract
 from dermtl.evaluation.decisions.fit import fit_class_sets, fit_decisions
 from dermtl.evaluation.decisions.rule import class_set_coverages, decision_rules
-from dermtl.evaluation.predict.predict import predict_rows
-from dermtl.evaluation.predict.probabilities import Probabilities, ranked_output, read_probabilities
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.predict.predict import predict
+from dermtl.evaluation.predict.probabilities import Probabilities, ranked_output
 from dermtl.files.atomic import write_atomic
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
 from dermtl.model.predictor import NetworkPredictor
+from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.folder import RunFolder, TrainedRun, load_bare_run
 from dermtl.runtime.decision import Decisions
 from dermtl.statistics.spread import spread
@@ -59,7 +62,7 @@ def calibrate_run(
     """
     run = load_bare_run(path)
     kept = None if replace_old else _kept(run.folder, adds=conformal is not None and rule is None)
-    plans = {name: plan for name, plan in run.plans.items() if ranked_output(plan) is not None}
+    plans = ranking_heads(run.plans)
     data = run.experiment.data
     records = [
         record
@@ -71,8 +74,8 @@ def calibrate_run(
         return Decisions()
     rules, coverages = decision_rules(plans, rule, lower_bound=lower_bound), class_set_coverages(plans, conformal)
     predictor = NetworkPredictor(run.network, run.kinds, run.experiment.backbone.image_size)
-    rows = predict_rows(predictor, records, plans).rows
-    probabilities, groups = read_probabilities(rows, plans), [record.group for record in records]
+    predictions = predict(EvaluationTarget(predictor, plans, records), records)
+    probabilities, groups = predictions.probabilities, predictions.groups
     if kept is not None:
         found = _with_sets(kept, probabilities, coverages, groups, after_test=_is_tested(run.folder))
     else:
@@ -102,8 +105,22 @@ def _kept(folder: RunFolder, *, adds: bool) -> Decisions | None:
     kept = folder.read_decisions() if adds else Decisions()
     if adds and not kept.sets:
         return kept
+    refuse_frozen(folder)
+
+
+def refuse_frozen(folder: RunFolder) -> NoReturn:
+    """Refuse to fit what is frozen.
+
+    Raises:
+        ConfigError: Always, with the way to fit again.
+    """
     hint = "what is settled stays frozen; dermtl calibrate --replace settles it again, and evaluations must be repeated"
     raise ConfigError("exists already", where=str(folder.decisions), hint=hint)
+
+
+def ranking_heads(plans: Mapping[str, HeadPlan]) -> dict[str, HeadPlan]:
+    """The heads with a probability of every class or label of their truth."""
+    return {name: plan for name, plan in plans.items() if ranked_output(plan) is not None}
 
 
 def _with_sets(
@@ -125,19 +142,29 @@ def _is_tested(folder: RunFolder) -> bool:
 
 
 def calibrate_trained(path: Path) -> None:
-    """What ``dermtl train`` does at its end: settle, unless it was done for these weights.
+    """What ``dermtl train`` does at its end: fit, unless it was done for these weights.
 
-    A run that cannot be settled is a finished run all the same: the fault is logged; dermtl calibrate says it again.
+    A run that cannot be calibrated is a finished run all the same: the fault is logged; dermtl calibrate says it again.
     """
-    folder = RunFolder(path)
+    fit_once(RunFolder(path), None, lambda: calibrate_run(path, replace_old=True))
+
+
+def fit_once(folder: RunFolder, weights: str | None, calibrate: Callable[[], Decisions]) -> None:
+    """Calibrate unless it was done for these weights; a fault is logged.
+
+    Args:
+        folder: Where the decisions are.
+        weights: Digest of the weights; None: those in the folder.
+        calibrate: Fits and writes the decisions.
+    """
     try:
-        folder.read_decisions()
+        folder.read_decisions(weights)
         if folder.decisions.exists():
             return
     except BundleError:
         _log.info("other weights than before: temperatures and thresholds are settled again")
     try:
-        calibrate_run(path, replace_old=True)
+        calibrate()
     except DermtlError as error:
         _log.warning("temperatures and thresholds are not settled: %s", error)
 

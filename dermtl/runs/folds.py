@@ -1,20 +1,14 @@
-"""The runs of a cross-validation: as one network, and as out-of-fold predictions."""
+"""The runs of a cross-validation, and their ensemble as one network."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dermtl.errors import ConfigError, TrainingError
-from dermtl.evaluation.decisions.operating_point import PREVALENCES
-from dermtl.evaluation.evaluate import Evaluation, sum_up
-from dermtl.evaluation.evaluation_target import EvaluationTarget
-from dermtl.evaluation.predict.predict import join, predict_rows
-from dermtl.evaluation.slices.subgroups import By
-from dermtl.kinds import Record
 from dermtl.model.ensemble import Ensemble
-from dermtl.runs.evaluation_target import run_target
 from dermtl.runs.folder import RunFolder, TrainedRun, load_run
+
+GIVE_CLASSES = "give the head its classes, so that a fold without one of them knows it"
 
 
 def fold_runs(path: Path) -> list[Path]:
@@ -34,15 +28,6 @@ def fold_runs(path: Path) -> list[Path]:
         if not (run / "run.json").is_file() or json.loads((run / "run.json").read_text())["state"] != "finished":
             raise TrainingError("is not trained to its end", where=str(run), hint="dermtl train ... --folds --resume")
     return runs
-
-
-def fold_targets(path: Path) -> dict[str, EvaluationTarget]:
-    """Name of a fold's folder to the fold, on the records of the cross-validation.
-
-    Raises:
-        DermtlError: A fold or its data cannot be read.
-    """
-    return {run.name: run_target(run) for run in fold_runs(path)}
 
 
 def members_digest(path: Path) -> str:
@@ -68,49 +53,7 @@ def load_ensemble(path: Path) -> TrainedRun:
     first = runs[0]
     for run in runs[1:]:
         if run.kinds != first.kinds:
-            hint = "give the head its classes, so that a fold without one of them knows it"
-            raise ConfigError("the folds answer differently", where=str(run.folder.path), hint=hint)
+            raise ConfigError("the folds answer differently", where=str(run.folder.path), hint=GIVE_CLASSES)
     network = Ensemble([run.network for run in runs], [run.decisions.temperatures for run in runs])
     settled = RunFolder(path).read_decisions(members_digest(path))
     return TrainedRun(first.folder, first.experiment, first.plans, network.eval(), settled)
-
-
-def evaluate_folds(
-    subjects: Mapping[str, EvaluationTarget],
-    *,
-    by: Sequence[By] = (),
-    unit: str | None = None,
-    prevalences: Sequence[float] = PREVALENCES,
-    resamples: int = 2000,
-) -> Evaluation:
-    """Every record predicted by the fold that tested on it, and all of them summed up together.
-
-    Each fold's temperatures are applied. Decisions are each fold's own; no single threshold holds for all.
-
-    Args:
-        subjects: The folds, as of :func:`fold_targets`.
-        by: Columns to divide the records by.
-        unit: Column of lesions or patients.
-        prevalences: At which predictive values are stated.
-        resamples: Of the bootstrap.
-
-    Raises:
-        DermtlError: A record cannot be read.
-    """
-    parts, records = [], list[Record]()
-    for subject in subjects.values():
-        own = subject.side("test")
-        parts.append(predict_rows(subject.predictor, own, subject.plans, subject.decisions))
-        records += own
-    facts = {key: subject.facts[key] for key in ("name", "versions") if key in subject.facts}
-    return sum_up(
-        join(parts),
-        records,
-        subject.plans,
-        split="out of fold",
-        model={"folds": len(parts), **facts},
-        by=by,
-        unit=unit,
-        prevalences=prevalences,
-        resamples=resamples,
-    )

@@ -22,9 +22,12 @@ from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, InputError
 from dermtl.evaluation.compare.common_nodes import CommonNodes
 from dermtl.evaluation.compare.compare import compare as compare_
-from dermtl.evaluation.evaluate import evaluate
-from dermtl.evaluation.predict.measures import Measured, read_measures, write_measures
-from dermtl.evaluation.predict.saved_evaluation import read_recorded
+from dermtl.evaluation.evaluate import evaluate_target
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.metrics.record_scores import HeadScores
+from dermtl.evaluation.options import EvaluationOptions
+from dermtl.evaluation.predict.files import read_measures, write_measures
+from dermtl.evaluation.saved_evaluation import read_saved_evaluation
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
 from dermtl.taxonomy.names import is_descendant
@@ -79,7 +82,8 @@ def make(drawn: Path, tmp_path: Path) -> Make:
         ]
         records = change(records)
         folder = tmp_path / name
-        evaluate(Noisy(records, plans, noise), records, plans, split="test", resamples=20).write(folder)
+        target = EvaluationTarget(Noisy(records, plans, noise), plans, records)
+        evaluate_target(target, records, EvaluationOptions(resamples=20), split="test").write(folder)
         return folder
 
     return built
@@ -111,7 +115,7 @@ def test_a_better_model_is_better_in_every_head(make: Make) -> None:
 
 def test_a_model_equals_itself(make: Make) -> None:
     folder = make("same", 0.3)
-    found = compare_(read_recorded(folder), read_recorded(folder), resamples=30)
+    found = compare_(read_saved_evaluation(folder), read_saved_evaluation(folder), resamples=30)
     for parts in found.heads.values():
         for figure in parts["metrics"].values():
             assert figure["difference"] == figure["low"] == figure["high"] == 0 or np.isnan(figure["difference"])
@@ -122,9 +126,9 @@ def test_the_order_of_the_records_does_not_matter(make: Make) -> None:
     def turned(records: list[Record]) -> list[Record]:
         return records[::-1]
 
-    first, second = read_recorded(make("a", 0.3)), read_recorded(make("b", 0.1))
+    first, second = read_saved_evaluation(make("a", 0.3)), read_saved_evaluation(make("b", 0.1))
     found = compare_(first, second, resamples=20)
-    again = compare_(first, read_recorded(make("c", 0.1, change=turned)), resamples=20)
+    again = compare_(first, read_saved_evaluation(make("c", 0.1, change=turned)), resamples=20)
     for head, parts in found.heads.items():
         for metric, figure in parts["metrics"].items():
             assert figure == pytest.approx(again.heads[head]["metrics"][metric], nan_ok=True), metric
@@ -149,11 +153,11 @@ def test_records_without_a_truth_are_left_out(make: Make) -> None:
         return [replace(r, cells={**r.cells, "label": ""}) if i < 4 else r for i, r in enumerate(records)]
 
     first, second = make("a", 0.3, change=unlabelled), make("b", 0.1, change=unlabelled)
-    found = compare_(read_recorded(first), read_recorded(second), resamples=20)
+    found = compare_(read_saved_evaluation(first), read_saved_evaluation(second), resamples=20)
     assert found.heads["diagnosis"]["metrics"]["accuracy"]["n"] == 20
     assert found.heads["extent"]["metrics"]["circle_iou"]["n"] == 24
     with pytest.raises(DataError, match="measured on other records"):
-        compare_(read_recorded(first), read_recorded(make("c", 0.1)), resamples=20)
+        compare_(read_saved_evaluation(first), read_saved_evaluation(make("c", 0.1)), resamples=20)
 
 
 def test_what_only_one_has_is_named(make: Make) -> None:
@@ -162,11 +166,15 @@ def test_what_only_one_has_is_named(make: Make) -> None:
     assert "only in A: extent, outline" in text
     other = {"kind": HEADS["diagnosis"]}
     with pytest.raises(DataError, match="no head is in both"):
-        compare_(read_recorded(make("c", 0.3, heads=fewer)), renamed(read_recorded(make("d", 0.1, heads=fewer)), other))
+        compare_(
+            read_saved_evaluation(make("c", 0.3, heads=fewer)),
+            renamed(read_saved_evaluation(make("d", 0.1, heads=fewer)), other),
+        )
 
 
-def renamed(recorded, heads):
-    return replace(recorded, plans=dict.fromkeys(heads, next(iter(recorded.plans.values()))))
+def renamed(saved, heads):
+    plans = dict.fromkeys(heads, next(iter(saved.predictions.plans.values())))
+    return replace(saved, predictions=replace(saved.predictions, plans=plans))
 
 
 TREE = {
@@ -217,7 +225,8 @@ def cut(drawn: Path, tmp_path: Path) -> Make:
             cells = {**record.cells, "node": node, "class": next((c for c in classes if node.startswith(c)), "")}
             records.append(replace(record, cells=cells, group=f"g{index // each}"))
         folder = tmp_path / name
-        evaluate(Cut(records, classes, sure), records, plans, resamples=20).write(folder)
+        target = EvaluationTarget(Cut(records, classes, sure), plans, records)
+        evaluate_target(target, records, EvaluationOptions(resamples=20)).write(folder)
         return folder
 
     return built
@@ -227,7 +236,7 @@ def test_other_classes_of_one_tree_meet_at_the_nodes_of_both(cut) -> None:
     fine, coarse = cut("fine", FINE, 0.2), cut("coarse", COARSE, 0.2)
     text = run(fine, coarse, "--resamples", 30)
     assert "compared at benign, malignant" in text
-    found = compare_(read_recorded(fine), read_recorded(coarse), resamples=30).heads["diagnosis"]
+    found = compare_(read_saved_evaluation(fine), read_saved_evaluation(coarse), resamples=30).heads["diagnosis"]
     assert found["nodes"] == ["benign", "malignant"]
     for figure in found["metrics"].values():  # the same leaves, summed up here or there
         assert figure["first"] == pytest.approx(figure["second"])
@@ -241,7 +250,9 @@ def test_other_classes_of_one_tree_meet_at_the_nodes_of_both(cut) -> None:
 
 
 def test_the_finest_nodes_of_both_are_decided_between(cut) -> None:
-    found = compare_(read_recorded(cut("fine", FINE, 0.1)), read_recorded(cut("mixed", MIXED, 0.9)), resamples=100)
+    found = compare_(
+        read_saved_evaluation(cut("fine", FINE, 0.1)), read_saved_evaluation(cut("mixed", MIXED, 0.9)), resamples=100
+    )
     parts = found.heads["diagnosis"]
     assert parts["nodes"] == ["benign", "malignant/melanoma", "malignant/carcinoma"]
     assert parts["metrics"]["balanced_accuracy"]["low"] > 0
@@ -250,22 +261,32 @@ def test_the_finest_nodes_of_both_are_decided_between(cut) -> None:
 
 
 def test_nodes_with_groups_of_several_records_have_no_p(cut) -> None:
-    one, other = (read_recorded(cut(name, classes, 0.5, each=2)) for name, classes in (("a", FINE), ("b", COARSE)))
+    one, other = (
+        read_saved_evaluation(cut(name, classes, 0.5, each=2)) for name, classes in (("a", FINE), ("b", COARSE))
+    )
     parts = compare_(one, other, resamples=20).heads["diagnosis"]
     assert parts["delong"] == {}
     assert parts["mcnemar"]["diagnosis.probability"]["exact_p"] is None
 
 
 def test_other_truths_and_other_trees_are_refused(cut) -> None:
-    fine, coarse = read_recorded(cut("fine", FINE, 0.5)), read_recorded(cut("coarse", COARSE, 0.5))
-    image = next(iter(coarse.rows))
-    rows = {**coarse.rows, image: {**coarse.rows[image], "diagnosis.truth.class": "malignant"}}
+    fine, coarse = (read_saved_evaluation(cut(name, of, 0.5)) for name, of in (("fine", FINE), ("coarse", COARSE)))
+    truths = coarse.predictions.truths["diagnosis"]
+    assert COARSE[int(truths.columns["class"][0])] == "benign"
+    other = truths.columns["class"].copy()
+    other[0] = COARSE.index("malignant")
+    turned = replace(coarse.predictions, truths={"diagnosis": replace(truths, columns={"class": other})})
     with pytest.raises(DataError, match="= malignant, but benign/nevus"):
-        compare_(fine, replace(coarse, rows=rows))
-    plans = read_recorded(cut("odd", ("b", "m"), 0.5)).plans
-    rows = {image: {**row, "diagnosis.truth.class": row["diagnosis.truth.class"][0]} for image, row in rows.items()}
+        compare_(fine, replace(coarse, predictions=turned))
+    table = (coarse.folder / "predictions.csv").read_text()
+    odd = cut("odd", ("b", "m"), 0.5)
+    (odd / "predictions.csv").write_text(
+        table.replace("probability.benign", "probability.b").replace("probability.malignant", "probability.m")
+        .replace(",benign\n", ",b\n").replace(",malignant\n", ",m\n")
+    )  # fmt: skip
+    (odd / "measures.npz").write_bytes((coarse.folder / "measures.npz").read_bytes())
     with pytest.raises(DataError, match="no node of a tree in common"):
-        compare_(fine, replace(coarse, rows=rows, plans=plans))
+        compare_(fine, read_saved_evaluation(odd))
 
 
 @pytest.mark.parametrize(
@@ -320,7 +341,7 @@ def test_every_class_lies_in_one_common_node(data) -> None:
     ],
 )
 def test_other_records_are_refused(make: Make, change, message: str) -> None:
-    first, second = read_recorded(make("a", 0.3)), read_recorded(make("b", 0.1, change=change))
+    first, second = read_saved_evaluation(make("a", 0.3)), read_saved_evaluation(make("b", 0.1, change=change))
     with pytest.raises(DataError, match=message):
         compare_(first, second)
 
@@ -329,9 +350,9 @@ def test_a_run_stands_for_its_evaluation(make: Make, tmp_path: Path) -> None:
     folder = make("a", 0.3)
     (tmp_path / "run" / "evaluation").mkdir(parents=True)
     folder.rename(tmp_path / "run" / "evaluation" / "val")
-    assert read_recorded(tmp_path / "run", "val").folder.name == "val"
+    assert read_saved_evaluation(tmp_path / "run", "val").folder.name == "val"
     with pytest.raises(InputError, match=r"neither metrics\.json"):
-        read_recorded(tmp_path / "run")
+        read_saved_evaluation(tmp_path / "run")
 
 
 def test_older_and_damaged_folders_are_refused(make: Make, tmp_path: Path) -> None:
@@ -344,31 +365,31 @@ def test_older_and_damaged_folders_are_refused(make: Make, tmp_path: Path) -> No
         writer.writeheader()
         writer.writerows(rows)
     with pytest.raises(DataError, match="no truth of head 'diagnosis'") as caught:
-        read_recorded(folder)
+        read_saved_evaluation(folder)
     assert "again" in caught.value.hint
     (folder / "predictions.csv").write_text(table)
     measures = (folder / "measures.npz").read_bytes()
     for damaged in (b"", b"PK", measures[: len(measures) // 2]):
         (folder / "measures.npz").write_bytes(damaged)
         with pytest.raises(DataError, match="cannot be read"):
-            read_recorded(folder)
+            read_saved_evaluation(folder)
     (folder / "measures.npz").unlink()
     with pytest.raises(DataError, match="cannot be read"):
-        read_recorded(folder)
+        read_saved_evaluation(folder)
     document = json.loads((folder / "metrics.json").read_text())
     del document["plans"]
     (folder / "metrics.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match="does not say"):
-        read_recorded(folder)
+        read_saved_evaluation(folder)
     (folder / "metrics.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read"):
-        read_recorded(folder)
+        read_saved_evaluation(folder)
 
 
 def test_measures_come_back_as_they_were(tmp_path: Path) -> None:
     written = {
-        "a": Measured(np.array([0, 2]), {"dice.ear / lobe": np.array([0.5, np.nan]), "p": np.eye(2, dtype="f4")}),
-        "b": Measured(np.array([], np.int64), {}),
+        "a": HeadScores(np.array([0, 2]), {"dice.ear / lobe": np.array([0.5, np.nan]), "p": np.eye(2, dtype="f4")}),
+        "b": HeadScores(np.array([], np.int64), {}),
     }
     write_measures(tmp_path / "measures.npz", written)
     found = read_measures(tmp_path / "measures.npz")

@@ -9,8 +9,7 @@ import pytest
 
 from dermtl.evaluation.audit.participant_flow import participant_flow
 from dermtl.evaluation.metrics.head_metrics import BOOTSTRAP, WILSON, head_metrics
-from dermtl.evaluation.metrics.record_scores import RecordScores
-from dermtl.evaluation.predict.measures import Measured
+from dermtl.evaluation.metrics.record_scores import HeadScores, RecordScores
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan
 from dermtl.statistics.proportion import Proportion
@@ -37,44 +36,45 @@ class Plan:
         return Counted()
 
 
-def scored(hits) -> RecordScores:
+def scored(hits) -> HeadScores:
     scores = RecordScores({"mark": Plan()})  # type: ignore[dict-item]
     for index, hit in enumerate(hits):
         scores.add(index, {"mark.hit": np.array(hit), "mark.far": np.array(0.0)}, {"mark": np.array(0)})
-    return scores
+    return scores.scores("mark")
 
 
 def test_a_declared_share_of_independent_records_has_wilsons_interval() -> None:
-    found = head_metrics("mark", scored([1, 1, 0, 1]), list("abcd"), resamples=50)
+    found = head_metrics("mark", Counted(), scored([1, 1, 0, 1]), list("abcd"), resamples=50)
     assert found["found"]["method"] == WILSON
     assert (found["found"]["low"], found["found"]["high"]) == Proportion(3, 4).interval()
     assert found["found"]["wilson"] == list(Proportion(3, 4).interval())
 
 
 def test_pictures_of_one_group_keep_the_cluster_bootstrap() -> None:
-    found = head_metrics("mark", scored([1, 1, 0, 0]), list("aabb"), resamples=200)["found"]
+    found = head_metrics("mark", Counted(), scored([1, 1, 0, 0]), list("aabb"), resamples=200)["found"]
     assert found["method"] == BOOTSTRAP
     assert (found["low"], found["high"]) == (0, 1)
     assert found["wilson"] == list(Proportion(2, 4).interval())
 
 
 def test_numbers_that_happen_to_be_zero_are_no_share() -> None:
-    found = head_metrics("mark", scored([1, 0]), list("ab"), resamples=50)["far"]
+    found = head_metrics("mark", Counted(), scored([1, 0]), list("ab"), resamples=50)["far"]
     assert found["method"] == BOOTSTRAP
     assert (found["low"], found["high"]) == (0, 0)
 
 
 def test_detection_of_circles_is_a_share(planned: Planned) -> None:
-    scores = RecordScores(planned({"extent": {"type": "circle"}}))
+    plans = planned({"extent": {"type": "circle"}})
+    metrics, scores = plans["extent"].metrics(), RecordScores(plans)
     for index, radius in enumerate((10, 8, 5, 1)):
         scores.add(index, {"extent.circle": np.array([50, 50, radius])}, {"extent": np.array([50, 50, 10], np.float32)})
-    found = head_metrics("extent", scores, list("abcd"), resamples=50)
+    found = head_metrics("extent", metrics, scores.scores("extent"), list("abcd"), resamples=50)
     assert found["detection_rate_50"]["value"] == 0.5
     assert {name for name, figure in found.items() if figure["method"] == WILSON} == {
         "detection_rate_50", "detection_rate_75", "detection_rate_90"
     }  # fmt: skip
     assert found["detection_rate_90"]["low"] == pytest.approx(Proportion(1, 4).interval()[0])
-    grouped = head_metrics("extent", scores, list("aabc"), resamples=50)
+    grouped = head_metrics("extent", metrics, scores.scores("extent"), list("aabc"), resamples=50)
     assert all(figure["method"] == BOOTSTRAP for figure in grouped.values())
 
 
@@ -99,8 +99,8 @@ def test_every_record_is_accounted_for(planned: Planned, tmp_path: Path) -> None
     ]  # fmt: skip
     nan = float("nan")
     measures = {
-        "diagnosis": Measured(np.array([0, 2, 3]), {"probability": np.ones((3, 2))}),
-        "extent": Measured(np.array([0]), {"circle_iou": np.array([nan])}),
+        "diagnosis": HeadScores(np.array([0, 2, 3]), {"probability": np.ones((3, 2))}),
+        "extent": HeadScores(np.array([0]), {"circle_iou": np.array([nan])}),
     }
     found = participant_flow(table, table[:4], plans, measures)
     assert found["table"] == {"records": 6, "groups": 3}

@@ -14,7 +14,7 @@ from dermtl.errors import PluginContract
 from dermtl.evaluation.decisions.fit import fit_decisions, fit_thresholds
 from dermtl.evaluation.decisions.rule import class_set_coverages, decision_rules
 from dermtl.evaluation.formatting import threshold_text
-from dermtl.evaluation.predict.probabilities import Probabilities, read_probabilities
+from dermtl.evaluation.predict.probabilities import Probabilities
 from dermtl.plugins.decision_rule import DecisionRule
 from dermtl.plugins.plan import plan_heads
 from dermtl.runtime.decision import Decisions
@@ -147,28 +147,6 @@ def test_a_decision_has_a_short_name():
     assert DecisionRule(("malignant/mel", "malignant/bcc")).name == "mel+bcc"
     assert DecisionRule(("a/own", "b/own")).name == "a/own+b/own"
     assert DecisionRule(tuple("abcdefg")).name == "a+b+c+4 more"
-
-
-def test_rows_of_numbers_and_of_text_read_alike():
-    heads = plans(
-        d={"type": "classification", "classes": ["a", "b"]},
-        t={"type": "tags", "labels": ["x", "y"]},
-        c={"type": "circle"},
-    )
-    rows = [
-        {"d.probability.a": 0.25, "d.probability.b": 0.75, "d.truth.class": "b", "t.probability.x": 0.5}
-        | {"t.probability.y": 0.1, "t.truth.x": 1.0, "t.truth.y": 0.0},
-        {"d.probability.a": 0.5, "d.probability.b": 0.5, "t.probability.x": 0.5, "t.probability.y": 0.1},
-    ]
-    text = [{column: str(cell) for column, cell in row.items()} for row in rows]
-    text[1] |= {"d.truth.class": "", "t.truth.x": ""}
-    for found in (read_probabilities(rows, heads), read_probabilities(text, heads)):
-        assert list(found) == ["d", "t"]
-        assert found["d"].indices.tolist() == [0]
-        assert found["d"].truth.tolist() == [[False, True]]
-        assert found["t"].truth.tolist() == [[True, False]]
-        assert found["d"].exclusive
-        assert not found["t"].exclusive
 
 
 def test_a_head_of_another_author_declares_its_decisions_itself():

@@ -8,8 +8,8 @@ from PIL import Image
 
 from dermtl.config.experiment import Data
 from dermtl.data.manifest.read import read_manifest
-from dermtl.evaluation.evaluate import evaluate
 from dermtl.evaluation.evaluation_target import exported_target
+from dermtl.evaluation.predict.predict import predict
 from dermtl.files.table import read_table, write_table
 from dermtl.imaging.decode import read_image, read_image_for
 from dermtl.kinds import Record
@@ -49,13 +49,13 @@ def test_every_way_sees_the_same_pixels(large: list[Record], scored_run: Path, e
     found = [row.prediction.values for row in predict_rows(model, paths) if row.prediction is not None]
     subject, run = exported_target(exported), run_target(scored_run)
     whole = [read_image(path) for path in paths]
-    tables = [evaluate(one.predictor, large, subject.plans, resamples=10).rows for one in (subject, run)]
+    tables = [predict(one, large).table() for one in (subject, run)]
     for index in range(len(paths)):
         for name, values in asked[index].items():
             assert np.array_equal(found[index][name], values)
             assert np.array_equal(subject.predictor.predict_values(whole)[index][name], values)
-        assert np.array_equal(asked[index]["extent.circle"][2], tables[0][index]["extent.circle.r"])
-        assert tables[1][index]["extent.circle.cx"] == pytest.approx(tables[0][index]["extent.circle.cx"], abs=1e-3)
+        assert np.array_equal(asked[index]["extent.circle"][2], tables[0]["extent.circle.r"][index])
+        assert tables[1]["extent.circle.cx"][index] == pytest.approx(tables[0]["extent.circle.cx"][index], abs=1e-3)
         assert asked[index]["outline.mask"].shape == (1, 450, 601)
 
 

@@ -17,7 +17,7 @@ from dermtl.evaluation.decisions.operating_point import operating_point_metrics
 from dermtl.evaluation.formatting import interval_text, value_text
 from dermtl.evaluation.metrics.calibration import calibration_metrics
 from dermtl.evaluation.metrics.proportions import proportions
-from dermtl.evaluation.predict.measures import Measured
+from dermtl.evaluation.metrics.record_scores import HeadScores
 from dermtl.evaluation.predict.probabilities import Probabilities
 from dermtl.evaluation.slices.subgroups import By, parse_by, subgroup_metrics
 from dermtl.evaluation.slices.units import unit_metrics, unit_names
@@ -46,8 +46,8 @@ def metrics():
     return plan_heads(Experiment.model_validate(data), Source(data))["d"].metrics()
 
 
-def measured(found: Probabilities) -> Measured:
-    return Measured(found.indices, {"probability": found.values, "annotation": found.truth.argmax(axis=1)})
+def measured(found: Probabilities) -> HeadScores:
+    return HeadScores(found.indices, {"probability": found.values, "annotation": found.truth.argmax(axis=1)})
 
 
 def test_figures_are_those_of_the_table_of_counts():

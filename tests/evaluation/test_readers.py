@@ -8,10 +8,10 @@ import pytest
 
 from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.formatting import below_text
+from dermtl.evaluation.readers.decision import ReaderDecision, find_reader_decision
 from dermtl.evaluation.readers.plot import readers_svg
-from dermtl.evaluation.readers.question import Question
 from dermtl.evaluation.readers.study import ReaderStudy, sensitivity_at
-from dermtl.evaluation.readers.table import read_readings, read_study, readers_question
+from dermtl.evaluation.readers.table import read_reader_decisions, read_study
 from dermtl.runtime.decision import Decision, Decisions
 from dermtl.statistics.ranking import Ranking
 
@@ -121,22 +121,23 @@ def test_names_that_ask_nothing(tables, names, words):
 def test_what_is_asked_of_classes_nodes_and_tags(tables):
     predictions, _readers = tables
     header = predictions.read_text().splitlines()[0].split(",")
-    row = {
+    table = {
         "image": "x",
         "d.truth.class": "a/x",
         "t.truth.b": "1",
         "d.probability.b": "0.25",
         "d.probability.a/x": "0.5",
     }
-    assert Question.find(header, ["b"], "d").is_positive(row) is False
-    assert Question.find(header, ["a"]).is_positive(row) is True
-    assert Question.find(header, ["b"], "t").is_positive(row) is True
-    assert Question.find(header, ["b", "a/x"]).score(row) == pytest.approx(0.75)
+    table = {column: [cell] for column, cell in table.items()}
+    assert ReaderDecision.find(header, ["b"], "d").positives(table, [0]).tolist() == [False]
+    assert ReaderDecision.find(header, ["a"]).positives(table, [0]).tolist() == [True]
+    assert ReaderDecision.find(header, ["b"], "t").positives(table, [0]).tolist() == [True]
+    assert ReaderDecision.find(header, ["b", "a/x"]).scores(table, [0]) == pytest.approx([0.75])
     with pytest.raises(ManifestError, match="no truth"):
-        Question.find(header, ["b"], "t").is_positive({"image": "x"})
+        ReaderDecision.find(header, ["b"], "t").positives({"image": ["x"]}, [0])
 
 
-def test_rows_in_memory_are_as_those_of_the_file(tables):
+def test_columns_in_memory_are_as_those_of_the_file(tables):
     """What was just predicted holds numbers, where the file holds text; a tag that is not there is 0, not nothing."""
     predictions, readers = tables
     with predictions.open(newline="") as file:
@@ -147,16 +148,17 @@ def test_rows_in_memory_are_as_those_of_the_file(tables):
             }
             for row in csv.DictReader(file)
         ]
+    table = {column: [row[column] for row in rows] for column in rows[0]}
     for names, head in ((["a"], None), (["b"], "t")):
-        question = Question.find(rows[0], names, head)
-        made = read_readings(readers, question, {row["image"] for row in rows}, listed="memory").study(rows)
+        decision = ReaderDecision.find(table, names, head)
+        made = read_reader_decisions(readers, decision, set(table["image"]), listed="memory").beside(table)
         stored = read_study(predictions, readers, positive=names, head=head)
         assert np.array_equal(made.scores, stored.scores)
         assert np.array_equal(made.positive, stored.positive)
         assert made.groups == stored.groups
 
 
-def test_the_question_is_the_frozen_one_unless_named(planned):
+def test_the_decision_is_the_frozen_one_unless_named(planned):
     plans = planned(
         {
             "d": {"type": "classification", "classes": ["a", "b"]},
@@ -165,12 +167,12 @@ def test_the_question_is_the_frozen_one_unless_named(planned):
         }
     )
     one, other = (Decision("d", "d.probability", name, (name,), 0.5) for name in "ab")
-    assert readers_question(plans, Decisions(questions=(one,)), ()).positive == ("a",)
-    assert readers_question(plans, Decisions(), ("y",)).head == "t"
-    with pytest.raises(InputError, match="Frozen questions: a, b"):
-        readers_question(plans, Decisions(questions=(one, other)), ())
+    assert find_reader_decision(plans, Decisions(questions=(one,)), ()).positive == ("a",)
+    assert find_reader_decision(plans, Decisions(), ("y",)).head == "t"
+    with pytest.raises(InputError, match="Frozen decisions: a, b"):
+        find_reader_decision(plans, Decisions(questions=(one, other)), ())
     with pytest.raises(ManifestError, match="no head knows z"):
-        readers_question(plans, Decisions(), ("z",))
+        find_reader_decision(plans, Decisions(), ("z",))
 
 
 def test_all_of_one_kind_is_refused(tables):

@@ -240,7 +240,8 @@ def ranked(num_classes: int, num: int = 900) -> SimpleNamespace:
     truth = rng.integers(0, num_classes - 1, num)[:, None] == np.arange(num_classes)
     values = rng.dirichlet(np.ones(num_classes), num)
     found = Probabilities("d", "d.probability", names, values, truth, np.arange(num), True)
-    return SimpleNamespace(probabilities={"d": found}, evaluation=SimpleNamespace(readers=None, decisions={}))
+    predictions = SimpleNamespace(probabilities={"d": found})
+    return SimpleNamespace(evaluation=SimpleNamespace(predictions=predictions, readers=None, decisions={}))
 
 
 @pytest.mark.parametrize("num_classes", [4, 13])
@@ -248,7 +249,7 @@ def test_all_classes_that_can_be_ranked_are_drawn(num_classes: int) -> None:
     context = ranked(num_classes)
     found = ranking.view(context, "d")  # type: ignore[arg-type]
     assert found is not None
-    *names, never = context.probabilities["d"].names
+    *names, never = context.evaluation.predictions.probabilities["d"].names
     assert found["left_out"] == [never]
     assert len(found["figures"]) == 2
     for figure in found["figures"]:

@@ -14,8 +14,11 @@ from dermtl.config.source import Source
 from dermtl.config.training import Stage, Training
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, PluginContract
-from dermtl.evaluation.evaluate import evaluate
-from dermtl.evaluation.metrics.record_scores import RecordScores
+from dermtl.evaluation.evaluate import evaluate_target
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.metrics.record_scores import RecordScores, weighted
+from dermtl.evaluation.options import EvaluationOptions
+from dermtl.evaluation.predict.predict import predict
 from dermtl.kinds import Record
 from dermtl.plugins.plan import HeadPlan, plan_heads
 
@@ -44,8 +47,8 @@ def test_records_without_a_truth_are_not_scored(plans: dict[str, HeadPlan]) -> N
     scores.add(0, values(0.9), {"diagnosis": np.asarray(1)})
     scores.add(1, values(0.9), {})
     scores.add(2, values(0.2), {"diagnosis": np.asarray(1), "extent": np.array([5, 5, 2], np.float32)})
-    assert scores.indices("diagnosis") == [0, 2]
-    assert scores.indices("extent") == [2]
+    assert scores.scores("diagnosis").indices.tolist() == [0, 2]
+    assert scores.scores("extent").indices.tolist() == [2]
     assert scores.summary("diagnosis")["accuracy"] == 0.5
     assert scores.summary("extent")["circle_iou"] == pytest.approx(1)
 
@@ -54,14 +57,14 @@ def test_a_head_without_any_truth_has_no_figures(plans: dict[str, HeadPlan]) -> 
     scores = RecordScores(plans)
     scores.add(0, values(0.9), {"diagnosis": np.asarray(1)})
     assert scores.summary("extent") == {}
-    assert scores.table("extent") == {}
+    assert scores.scores("extent").table == {}
 
 
 def test_resampled_rows_are_summed_up_like_all_rows(plans: dict[str, HeadPlan]) -> None:
     scores = RecordScores(plans)
     for index, (malignant, truth) in enumerate([(0.9, 1), (0.8, 0), (0.1, 0)]):
         scores.add(index, values(malignant), {"diagnosis": np.asarray(truth)})
-    figures = scores.weighted("diagnosis")
+    figures = weighted(plans["diagnosis"].metrics(), scores.scores("diagnosis").table)
     assert figures(np.array([1, 1, 1])) == scores.summary("diagnosis")
     assert figures(np.array([2, 0, 1]))["accuracy"] == 1
     assert figures(np.array([0, 2, 0]))["accuracy"] == 0
@@ -99,8 +102,10 @@ def answers(records: Sequence[Record]) -> list[dict[str, Array]]:
 
 def test_figures_of_known_answers(plans: dict[str, HeadPlan], records: list[Record]) -> None:
     predictor = Known(answers(records))
-    found = evaluate(predictor, records, plans, split="test", batch_size=2, resamples=40)
+    predict(EvaluationTarget(predictor, plans, records), records, batch_size=2)
     assert predictor.sizes == [2, 2, 1]
+    target = EvaluationTarget(Known(answers(records)), plans, records)
+    found = evaluate_target(target, records, EvaluationOptions(resamples=40), split="test")
     assert found.heads["diagnosis"]["accuracy"]["value"] == 0.75
     assert found.heads["diagnosis"]["accuracy"]["n"] == 4
     assert found.heads["extent"]["circle_iou"]["value"] == pytest.approx(1)
@@ -112,15 +117,18 @@ def test_figures_of_known_answers(plans: dict[str, HeadPlan], records: list[Reco
         for figure in figures.values():
             if figure["low"] is not None:
                 assert figure["low"] <= figure["value"] <= figure["high"]
-    assert [row["image"] for row in found.rows] == [record.image for record in records]
-    assert [row["diagnosis.probability.malignant"] for row in found.rows] == pytest.approx([0.9, 0.2, 0.5, 0.7, 0.6])
+    table = found.predictions.table()
+    assert table["image"] == [record.image for record in records]
+    assert table["diagnosis.probability.malignant"] == pytest.approx([0.9, 0.2, 0.5, 0.7, 0.6])
+    assert table["diagnosis.truth.class"] == ["malignant", "benign", "", "benign", "malignant"]
 
 
 def test_one_group_has_no_interval_and_no_nan(
     plans: dict[str, HeadPlan], records: list[Record], tmp_path: Path
 ) -> None:
     alone = [Record(r.image, r.root, {**r.cells, "label": "benign"}, r.where, group="one") for r in records]
-    found = evaluate(Known(answers(alone)), alone, plans, resamples=20)
+    target = EvaluationTarget(Known(answers(alone)), plans, alone)
+    found = evaluate_target(target, alone, EvaluationOptions(resamples=20))
     accuracy = found.heads["diagnosis"]["accuracy"]
     assert accuracy["value"] is not None
     assert accuracy["low"] is None
@@ -136,7 +144,7 @@ def refuse(text: str) -> Any:
 
 def test_nothing_to_evaluate(plans: dict[str, HeadPlan]) -> None:
     with pytest.raises(DataError, match="no records"):
-        evaluate(Known([]), [], plans, split="test")
+        evaluate_target(EvaluationTarget(Known([]), plans, []), [], split="test")
 
 
 def test_a_primary_metric_that_is_none_is_refused(plans: dict[str, HeadPlan], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from dermtl.errors import ConfigError
-from dermtl.evaluation.evaluate import evaluate
+from dermtl.evaluation.predict.predict import predict
 from dermtl.evaluation.report.explained import write_names
 from dermtl.explain import case
 from dermtl.explain.worst import explain_worst
@@ -14,15 +14,15 @@ from dermtl.runs.evaluation_target import run_target
 
 @pytest.fixture(scope="module")
 def evaluated(explained_run):
-    """The evaluation of eight pictures, and these."""
+    """The predictions of eight pictures, and these."""
     subject = run_target(explained_run)
     records = subject.records[:8]
-    return evaluate(subject.predictor, records, subject.plans, resamples=2), records
+    return predict(subject, records), records
 
 
 def test_every_head_with_probabilities_shows_its_worst(loaded, evaluated, tmp_path):
-    evaluation, records = evaluated
-    found = explain_worst(loaded, evaluation, records, num=3)
+    predictions, records = evaluated
+    found = explain_worst(loaded, predictions, records, num=3)
     assert list(found) == ["diagnosis", "any"]
     for explained in found.values():
         losses = [one.loss for one in explained.cases]
@@ -47,7 +47,7 @@ def test_a_backbone_without_a_last_map_says_so(loaded, evaluated, monkeypatch):
         raise ConfigError("this backbone has no last map")
 
     monkeypatch.setattr(case, "METHODS", {**case.METHODS, "grad_cam": refuse})
-    evaluation, records = evaluated
-    explained = explain_worst(loaded, evaluation, records, num=1)["diagnosis"]
+    predictions, records = evaluated
+    explained = explain_worst(loaded, predictions, records, num=1)["diagnosis"]
     assert [method.title for method in explained.methods] == ["input gradient"]
     assert "no last map" in explained.missing

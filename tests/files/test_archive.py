@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dermtl.errors import BundleError, DataError
-from dermtl.evaluation.predict.measures import Measured, read_measures, write_measures
+from dermtl.evaluation.metrics.record_scores import HeadScores
+from dermtl.evaluation.predict.files import read_measures, write_measures
 from dermtl.files.archive import refuse_inflated
 from dermtl.runtime.golden import Sample, read_golden, write_golden
 
@@ -84,7 +85,7 @@ def test_what_is_written_here_is_read(tmp_path: Path) -> None:
     ((_, read),) = read_golden(tmp_path / "a.zip")
     assert all((read[name] == answer[name]).all() for name in answer)
     table = {"hit": np.ones(2 * MIB, bool), "value": np.zeros(2 * MIB)}
-    write_measures(tmp_path / "m.npz", {"head": Measured(np.arange(2 * MIB), table)})
+    write_measures(tmp_path / "m.npz", {"head": HeadScores(np.arange(2 * MIB), table)})
     assert (read_measures(tmp_path / "m.npz")["head"].table["hit"] == table["hit"]).all()
 
 

@@ -69,14 +69,15 @@ def test_the_graph_sums_up_the_tree(model, drawn):
 
 
 def test_run_and_file_are_judged_alike_at_every_level(run, model, drawn):
-    from dermtl.evaluation.evaluate import evaluate
+    from dermtl.evaluation.evaluate import evaluate_target
     from dermtl.evaluation.evaluation_target import exported_target
+    from dermtl.evaluation.options import EvaluationOptions
     from dermtl.runs.evaluation_target import run_target
 
     found = []
     for subject in (run_target(run), exported_target(model)):
-        scored = evaluate(subject.predictor, subject.side("all"), subject.plans, split="all", resamples=20)
-        assert {"diagnosis.truth.class", "diagnosis.node_probability.malignant"} <= set(scored.rows[0])
+        scored = evaluate_target(subject, subject.records_in("all"), EvaluationOptions(resamples=20))
+        assert {"diagnosis.truth.class", "diagnosis.node_probability.malignant"} <= set(scored.predictions.table())
         found.append({metric: figure["value"] for metric, figure in scored.heads["diagnosis"].items()})
     assert {"level1_balanced_accuracy", "level2_balanced_accuracy", "level1_auroc.malignant"} <= set(found[0])
     assert found[0] == pytest.approx(found[1], abs=1e-5, nan_ok=True)

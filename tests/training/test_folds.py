@@ -12,8 +12,14 @@ from click.testing import CliRunner, Result
 
 from dermtl.cli.calibrate import calibrate
 from dermtl.errors import BundleError, ConfigError, InputError, TrainingError
+from dermtl.evaluation.evaluate import evaluate_target
+from dermtl.evaluation.evaluation_target import OUT_OF_FOLD
+from dermtl.evaluation.options import EvaluationOptions
+from dermtl.evaluation.predict.predict import predict
+from dermtl.evaluation.predict.predictions import Predictions
+from dermtl.runs.evaluation_target import folds_target, run_target
 from dermtl.runs.folder import RunFolder, load_run
-from dermtl.runs.folds import evaluate_folds, fold_runs, fold_targets, load_ensemble
+from dermtl.runs.folds import fold_runs, load_ensemble
 from dermtl.training.folds import train_folds
 
 pytestmark = pytest.mark.slow
@@ -22,6 +28,13 @@ ONE = ("training.stages.0.epochs=1", "heads.diagnosis.positive=[melanoma]")
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(calibrate, [*map(str, arguments)], catch_exceptions=False)
+
+
+def rows_of(predictions: Predictions) -> dict[str, dict[str, str | float]]:
+    table = predictions.table()
+    return {
+        image: {column: cells[row] for column, cells in table.items()} for row, image in enumerate(predictions.images)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +48,19 @@ def test_every_record_is_tested_once(folds: Path) -> None:
         with (run / "splits.csv").open(newline="") as file:
             tested += [row["image"] for row in csv.DictReader(file) if row["split"] == "test"]
     assert len(tested) == len(set(tested)) == 24
-    found = evaluate_folds(fold_targets(folds), resamples=20)
-    assert sorted(row["image"] for row in found.rows) == sorted(tested)
+    target = folds_target(folds)
+    found = evaluate_target(target, target.records_in(OUT_OF_FOLD), EvaluationOptions(resamples=20), split=OUT_OF_FOLD)
+    assert sorted(found.predictions.images) == sorted(tested)
     assert found.data["records"] == 24
     assert found.heads["extent"]["circle_iou"]["n"] == 24
 
 
-def test_a_row_is_that_of_the_fold_which_tested(folds: Path, tmp_path: Path) -> None:
-    from dermtl.evaluation.predict.predict import predict_rows
-    from dermtl.runs.evaluation_target import run_target
-
-    rows = {row["image"]: row for row in evaluate_folds(fold_targets(folds), resamples=20).rows}
-    subject = run_target(fold_runs(folds)[1])
-    for row in predict_rows(subject.predictor, subject.side("test"), subject.plans, subject.decisions).rows:
-        assert rows[row["image"]] == row
+def test_a_row_is_that_of_the_fold_which_tested(folds: Path) -> None:
+    target = folds_target(folds)
+    rows = rows_of(predict(target, target.records))
+    fold = run_target(fold_runs(folds)[1])
+    for image, row in rows_of(predict(fold, fold.records_in("test"))).items():
+        assert rows[image] == row
 
 
 def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) -> None:
@@ -72,9 +84,7 @@ def test_the_ensemble_is_the_mean_of_its_members(folds: Path, tmp_path: Path) ->
 
 
 def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_path: Path) -> None:
-    from dermtl.evaluation.predict.predict import predict_rows
     from dermtl.export.export import export_run
-    from dermtl.runs.evaluation_target import run_target
     from dermtl.runtime.bundle import read_bundle
 
     settled = load_ensemble(folds).decisions
@@ -86,7 +96,7 @@ def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_pat
     for fold in fold_runs(folds):
         subject = run_target(fold)
         for side in ("test", "val"):
-            for row in predict_rows(subject.predictor, subject.side(side), subject.plans).rows:
+            for row in rows_of(predict(subject, subject.records_in(side))).values():
                 scores.setdefault(row["image"], []).append(row[f"{decision.output}.{decision.positive[0]}"])
                 truth[row["image"]] = row["diagnosis.truth.class"] == decision.positive[0]
     assert {len(given) for given in scores.values()} == {2}
@@ -194,7 +204,6 @@ def test_folds_go_on_where_they_were_left(
 
 
 def test_folds_are_no_run(folds: Path, tmp_path: Path) -> None:
-    from dermtl.runs.evaluation_target import run_target
 
     with pytest.raises(InputError, match="cross-validation"):
         run_target(folds)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.evaluation.predict.measures import Measured
+from dermtl.evaluation.metrics.record_scores import HeadScores
 from dermtl.kinds import Kind, Record
 from dermtl.plugins.plan import HeadPlan
 
@@ -32,7 +32,7 @@ def participant_flow(
     table: Sequence[Record],
     records: Sequence[Record],
     plans: Mapping[str, HeadPlan],
-    measures: Mapping[str, Measured],
+    measures: Mapping[str, HeadScores],
 ) -> dict[str, Any]:
     """Account for every record of a table.
 
@@ -60,7 +60,7 @@ def participant_flow(
     }
 
 
-def _of_head(records: Sequence[Record], target: Kind, measured: Measured) -> dict[str, Any]:
+def _of_head(records: Sequence[Record], target: Kind, measured: HeadScores) -> dict[str, Any]:
     scored = {int(index) for index in measured.indices}
     reasons: dict[str, list[Record]] = defaultdict(list)
     for index, record in enumerate(records):

@@ -57,7 +57,7 @@ class CommonNodes:
         return np.asarray(probability, np.float64) @ below
 
 
-def node_figures(
+def node_metrics(
     common: CommonNodes, decided: Array, ranked: Array, truth: Array, holds: Array
 ) -> Callable[[Array], Mapping[str, float]]:
     """Prepare the figures of one model.
@@ -82,14 +82,14 @@ def node_figures(
         return table, table.sensitivity(), np.array([ranking.curve(weights).auroc() for ranking in rankings])
 
     _, sensitivity, auroc = per_node(np.ones(len(truth), np.int64))
-    occurs, told = np.isfinite(sensitivity), np.isfinite(auroc) & finest
+    occurs, is_ranked = np.isfinite(sensitivity), np.isfinite(auroc) & finest
 
     def figures(weights: Array) -> Mapping[str, float]:
         table, sensitivity, auroc = per_node(weights)
         return {
             "balanced_accuracy": float(sensitivity[occurs].mean()) if occurs.any() else float("nan"),
             "accuracy": table.accuracy(),
-            "macro_auroc": float(auroc[told].mean()) if told.any() else float("nan"),
+            "macro_auroc": float(auroc[is_ranked].mean()) if is_ranked.any() else float("nan"),
             **{f"sensitivity.{node}": float(value) for node, value in zip(common.names, sensitivity, strict=True)},
             **{f"auroc.{node}": float(value) for node, value in zip(common.shared, auroc, strict=True)},
         }

@@ -1,8 +1,7 @@
 """Two models on the same records: what the second gains over the first, with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,19 @@ from dermtl.errors import DataError
 from dermtl.evaluation.compare.common_nodes import CommonNodes
 from dermtl.evaluation.compare.on_nodes import OnNodes, compare_nodes
 from dermtl.evaluation.metrics.record_scores import weighted
+from dermtl.evaluation.predict.predictions import Predictions
 from dermtl.evaluation.predict.probabilities import column_names
-from dermtl.evaluation.predict.saved_evaluation import Recorded
-from dermtl.kinds import Category, Kind
+from dermtl.evaluation.saved_evaluation import SavedEvaluation
+from dermtl.kinds import Category
 from dermtl.statistics.bootstrap import Statistic, bootstrap, paired
 from dermtl.statistics.delong import delong_test
+from dermtl.statistics.finite import finite_or_none
 from dermtl.statistics.mcnemar import mcnemar
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found; every difference is the second minus the first.
+    """The result of a comparison; every difference is the second minus the first.
 
     Attributes:
         data: How many records and groups, and whether every group has one record.
@@ -44,7 +45,7 @@ class Comparison:
         return plain
 
 
-def compare(first: Recorded, second: Recorded, *, resamples: int = 2000) -> Comparison:
+def compare(first: SavedEvaluation, second: SavedEvaluation, *, resamples: int = 2000) -> Comparison:
     """Compare every head that both have.
 
     A head whose classes were cut differently from one tree is compared at the nodes that both know.
@@ -52,107 +53,183 @@ def compare(first: Recorded, second: Recorded, *, resamples: int = 2000) -> Comp
     Args:
         first: The model to compare with.
         second: The model whose gain is asked for.
-        resamples: Of the paired bootstrap.
+        resamples: Number of paired bootstrap resamples.
 
     Raises:
         DataError: The records, their groups or their truths differ, no head is in both, or a head's classes have
             nothing in common.
     """
-    _same_images(first, second)
-    shared = [head for head in first.plans if head in second.plans]
+    _same_records(first, second)
+    one, other = first.predictions, second.predictions
+    shared = [head for head in one.plans if head in other.plans]
     if not shared:
         raise DataError(
-            f"no head is in both: {', '.join(first.plans)} and {', '.join(second.plans)}", where=str(second.folder)
+            f"no head is in both: {', '.join(one.plans)} and {', '.join(other.plans)}", where=str(second.folder)
         )
-    nodes = {head: common for head in shared if (common := _common(head, first, second)) is not None}
-    _same_truths(first, second, nodes)
-    independent = len(set(first.groups)) == len(first.rows)
+    # The rows of the second in the order of the first.
+    position = {image: row for row, image in enumerate(other.images)}
+    rows = np.array([position[image] for image in one.images], np.int64)
+    pair = _Pair(first, second, rows)
+    nodes = {head: common for head in shared if (common := pair.common_nodes(head)) is not None}
+    for head in shared:
+        pair.refuse_other_truths(head, nodes.get(head))
+    num_groups = len(set(one.groups))
     return Comparison(
-        {"records": len(first.rows), "groups": len(set(first.groups)), "independent": independent},
-        {head: _head(head, first, second, nodes.get(head), resamples) for head in shared},
-        tuple(head for head in first.plans if head not in second.plans),
-        tuple(head for head in second.plans if head not in first.plans),
+        {"records": len(one), "groups": num_groups, "independent": num_groups == len(one)},
+        {head: pair.compare(head, nodes.get(head), resamples) for head in shared},
+        tuple(head for head in one.plans if head not in other.plans),
+        tuple(head for head in other.plans if head not in one.plans),
     )
 
 
-def _same_images(first: Recorded, second: Recorded) -> None:
-    for one, other in ((first, second), (second, first)):
-        if lacking := [image for image in one.rows if image not in other.rows]:
+def _same_records(first: SavedEvaluation, second: SavedEvaluation) -> None:
+    images = [set(saved.predictions.images) for saved in (first, second)]
+    for one, other, others in ((first, second, images[1]), (second, first, images[0])):
+        if lacking := [image for image in one.predictions.images if image not in others]:
             raise DataError(
-                f"lacks {len(lacking)} of {len(one.rows)} records that {one.folder} has, such as {lacking[0]}",
+                f"lacks {len(lacking)} of {len(one.predictions)} records that {one.folder} has, such as {lacking[0]}",
                 where=str(other.folder),
                 hint="evaluate both on the same --manifest and --split",
             )
-    for image, row in first.rows.items():
-        if row["group"] != second.rows[image]["group"]:
+    groups = dict(zip(second.predictions.images, second.predictions.groups, strict=True))
+    for image, group in zip(first.predictions.images, first.predictions.groups, strict=True):
+        if group != groups[image]:
             raise DataError(f"image {image} is of another group in {first.folder}", where=str(second.folder))
 
 
-def _common(head: str, first: Recorded, second: Recorded) -> CommonNodes | None:
-    """Of a head whose classes, and the truths told by them, differ; None of others.
+@dataclass(frozen=True)
+class _Pair:
+    """Two evaluations of the same records.
 
-    Raises:
-        DataError: The classes have no node in common.
+    Attributes:
+        first: The one.
+        second: The other.
+        rows: int64 [n], for every record of the first its row in the second.
     """
-    one, other = (column_names(recorded.plans[head].target) for recorded in (first, second))
-    column = f"{head}.truth.class"
-    told = ((row.get(column), second.rows[image].get(column)) for image, row in first.rows.items())
-    if set(one) == set(other) or all(mine == theirs for mine, theirs in told if mine and theirs):
-        return None
-    try:
-        return CommonNodes.of(one, other)
-    except DataError as error:
-        raise DataError(f"head {head!r}: {error.message}", where=str(second.folder), hint=error.hint) from error
+
+    first: SavedEvaluation
+    second: SavedEvaluation
+    rows: Array
+
+    def common_nodes(self, head: str) -> CommonNodes | None:
+        """The nodes that both know, of a head whose classes, and the truths in them, differ; None of others.
+
+        Raises:
+            DataError: The classes have no node in common.
+        """
+        one, other = (column_names(of.plans[head].target) for of in self._predictions)
+        truths = self._truths(head, "class")
+        if set(one) == set(other) or all(mine == theirs for _, mine, theirs in truths):
+            return None
+        try:
+            return CommonNodes.of(one, other)
+        except DataError as error:
+            where = str(self.second.folder)
+            raise DataError(f"head {head!r}: {error.message}", where=where, hint=error.hint) from error
+
+    def refuse_other_truths(self, head: str, common: CommonNodes | None) -> None:
+        """Refuse truths that differ, but for classes that lie in one common node.
+
+        Raises:
+            DataError: With the first record whose truths differ.
+        """
+        one, other = (of.truths.get(head) for of in self._predictions)
+        if one is None or other is None:
+            return
+        for column in one.columns:
+            if column not in other.columns:
+                continue
+            for image, mine, theirs in self._truths(head, column):
+                merged = common if column == "class" else None
+                if mine != theirs and (merged is None or merged.place(theirs) != merged.place(mine)):
+                    raise DataError(
+                        f"image {image} has {head}.truth.{column} = {theirs}, but {mine} in {self.first.folder}",
+                        where=str(self.second.folder),
+                        hint="evaluate both on the same labels",
+                    )
+
+    def compare(self, head: str, common: CommonNodes | None, resamples: int) -> dict[str, Any]:
+        """Metrics side by side with the interval of their difference, and tests.
+
+        Raises:
+            DataError: The head was measured on other records.
+        """
+        one, other = self._predictions
+        scores, others = one.record_scores[head], other.record_scores[head]
+        row_of = {index: row for row, index in enumerate(others.indices.tolist())}
+        matching = [row_of.get(index, -1) for index in self.rows[scores.indices].tolist()]
+        if -1 in matching or len(matching) != len(row_of):
+            raise DataError(
+                f"head {head!r} was measured on other records than in {self.first.folder}",
+                where=str(self.second.folder),
+                hint="evaluate both on the same labels",
+            )
+        nodes = {"nodes": [] if common is None else list(common.names)}
+        if not len(scores):
+            return {**nodes, "metrics": {}, "mcnemar": {}, "delong": {}}
+        measured, theirs = scores.indices, self.rows[scores.indices]
+        groups = [one.groups[index] for index in measured.tolist()]
+        if common is not None:
+            on_nodes = (
+                OnNodes.of(head, self.first, common, measured),
+                OnNodes.of(head, self.second, common, theirs),
+            )
+            metrics = _paired(on_nodes[0].statistic(), on_nodes[1].statistic(), groups, resamples)
+            return {**nodes, "metrics": metrics, **compare_nodes(common, *on_nodes, groups)}
+        before = weighted(one.plans[head].metrics(), scores.table)
+        table = {column: values[matching] for column, values in others.table.items()}
+        after = weighted(other.plans[head].metrics(), table)
+        metrics = _paired(before, after, groups, resamples)
+        return {**nodes, "metrics": metrics, **self._tests(head, measured, theirs, groups)}
+
+    @property
+    def _predictions(self) -> tuple[Predictions, Predictions]:
+        return self.first.predictions, self.second.predictions
+
+    def _truths(self, head: str, column: str) -> list[tuple[str, Any, Any]]:
+        """Image, and both truths of a column, of the records of which both know one; classes by name."""
+        cells, known = [], []
+        for of, rows in zip(self._predictions, (np.arange(len(self.rows)), self.rows), strict=True):
+            truths = of.truths.get(head)
+            if truths is None or column not in truths.columns:
+                return []
+            values = truths.columns[column][rows].tolist()
+            target = of.plans[head].target
+            if isinstance(target, Category):
+                values = [target.classes[value] for value in values]
+            cells.append([None if value != value else value for value in values])  # NaN is like NaN
+            known.append(truths.known[rows])
+        rows_of_both = np.flatnonzero(known[0] & known[1]).tolist()
+        images = self.first.predictions.images
+        return [(images[row], cells[0][row], cells[1][row]) for row in rows_of_both]
+
+    def _tests(self, head: str, measured: Array, theirs: Array, groups: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """McNemar of the decided classes and DeLong of every class's ranking; without p where groups repeat."""
+        independent = len(set(groups)) == len(groups)
+        decided: dict[str, Any] = {}
+        ranked: dict[str, Any] = {}
+        first, second = self._predictions
+        target = first.plans[head].target
+        for output, kind in first.plans[head].outputs.items():
+            columns = column_names(kind)
+            if not columns or column_names(target) != columns or set(second.columns.get(output, ())) != set(columns):
+                continue
+            truth = first.probabilities[head].truth
+            order = [second.columns[output].index(name) for name in columns]
+            one = first.outputs[output][measured]
+            other = np.ascontiguousarray(second.outputs[output][theirs][:, order])
+            if isinstance(target, Category):
+                true = truth.argmax(axis=1)
+                test = asdict(mcnemar(one.argmax(axis=1) == true, other.argmax(axis=1) == true))
+                decided[output] = test if independent else {**test, "exact_p": None, "mid_p": None}
+            if independent:
+                for index, name in enumerate(columns):
+                    tested = delong_test(one[:, index], other[:, index], truth[:, index], groups)
+                    ranked[f"{output}.{name}"] = asdict(tested)
+        return {"mcnemar": decided, "delong": ranked}
 
 
-def _same_truths(first: Recorded, second: Recorded, nodes: Mapping[str, CommonNodes]) -> None:
-    merged = {f"{head}.truth.class": common for head, common in nodes.items()}
-    for image in first.rows:
-        other_truth = second.truth(image)
-        for column, cell in first.truth(image).items():
-            other = other_truth.get(column, cell)
-            common = merged.get(column) if column in other_truth else None
-            if other != cell and (common is None or common.place(other) != common.place(cell)):
-                raise DataError(
-                    f"image {image} has {column} = {other}, but {cell} in {first.folder}",
-                    where=str(second.folder),
-                    hint="evaluate both on the same labels",
-                )
-
-
-def _head(head: str, first: Recorded, second: Recorded, common: CommonNodes | None, resamples: int) -> dict[str, Any]:
-    images = list(first.rows)
-    position = {image: index for index, image in enumerate(second.rows)}
-    at_first = [int(index) for index in first.measures[head].indices]
-    row_of = {int(index): row for row, index in enumerate(second.measures[head].indices)}
-    rows_of_second = [row_of.get(position[images[index]], -1) for index in at_first]
-    if -1 in rows_of_second or len(rows_of_second) != len(row_of):
-        raise DataError(
-            f"head {head!r} was measured on other records than in {first.folder}",
-            where=str(second.folder),
-            hint="evaluate both on the same labels",
-        )
-    told = {"nodes": [] if common is None else list(common.names)}
-    if not at_first:
-        return {**told, "metrics": {}, "mcnemar": {}, "delong": {}}
-    measured = [images[index] for index in at_first]
-    groups = [first.rows[image]["group"] for image in measured]
-    if common is not None:
-        one, other = (OnNodes.of(head, recorded, common, measured) for recorded in (first, second))
-        metrics = _paired(one.figures(), other.figures(), groups, resamples)
-        return {**told, "metrics": metrics, **compare_nodes(common, one, other, groups)}
-    tables = (
-        first.measures[head].table,
-        {column: values[rows_of_second] for column, values in second.measures[head].table.items()},
-    )
-    before, after = (
-        weighted(recorded.plans[head].metrics(), table) for recorded, table in zip((first, second), tables, strict=True)
-    )
-    metrics = _paired(before, after, groups, resamples)
-    return {**told, "metrics": metrics, **_tests(head, first, second, measured, groups)}
-
-
-def _paired(one: Statistic, other: Statistic, groups: list[str], resamples: int) -> dict[str, Any]:
+def _paired(one: Statistic, other: Statistic, groups: Sequence[str], resamples: int) -> dict[str, Any]:
     every = np.ones(len(groups), np.int64)
     before, after, gain = one(every), other(every), paired(one, other)(every)
     intervals = bootstrap(paired(one, other), groups, resamples=resamples)
@@ -168,43 +245,9 @@ def _paired(one: Statistic, other: Statistic, groups: list[str], resamples: int)
     }
 
 
-def _tests(
-    head: str, first: Recorded, second: Recorded, images: list[str], groups: list[str]
-) -> dict[str, dict[str, Any]]:
-    """McNemar of the decided classes and DeLong of every class's ranking; without p where groups repeat."""
-    independent = len(set(groups)) == len(groups)
-    decided: dict[str, Any] = {}
-    ranked: dict[str, Any] = {}
-    target, others = first.plans[head].target, second.plans[head].outputs
-    for output, kind in first.plans[head].outputs.items():
-        columns = column_names(kind)
-        theirs = column_names(others[output]) if output in others else ()
-        if not columns or column_names(target) != columns or set(theirs) != set(columns):
-            continue
-        truth = _truth(target, head, first, images)
-        one, other = (recorded.numbers(images, [f"{output}.{c}" for c in columns]) for recorded in (first, second))
-        if isinstance(target, Category):
-            true = truth.argmax(axis=1)
-            found = asdict(mcnemar(one.argmax(axis=1) == true, other.argmax(axis=1) == true))
-            decided[output] = found if independent else {**found, "exact_p": None, "mid_p": None}
-        if independent:
-            for index, name in enumerate(columns):
-                tested = delong_test(one[:, index], other[:, index], truth[:, index], groups)
-                ranked[f"{output}.{name}"] = asdict(tested)
-    return {"mcnemar": decided, "delong": ranked}
-
-
-def _truth(target: Kind, head: str, recorded: Recorded, images: list[str]) -> Array:
-    """Which columns hold, bool [n, columns]."""
-    if not isinstance(target, Category):
-        return recorded.numbers(images, [f"{head}.truth.{name}" for name in column_names(target)]) > 0
-    names = np.array([recorded.rows[image][f"{head}.truth.class"] for image in images])
-    return np.asarray(names[:, None] == np.array(target.classes))
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    return finite_or_none(value) if isinstance(value, float) else value

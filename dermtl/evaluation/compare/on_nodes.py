@@ -8,9 +8,9 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.errors import DataError
-from dermtl.evaluation.compare.common_nodes import CommonNodes, node_figures
+from dermtl.evaluation.compare.common_nodes import CommonNodes, node_metrics
 from dermtl.evaluation.predict.probabilities import column_names, ranked_output
-from dermtl.evaluation.predict.saved_evaluation import Recorded
+from dermtl.evaluation.saved_evaluation import SavedEvaluation
 from dermtl.statistics.bootstrap import Statistic
 from dermtl.statistics.delong import delong_test
 from dermtl.statistics.mcnemar import mcnemar
@@ -38,18 +38,25 @@ class OnNodes:
     holds: Array
 
     @classmethod
-    def of(cls, head: str, recorded: Recorded, common: CommonNodes, images: Sequence[str]) -> "OnNodes":
-        """Sum up the classes' probabilities of some images, and their truths.
+    def of(cls, head: str, saved: SavedEvaluation, common: CommonNodes, rows: Array) -> "OnNodes":
+        """Sum up the classes' probabilities of some records, and their truths.
+
+        Args:
+            head: The head.
+            saved: The evaluation of one model.
+            common: The nodes.
+            rows: int64 [n], records with a truth.
 
         Raises:
-            DataError: The head gives no probabilities of its classes, or the table lacks them.
+            DataError: The head gives no probabilities of its classes.
         """
-        plan = recorded.plans[head]
+        predictions = saved.predictions
+        plan = predictions.plans[head]
         classes, output = column_names(plan.target), ranked_output(plan)
         if output is None:
-            raise DataError(f"head {head!r} gives no probability of every class", where=str(recorded.folder))
-        probability = recorded.numbers(images, [f"{output}.{name}" for name in classes])
-        true = [recorded.rows[image][f"{head}.truth.class"] for image in images]
+            raise DataError(f"head {head!r} gives no probability of every class", where=str(saved.folder))
+        probability = predictions.outputs[output][rows]
+        true = [classes[index] for index in predictions.truths[head].columns["class"][rows].tolist()]
         return cls(
             output,
             common,
@@ -59,9 +66,9 @@ class OnNodes:
             np.array([[is_descendant(name, node) for node in common.shared] for name in true], bool),
         )
 
-    def figures(self) -> Statistic:
-        """See :func:`~dermtl.evaluation.compare.common_nodes.node_figures`."""
-        return node_figures(self.common, self.decided, self.ranked, self.truth, self.holds)
+    def statistic(self) -> Statistic:
+        """See :func:`~dermtl.evaluation.compare.common_nodes.node_metrics`."""
+        return node_metrics(self.common, self.decided, self.ranked, self.truth, self.holds)
 
 
 def compare_nodes(common: CommonNodes, one: OnNodes, other: OnNodes, groups: Sequence[str]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def operating_point_metrics(
         decision: With its frozen threshold.
         found: Its head's probabilities, calibrated.
         groups: The group of every record, [m].
-        prevalences: At which predictive values are stated.
+        prevalences: Prevalences at which predictive values are given.
         resamples: Number of bootstrap resamples.
 
     Returns:

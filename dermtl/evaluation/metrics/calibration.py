@@ -9,10 +9,11 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.evaluation.decisions.class_sets import class_set_metrics
-from dermtl.evaluation.metrics.estimates import finite_or_none, with_intervals
+from dermtl.evaluation.metrics.estimates import with_intervals
 from dermtl.evaluation.predict.probabilities import Events, Probabilities
 from dermtl.runtime.decision import Decisions
 from dermtl.statistics.calibration_line import CalibrationLine, weighted_line
+from dermtl.statistics.finite import finite_or_none
 from dermtl.statistics.means import weighted_means
 from dermtl.statistics.reliability import (
     brier_rows,
@@ -53,7 +54,7 @@ def calibration_metrics(
         "ece_by_chance": ece_if_calibrated(events.probability),
         "bins": _bins(events),
         "questions": {
-            decision.name: _question(found.asked(decision.positive), groups, resamples)
+            decision.name: _question(found.events_of(decision.positive), groups, resamples)
             for decision in settled.of(found.head)
         },
         "set": None if kept is None else class_set_metrics(kept, found, groups, resamples=resamples),

@@ -1,12 +1,13 @@
 """Figures with their intervals in the form of metrics.json; None is not estimable, or listed as not bounded."""
 
 from collections.abc import Sequence
-from math import isfinite, isinf
+from math import isinf
 from typing import Any
 
 import numpy as np
 
 from dermtl.statistics.bootstrap import Statistic, bootstrap
+from dermtl.statistics.finite import finite_or_none
 from dermtl.statistics.proportion import Proportion
 
 Estimate = dict[str, Any]
@@ -52,8 +53,3 @@ def proportion_estimate(share: Proportion) -> Estimate:
 def wilson_ends(share: Proportion) -> list[float | None]:
     """The ends of Wilson's interval; both None where nothing was counted."""
     return [finite_or_none(end) for end in share.interval()]
-
-
-def finite_or_none(value: float) -> float | None:
-    """A number as JSON has it: None where it is not finite."""
-    return float(value) if isfinite(value) else None

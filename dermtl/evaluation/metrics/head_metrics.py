@@ -3,22 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dermtl.evaluation.metrics.estimates import estimate, finite_or_none
+from dermtl.evaluation.metrics.estimates import estimate, wilson_ends
 from dermtl.evaluation.metrics.proportions import proportions
-from dermtl.evaluation.metrics.record_scores import RecordScores
+from dermtl.evaluation.metrics.record_scores import HeadScores, summarise, weighted
 from dermtl.evaluation.predict.probabilities import Probabilities
+from dermtl.plugins.contract import Metrics
 from dermtl.statistics.bootstrap import bootstrap
+from dermtl.statistics.finite import finite_or_none
 
 BOOTSTRAP, WILSON = "cluster bootstrap", "wilson"
 
 
 def head_metrics(
     head: str,
-    scores: RecordScores,
+    metrics: Metrics,
+    scores: HeadScores,
     groups: Sequence[str],
-    found: Probabilities | None = None,
+    probabilities: Probabilities | None = None,
     *,
-    trivial: Mapping[str, Mapping[str, float]] | None = None,
+    baselines: Mapping[str, Mapping[str, float]] | None = None,
     resamples: int = 2000,
 ) -> dict[str, dict[str, Any]]:
     """Every metric of a head.
@@ -28,11 +31,12 @@ def head_metrics(
     else, the interval comes from resampling groups.
 
     Args:
-        head: Its name.
-        scores: What was measured.
-        groups: Of every record that was evaluated.
-        found: The head's probabilities, where it has some.
-        trivial: Trivial predictor to metric to value.
+        head: Name of the head, for messages.
+        metrics: The head's metrics.
+        scores: What they measured.
+        groups: The group of every record that was measured, [m].
+        probabilities: The head's probabilities, where it has some.
+        baselines: Trivial predictor to metric to value.
         resamples: Number of bootstrap resamples.
 
     Returns:
@@ -40,26 +44,24 @@ def head_metrics(
         ``wilson``, the ends of Wilson's interval, where the metric is a share; ``baselines``, if any. None is not
         estimable. Empty where nothing was measured.
     """
-    indices = scores.indices(head)
-    if not indices:
+    if not len(scores):
         return {}
-    clusters = [groups[index] for index in indices]
-    values, table = scores.summary(head), scores.table(head)
-    intervals = bootstrap(scores.weighted(head), clusters, resamples=resamples)
-    counted = proportions(values, table, found)
+    values, table = summarise(head, metrics, scores.table), scores.table
+    intervals = bootstrap(weighted(metrics, table), groups, resamples=resamples)
+    counted = proportions(values, table, probabilities)
     # A column of numbers may be all zeros and ones by chance, as a distance of perfect outlines is.
     sure = {metric for metric in counted if metric not in table or table[metric].dtype.kind == "b"}
-    is_independent = len(set(clusters)) == len(clusters)
-    figures = {}
+    is_independent = len(set(groups)) == len(groups)
+    estimates = {}
     for metric, value in values.items():
-        wilson = counted[metric].interval() if metric in counted else None
-        is_share = is_independent and metric in sure
-        low, high = wilson if wilson and is_share else intervals[metric][:2]
-        figures[metric] = {
+        share = counted.get(metric)
+        is_wilson = share is not None and is_independent and metric in sure
+        low, high = share.interval() if share is not None and is_wilson else intervals[metric][:2]
+        estimates[metric] = {
             **estimate(value, low, high, intervals[metric].redrawn),
-            "method": WILSON if is_share else BOOTSTRAP,
-            "n": len(indices),
-            **({"wilson": [finite_or_none(end) for end in wilson]} if wilson else {}),
-            **({"baselines": {name: finite_or_none(own[metric]) for name, own in trivial.items()}} if trivial else {}),
+            "method": WILSON if is_wilson else BOOTSTRAP,
+            "n": len(scores),
+            **({"wilson": wilson_ends(share)} if share is not None else {}),
+            **({"baselines": {n: finite_or_none(of[metric]) for n, of in baselines.items()}} if baselines else {}),
         }
-    return figures
+    return estimates

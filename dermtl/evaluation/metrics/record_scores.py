@@ -1,15 +1,39 @@
-"""Rows of measures, one a record and head, and the metrics they sum up to."""
+"""What each head's metrics measure of every record, and the metrics that summarise it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.errors import PluginContract
-from dermtl.plugins.contract import Metrics, WeightedMetrics
+from dermtl.plugins.contract import Measures, Metrics, WeightedMetrics
 from dermtl.plugins.head_errors import head_errors
 from dermtl.plugins.plan import HeadPlan
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """What one head's metrics measured.
+
+    Attributes:
+        indices: int64 [m], positions of the records that the head could be measured on.
+        table: Column to the stacked measures, [m, ...].
+    """
+
+    indices: Array
+    table: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, indices: Sequence[int], rows: Sequence[Measures]) -> "HeadScores":
+        """The scores of some records from a row of measures for each."""
+        columns = rows[0] if rows else ()
+        table = {column: np.stack([np.asarray(row[column]) for row in rows]) for column in columns}
+        return cls(np.array(indices, np.int64), table)
+
+    def __len__(self) -> int:
+        return len(self.indices)
 
 
 class RecordScores:
@@ -21,7 +45,7 @@ class RecordScores:
 
     def __init__(self, plans: Mapping[str, HeadPlan]) -> None:
         self._metrics = {name: plan.metrics() for name, plan in plans.items()}
-        self._rows: dict[str, list[Mapping[str, float | Array]]] = {name: [] for name in plans}
+        self._rows: dict[str, list[Measures]] = {name: [] for name in plans}
         self._indices: dict[str, list[int]] = {name: [] for name in plans}
 
     def add(self, index: int, values: Mapping[str, Array], annotations: Mapping[str, Array]) -> None:
@@ -33,20 +57,8 @@ class RecordScores:
             annotations: Head to truth, for the heads that have one.
         """
         for name, annotation in annotations.items():
-            prediction = {
-                output.removeprefix(f"{name}."): value
-                for output, value in values.items()
-                if output.startswith(f"{name}.")
-            }
-            with head_errors(name, "the measures of its metrics"):
-                self._rows[name].append(self._metrics[name].measure(prediction, annotation))
+            self._rows[name].append(measure(name, self._metrics[name], values, annotation))
             self._indices[name].append(index)
-
-    def extend(self, other: "RecordScores", offset: int) -> None:
-        """Take in the rows of other records, whose positions count from ``offset`` here."""
-        for name in self._rows:
-            self._rows[name] += other._rows[name]
-            self._indices[name] += [index + offset for index in other._indices[name]]
 
     def pool(self, gather: Callable[[Any], list[Any]]) -> None:
         """Take in the rows of all processes, in the order of the records; ``gather`` brings each one's value."""
@@ -58,18 +70,13 @@ class RecordScores:
             self._indices[name] = [index for index, _ in found]
             self._rows[name] = [row for _, row in found]
 
-    def indices(self, head: str) -> list[int]:
-        """Positions of the records that this head could be measured on."""
-        return self._indices[head]
-
     def primary(self, head: str) -> str:
-        """The metric that stands for the head."""
+        """The head's primary metric."""
         return self._metrics[head].primary
 
-    def table(self, head: str) -> dict[str, Array]:
-        """Column to the stacked measures, [n, ...]."""
-        rows = self._rows[head]
-        return {column: np.stack([np.asarray(row[column]) for row in rows]) for column in (rows[0] if rows else ())}
+    def scores(self, head: str) -> HeadScores:
+        """What was measured of one head."""
+        return HeadScores.of(self._indices[head], self._rows[head])
 
     def summary(self, head: str) -> dict[str, float]:
         """Metric to value over all rows; empty where there are none.
@@ -77,25 +84,45 @@ class RecordScores:
         Raises:
             PluginContract: The head's primary metric is not among them.
         """
-        if not self._rows[head]:
-            return {}
-        with head_errors(head, "the summary of its metrics"):
-            found = self._metrics[head].summarise(self.table(head))
-        if (primary := self.primary(head)) not in found:
-            known = ", ".join(found)
-            raise PluginContract(f"its primary metric {primary!r} is none of {known}", where=f"head {head!r}")
-        return found
+        return summarise(head, self._metrics[head], self.scores(head).table)
 
-    def weighted(self, head: str) -> Callable[[Array], dict[str, float]]:
-        """Weights, int [n], how often each row counts, to the metrics."""
-        return weighted(self._metrics[head], self.table(head))
+
+def measure(head: str, metrics: Metrics, values: Mapping[str, Array], annotation: Array) -> Measures:
+    """What a head's metrics measure of one record.
+
+    Args:
+        head: Name of the head.
+        metrics: The head's metrics.
+        values: Full output name to value, source frame; those of other heads are left aside.
+        annotation: The truth.
+    """
+    own = f"{head}."
+    prediction = {name.removeprefix(own): value for name, value in values.items() if name.startswith(own)}
+    with head_errors(head, "the measures of its metrics"):
+        return metrics.measure(prediction, annotation)
+
+
+def summarise(head: str, metrics: Metrics, table: Mapping[str, Array]) -> dict[str, float]:
+    """Metric to value over the rows of a table; empty where there are none.
+
+    Raises:
+        PluginContract: The head's primary metric is not among them.
+    """
+    if not table:
+        return {}
+    with head_errors(head, "the summary of its metrics"):
+        values = metrics.summarise(table)
+    if metrics.primary not in values:
+        known = ", ".join(values)
+        raise PluginContract(f"its primary metric {metrics.primary!r} is none of {known}", where=f"head {head!r}")
+    return values
 
 
 def weighted(metrics: Metrics, table: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
     """Prepare the metrics of a table for many weights.
 
     Args:
-        metrics: A head's.
+        metrics: A head's metrics.
         table: Column to the stacked measures, [n, ...].
 
     Returns:
@@ -104,8 +131,8 @@ def weighted(metrics: Metrics, table: Mapping[str, Array]) -> Callable[[Array], 
     if isinstance(metrics, WeightedMetrics):
         return metrics.weighted(table)
 
-    def summarise(weights: Array) -> dict[str, float]:
+    def summary(weights: Array) -> dict[str, float]:
         chosen = np.repeat(np.arange(len(weights)), weights)
         return metrics.summarise({column: values[chosen] for column, values in table.items()})
 
-    return summarise
+    return summary

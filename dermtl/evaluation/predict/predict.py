@@ -1,72 +1,41 @@
-"""Every record predicted once, measured, and made a row of."""
+"""Every record predicted once and measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 from dermtl.arrays import Array
-from dermtl.evaluation.metrics.record_scores import RecordScores
+from dermtl.errors import DataError
+from dermtl.evaluation.evaluation_target import EvaluationTarget
+from dermtl.evaluation.predict.collector import Member, PredictionCollector
+from dermtl.evaluation.predict.predictions import Predictions
 from dermtl.evaluation.predict.predictor import Predictor
 from dermtl.imaging.decode import read_image
 from dermtl.kinds import Record
-from dermtl.plugins.plan import HeadPlan
-from dermtl.runtime.decision import Decisions
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """Records after they were predicted.
+def predict(target: EvaluationTarget, records: Sequence[Record], *, batch_size: int = 8) -> Predictions:
+    """Predict every record once and measure it; frozen decisions are applied.
 
-    Attributes:
-        rows: As :class:`dermtl.evaluation.evaluate.Evaluation` has them.
-        scores: What the heads' metrics measured.
-        trivial: The same of the predictors that never look, by head.
-    """
-
-    rows: list[dict[str, Any]]
-    scores: RecordScores
-    trivial: Mapping[str, "Baselines"]
-
-    def baselines(self, head: str) -> dict[str, dict[str, float]]:
-        """Trivial predictor to metric to value."""
-        return self.trivial[head].summary()
-
-
-def predict_rows(
-    predictor: Predictor,
-    records: Sequence[Record],
-    plans: Mapping[str, HeadPlan],
-    settled: Decisions | None = None,
-    *,
-    batch_size: int = 8,
-) -> Predicted:
-    """Predict every record once and measure it; what is settled is applied.
+    Args:
+        target: What predicts; of a cross-validation, each record is answered by the fold that tested on it.
+        records: With groups; truths may be missing.
+        batch_size: Number of pictures at a time.
 
     Raises:
-        DataError: A record cannot be read.
+        DataError: There is no record, or one cannot be read.
     """
-    kinds = {name: kind for plan in plans.values() for name, kind in plan.outputs.items()}
-    targets = {name: plan.target for name, plan in plans.items()}
-    scores, trivial = RecordScores(plans), {name: Baselines(plan) for name, plan in plans.items()}
-    rows: list[dict[str, Any]] = []
-    for record, values in _predict(predictor, records, batch_size):
-        annotations: dict[str, Array] = {}
-        for name, kind in targets.items():
-            if (annotation := kind.read(record)) is not None:
-                annotations[name] = annotation
-                trivial[name].add(record, annotation)
-        scores.add(len(rows), values, annotations)
-        columns = {output: kind.columns(values[output]) for output, kind in kinds.items()}
-        numbers = {f"{output}.{column}": number for output, own in columns.items() for column, number in own.items()}
-        numbers |= (settled or Decisions()).columns(columns)
-        truths = {
-            f"{name}.truth.{column}": number
-            for name, annotation in annotations.items()
-            for column, number in targets[name].truth_columns(annotation).items()
-        }
-        rows.append({"image": record.image, "group": record.group, **numbers, **truths})
-    return Predicted(rows, scores, trivial)
+    if not records:
+        raise DataError("no records to evaluate", hint="choose another --split")
+    collector = PredictionCollector(target.plans, target.decisions)
+    members: dict[int, Member] = {}
+    for _, run in groupby(records, key=lambda record: id(target.answering(record))):
+        together = list(run)
+        answering = target.answering(together[0])
+        member = members.setdefault(id(answering), Member(answering.plans, answering.decisions))
+        for record, values in _predict(answering.predictor, together, batch_size):
+            collector.add(record, values, member)
+    return collector.predictions()
 
 
 def _predict(
@@ -81,38 +50,3 @@ def _predict(
             following = batches[position + 1] if position + 1 < len(batches) else ()
             waiting = [threads.submit(read_image, record.path) for record in following]
             yield from zip(batch, predictor.predict_values(images), strict=True)
-
-
-def join(parts: Sequence[Predicted]) -> Predicted:
-    """Records that were predicted apart, as one; the first part takes in the others."""
-    whole = parts[0]
-    for part in parts[1:]:
-        whole.scores.extend(part.scores, len(whole.rows))
-        whole.rows.extend(part.rows)
-        for name, trivial in whole.trivial.items():
-            trivial.extend(part.trivial[name])
-    return whole
-
-
-class Baselines:
-    """Scores of the trivial predictors that a head knows."""
-
-    def __init__(self, plan: HeadPlan) -> None:
-        self._plan = plan
-        self._scores: dict[str, RecordScores] = {}
-
-    def add(self, record: Record, annotation: Array) -> None:
-        """Measure what they say of one record against its truth."""
-        name = self._plan.name
-        for baseline, prediction in self._plan.config.baselines(record.size_hw).items():
-            scores = self._scores.setdefault(baseline, RecordScores({name: self._plan}))
-            scores.add(0, {f"{name}.{output}": value for output, value in prediction.items()}, {name: annotation})
-
-    def extend(self, other: "Baselines") -> None:
-        """Take in the scores of other records."""
-        for baseline, scores in other._scores.items():
-            self._scores.setdefault(baseline, RecordScores({self._plan.name: self._plan})).extend(scores, 0)
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Trivial predictor to metric to value."""
-        return {baseline: scores.summary(self._plan.name) for baseline, scores in self._scores.items()}

@@ -1,8 +1,7 @@
-"""Probabilities beside their truths, read off the rows of an evaluation: what decisions and calibration look at."""
+"""Probabilities beside their truths: what decisions and calibration look at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ _SMALLEST = 1e-12
 
 @dataclass(frozen=True)
 class Events:
-    """Yes or no: what was predicted, and whether it happened.
+    """What was predicted to happen, and whether it did.
 
     Attributes:
         probability: float64 [e], 0..1.
@@ -30,7 +29,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """One head's, of the records that have a truth.
+    """One head's probabilities, of the records that have a truth.
 
     Attributes:
         head: Its name.
@@ -38,7 +37,7 @@ class Probabilities:
         names: Classes or labels, [K].
         values: float64 [m, K], in 0..1.
         truth: bool [m, K].
-        indices: int64 [m], rows of the evaluation.
+        indices: int64 [m], positions of the records among the predictions.
         exclusive: Whether exactly one column holds: classes, not labels.
     """
 
@@ -69,7 +68,7 @@ class Probabilities:
         likeliest = self.values.argmax(axis=1)[:, None] == np.arange(len(self.names))
         return self._either(likeliest, self.truth[likeliest])
 
-    def asked(self, positive: Sequence[str]) -> Events:
+    def events_of(self, positive: Sequence[str]) -> Events:
         """That any of some columns is true, one a record."""
         chosen = np.isin(np.array(self.names), list(positive))
         if not self.exclusive:
@@ -103,37 +102,6 @@ class Probabilities:
 def _log_odds(inside: Array, outside: Array) -> Array:
     """Of two probabilities that make up the whole."""
     return np.asarray(np.log(np.maximum(inside, _SMALLEST)) - np.log(np.maximum(outside, _SMALLEST)))
-
-
-def read_probabilities(rows: Sequence[Mapping[str, Any]], plans: Mapping[str, HeadPlan]) -> dict[str, Probabilities]:
-    """The probabilities of every head that decides for its truth's own classes or labels.
-
-    Args:
-        rows: Of predictions.csv, as numbers or text.
-        plans: The heads.
-
-    Returns:
-        Head to probabilities; heads without a record that has a truth are left out.
-    """
-    found = {}
-    for head, plan in plans.items():
-        if (output := ranked_output(plan)) is None:
-            continue
-        names = column_names(plan.target)
-        exclusive = isinstance(plan.target, Category)
-        key = f"{head}.truth.class" if exclusive else f"{head}.truth.{names[0]}"
-        known = [index for index, row in enumerate(rows) if row.get(key, "") != ""]
-        if not known:
-            continue
-        values = [[float(rows[index][f"{output}.{name}"]) for name in names] for index in known]
-        if exclusive:
-            truth = [[rows[index][key] == name for name in names] for index in known]
-        else:
-            truth = [[float(rows[index][f"{head}.truth.{name}"]) > 0 for name in names] for index in known]
-        found[head] = Probabilities(
-            head, output, names, np.array(values), np.array(truth), np.array(known, np.int64), exclusive
-        )
-    return found
 
 
 def ranked_output(plan: HeadPlan) -> str | None:

@@ -7,152 +7,127 @@ from typing import Any
 
 import numpy as np
 
-from dermtl.errors import InputError, ManifestError
-from dermtl.evaluation.readers.question import Question
+from dermtl.errors import ManifestError
+from dermtl.evaluation.predict.files import read_columns
+from dermtl.evaluation.predict.predictions import Cell
+from dermtl.evaluation.readers.decision import ReaderDecision
 from dermtl.evaluation.readers.study import ReaderStudy
 from dermtl.files.table import read_table
-from dermtl.plugins.plan import HeadPlan
-from dermtl.runtime.decision import Decisions
 
 _COLUMNS = ("reader", "image", "decision")
-_HINT = "expected the columns reader, image and decision (1 or 0), a row a reading"
+_HINT = "expected the columns reader, image and decision (1 or 0), one row for each decision"
 
 
 @dataclass(frozen=True)
-class Studied:
-    """A study and what it found.
+class ReaderStudyResult:
+    """A reader study and its summary.
 
     Attributes:
-        question: That the readers were asked.
+        decision: The decision that the readers were asked to make.
         study: Scores and decisions.
-        summary: Of :meth:`ReaderStudy.summarise`.
+        summary: The result of :meth:`ReaderStudy.summarise`.
     """
 
-    question: Question
+    decision: ReaderDecision
     study: ReaderStudy
     summary: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """Head, positive names, and every figure."""
-        return {"head": self.question.head, "positive": list(self.question.positive), **self.summary}
+        """Head, positive names, and every estimate."""
+        return {"head": self.decision.head, "positive": list(self.decision.positive), **self.summary}
 
 
 @dataclass(frozen=True)
-class Readings:
+class ReaderDecisions:
     """What readers decided.
 
     Attributes:
         where: The table, for messages.
-        question: That they were asked.
-        decisions: Reader to image to 1 or 0.
+        decision: The decision that they were asked to make.
+        answers: Reader to image to 1 or 0.
     """
 
     where: str
-    question: Question
-    decisions: Mapping[str, Mapping[str, float]]
+    decision: ReaderDecision
+    answers: Mapping[str, Mapping[str, float]]
 
-    def study(self, rows: Sequence[Mapping[str, Any]]) -> ReaderStudy:
-        """The study of these decisions.
+    def beside(self, table: Mapping[str, Sequence[Cell]]) -> ReaderStudy:
+        """These decisions beside a model's scores.
 
         Args:
-            rows: Of predictions.csv, as numbers or text; every image that was read is among them.
+            table: Columns of predictions.csv, numbers or text; every image that was read is in them.
 
         Raises:
             ManifestError: A picture has no truth, or all that were read are of one kind.
         """
-        every = {row["image"]: row for row in rows}
-        images = [image for image in every if any(image in own for own in self.decisions.values())]
-        read = [{column: str(cell) for column, cell in every[image].items()} for image in images]
-        truth = np.array([self.question.is_positive(row) for row in read])
+        images = [str(image) for image in table["image"]]
+        rows = [row for row, image in enumerate(images) if any(image in of for of in self.answers.values())]
+        truth = self.decision.positives(table, rows)
         if truth.all() or not truth.any():
-            held, names = "all" if truth.all() else "none", " or ".join(self.question.positive)
-            told = f"of the {len(images)} pictures read, {held} are {names}: there is no curve to draw"
-            raise ManifestError(told, where=self.where)
+            count, names = "all" if truth.all() else "none", " or ".join(self.decision.positive)
+            message = f"of the {len(rows)} pictures read, {count} are {names}: there is no curve to draw"
+            raise ManifestError(message, where=self.where)
         return ReaderStudy(
-            np.array([self.question.score(row) for row in read]),
+            self.decision.scores(table, rows),
             truth,
-            [row["group"] for row in read],
-            {reader: np.array([own.get(image, np.nan) for image in images]) for reader, own in self.decisions.items()},
+            [str(table["group"][row]) for row in rows],
+            {
+                reader: np.array([of_reader.get(images[row], np.nan) for row in rows])
+                for reader, of_reader in self.answers.items()
+            },
         )
 
-    def studied(self, rows: Sequence[Mapping[str, Any]], *, resamples: int = 2000) -> Studied:
-        """The study with its figures; arguments and faults as of :meth:`study`."""
-        study = self.study(rows)
-        return Studied(self.question, study, study.summarise(resamples=resamples))
+    def study(self, table: Mapping[str, Sequence[Cell]], *, resamples: int = 2000) -> ReaderStudyResult:
+        """The study with its summary; arguments and faults as of :meth:`beside`."""
+        study = self.beside(table)
+        return ReaderStudyResult(self.decision, study, study.summarise(resamples=resamples))
 
 
-def read_readings(path: Path, question: Question, images: Collection[str], *, listed: str) -> Readings:
+def read_reader_decisions(
+    path: Path, decision: ReaderDecision, images: Collection[str], *, listed: str
+) -> ReaderDecisions:
     """Read a table of decisions.
 
     Args:
-        path: CSV with the columns reader, image and decision, 1 for positive and 0 for not; a row a reading.
-        question: That was asked.
-        images: That are predicted.
-        listed: What tells those images, for messages.
+        path: CSV with the columns reader, image and decision, 1 for positive and 0 for not, one row for each decision.
+        decision: The decision that the readers were asked to make.
+        images: Names of the predicted pictures.
+        listed: Where those names are listed, for messages.
 
     Raises:
         ManifestError: The table cannot be used; the message names file and row.
     """
-    decisions: dict[str, dict[str, float]] = {}
+    answers: dict[str, dict[str, float]] = {}
     for where, cells in read_table(path):
         if missing := [column for column in _COLUMNS if column not in cells]:
             raise ManifestError(f"no column {missing[0]!r}", where=str(path), hint=_HINT)
-        reader, image, decision = (cells[column].strip() for column in _COLUMNS)
-        if not reader or decision not in ("0", "1"):
-            told = f"expected a reader and 1 or 0, got {reader!r} and {decision!r}"
-            raise ManifestError(told, where=where, hint=_HINT)
+        reader, image, answer = (cells[column].strip() for column in _COLUMNS)
+        if not reader or answer not in ("0", "1"):
+            message = f"expected a reader and 1 or 0, got {reader!r} and {answer!r}"
+            raise ManifestError(message, where=where, hint=_HINT)
         if image not in images:
             raise ManifestError(f"image {image!r} was not predicted", where=where, hint=f"{listed} lists those")
-        if image in decisions.setdefault(reader, {}):
+        if image in answers.setdefault(reader, {}):
             raise ManifestError(f"reader {reader!r} decided on {image!r} twice", where=where, hint="keep one decision")
-        decisions[reader][image] = float(decision)
-    if not decisions:
+        answers[reader][image] = float(answer)
+    if not answers:
         raise ManifestError("holds no decisions", where=str(path), hint=_HINT)
-    return Readings(str(path), question, decisions)
+    return ReaderDecisions(str(path), decision, answers)
 
 
 def read_study(predictions: Path, readers: Path, *, positive: Sequence[str], head: str | None = None) -> ReaderStudy:
     """Bring a predictions.csv that ``dermtl evaluate`` wrote and a table of decisions together.
 
     Args:
-        predictions: The model's.
-        readers: As of :func:`read_readings`.
+        predictions: The model's table.
+        readers: The table of :func:`read_reader_decisions`.
         positive: Classes, tags or nodes that together are positive.
-        head: Whose; default: the only one that knows these names.
+        head: The head that is meant; None: the only one that knows these names.
 
     Raises:
         DataError: A table cannot be used; the message names file and row.
     """
-    rows = {row["image"]: row for _, row in read_table(predictions)}
-    question = Question.find(next(iter(rows.values()), {}), positive, head, where=str(predictions))
-    return read_readings(readers, question, rows, listed=str(predictions)).study(list(rows.values()))
-
-
-def readers_question(plans: Mapping[str, HeadPlan], decisions: Decisions, positive: Sequence[str]) -> Question:
-    """The question that readers of an evaluation were asked, before anything is predicted.
-
-    Args:
-        plans: The heads.
-        decisions: The frozen ones.
-        positive: Classes, tags or nodes that together are positive; empty takes the only frozen question's.
-
-    Raises:
-        InputError: Nothing is named, and not one question is frozen.
-        ManifestError: Not one head knows the names.
-    """
-    head = None
-    if not positive:
-        if len(decisions.questions) != 1:
-            frozen = ", ".join(decision.name for decision in decisions.questions) or "none"
-            told = f"what did the readers call positive? Frozen questions: {frozen}"
-            raise InputError(told, where="--readers", hint="name it by --positive, which may be repeated")
-        (decision,) = decisions.questions
-        head, positive = decision.head, decision.positive
-    header = [
-        f"{output}.{column}"
-        for plan in plans.values()
-        for output, kind in plan.outputs.items()
-        if all(isinstance(extent, int) for extent in kind.shape)
-        for column in kind.columns(np.zeros([int(extent) for extent in kind.shape]))
-    ]
-    return Question.find(header, positive, head, where="the model's heads")
+    table = read_columns(predictions)
+    decision = ReaderDecision.find(table, positive, head, where=str(predictions))
+    images = set(table.get("image", ()))
+    return read_reader_decisions(readers, decision, images, listed=str(predictions)).beside(table)

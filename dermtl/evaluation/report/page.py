@@ -1,15 +1,12 @@
 """The page: sections in their order, each from a module of its own and a template of the same name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from dermtl.evaluation.evaluate import Evaluation
-from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.evaluation.formatting import below_text, figure_text, interval_text, value_text
-from dermtl.evaluation.model_card.fields import CardFields
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.explained import Explained
 from dermtl.evaluation.report.sections import (
@@ -24,7 +21,6 @@ from dermtl.evaluation.report.sections import (
     subgroups,
 )
 from dermtl.files.atomic import write_atomic
-from dermtl.kinds import Record
 from dermtl.statistics.operating_point import NOBODY
 from dermtl.tracking.curves import curves_svg
 from dermtl.tracking.history import read_history
@@ -41,26 +37,8 @@ _OF_HEADS: Mapping[str, Callable[[Context, str], Mapping[str, Any] | Explained |
 }
 
 
-def write_report(
-    path: Path,
-    evaluation: Evaluation,
-    subject: EvaluationTarget,
-    records: Sequence[Record],
-    facts: CardFields | None = None,
-    *,
-    explained: Mapping[str, Explained] | None = None,
-) -> None:
-    """Write the report of an evaluation.
-
-    Args:
-        path: The HTML file.
-        evaluation: The figures.
-        subject: What was evaluated; predicts the pictures that are shown.
-        records: What it was evaluated on.
-        facts: What only people know; without, the page says what is still to be filled in.
-        explained: Head to pictures explained, where that was asked for.
-    """
-    context = Context(evaluation, subject, records, facts or CardFields(), explained or {})
+def write_report(path: Path, context: Context) -> None:
+    """Write the report of an evaluation as one HTML file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("dermtl.evaluation.report", "templates"),
         autoescape=True,
@@ -70,18 +48,20 @@ def write_report(
     )
     environment.filters.update(figure=figure_text, value=value_text, interval=interval_text, below=below_text)
     environment.globals["nobody"] = NOBODY
-    history = subject.history
+    evaluation, history = context.evaluation, context.history
     text = environment.get_template("page.html.jinja").render(
         evaluation=evaluation,
-        plans=subject.plans,
-        facts=context.facts,
-        own=subject.trained is None,
+        frozen=evaluation.predictions.decisions.facts,
+        plans=context.plans,
+        facts=context.card,
+        own="leakage" not in evaluation.data,
         data=data.view(context),
         heads={
             head: {section: found for section, view in _OF_HEADS.items() if (found := view(context, head))}
             for head in evaluation.heads
         },
         pictures=pictures.view(context),
+        is_drawn=context.predict is not None,
         curves=curves_svg(read_history(history)) if history and history.is_file() else "",
         provenance=provenance.view(context),
     )

@@ -11,8 +11,7 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.errors import InputError, ManifestError
 from dermtl.evaluation.metrics.estimates import with_intervals
-from dermtl.evaluation.metrics.record_scores import weighted
-from dermtl.evaluation.predict.measures import Measured
+from dermtl.evaluation.metrics.record_scores import HeadScores, weighted
 from dermtl.evaluation.predict.probabilities import Probabilities
 from dermtl.kinds import Record
 from dermtl.plugins.contract import Metrics
@@ -107,7 +106,7 @@ def subgroup_metrics(
     by: By,
     records: Sequence[Record],
     metrics: Mapping[str, Metrics],
-    measures: Mapping[str, Measured],
+    measures: Mapping[str, HeadScores],
     probabilities: Mapping[str, Probabilities],
     decisions: Sequence[Decision],
     *,

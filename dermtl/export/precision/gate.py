@@ -9,16 +9,16 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from dermtl.errors import BundleError, DataError
 from dermtl.evaluation.evaluation_target import EvaluationTarget
-from dermtl.evaluation.metrics.record_scores import RecordScores
-from dermtl.evaluation.predict.probabilities import read_probabilities
+from dermtl.evaluation.metrics.record_scores import summarise
+from dermtl.evaluation.predict.collector import Member, PredictionCollector
 from dermtl.files.prefetch import batched
 from dermtl.kinds import Record
+from dermtl.runtime.decision import Decisions
 from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
 from dermtl.statistics.spread import spread
 
@@ -147,26 +147,20 @@ def measure(model: Model, target: EvaluationTarget, records: Sequence[Record]) -
         BundleError: The model fails, or gives numbers that are not finite.
     """
     plans = target.plans
-    scores, rows = RecordScores(plans), list[dict[str, Any]]()
+    collector, member = PredictionCollector(plans, Decisions()), Member(plans, Decisions())
     for batch in batched(records, BATCH_SIZE):
-        predictions = model.predict_batch([record.path for record in batch])
-        for record, prediction in zip(batch, predictions, strict=True):
-            read = {name: plan.target.read(record) for name, plan in plans.items()}
-            annotations = {name: annotation for name, annotation in read.items() if annotation is not None}
-            scores.add(len(rows), prediction.values, annotations)
-            row: dict[str, Any] = dict(prediction.columns())
-            for name, annotation in annotations.items():
-                columns = plans[name].target.truth_columns(annotation)
-                row |= {f"{name}.truth.{column}": value for column, value in columns.items()}
-            rows.append(row)
+        for record, prediction in zip(batch, model.predict_batch([one.path for one in batch]), strict=True):
+            collector.add(record, prediction.values, member)
+    predictions = collector.predictions()
     metrics: Metrics = {}
-    for head in plans:
-        value = scores.summary(head).get(scores.primary(head), math.nan)
-        if math.isfinite(value):
-            metrics[f"{head} {scores.primary(head)}"] = (value, MAX_METRIC_DROP)
-    probabilities = read_probabilities(rows, plans)
+    for head, of_head in member.metrics.items():
+        values = summarise(head, of_head, predictions.record_scores[head].table)
+        if math.isfinite(value := values.get(of_head.primary, math.nan)):
+            metrics[f"{head} {of_head.primary}"] = (value, MAX_METRIC_DROP)
     for decision in target.decisions.questions:
-        if (of := probabilities.get(decision.head)) is not None and (truth := of.holds(decision.positive)).any():
+        if (of := predictions.probabilities.get(decision.head)) is not None and (
+            truth := of.holds(decision.positive)
+        ).any():
             share = float((of.score(decision.positive)[truth] >= decision.threshold).mean())
             metrics[f"{decision.head} {decision.name} sensitivity"] = (share, MAX_SENSITIVITY_DROP)
     return metrics

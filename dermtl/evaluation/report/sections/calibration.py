@@ -27,7 +27,11 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
     found = context.evaluation.calibration.get(head)
     if not found:
         return None
-    event = "the likeliest class is right" if context.probabilities[head].exclusive else "any label holds"
+    event = (
+        "the likeliest class is right"
+        if context.evaluation.predictions.probabilities[head].exclusive
+        else "any label holds"
+    )
     before = found["before"] or {}
     rows = [(_NAMES[key], figure, before.get(key)) for key, figure in found["figures"].items()]
     asked = {

@@ -12,7 +12,7 @@ _MOST = 30  # classes whose numbers can still be read
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """Counts and their shares of each true class; None for heads without classes."""
-    found = context.probabilities.get(head)
+    found = context.evaluation.predictions.probabilities.get(head)
     if found is None or not found.exclusive:
         return None
     num = len(found.names)

@@ -9,7 +9,7 @@ from dermtl.evaluation.report.context import Context
 
 def view(context: Context) -> Mapping[str, Any]:
     """``splits``: name to records and groups; ``flow``: from the table to what was scored; audits of leaks."""
-    every, facts, data = context.subject.records, context.subject.facts, context.evaluation.data
+    every, facts, data = context.table, context.evaluation.model, context.evaluation.data
     sides = {side: [record for record in every if record.split == side] for side in SPLITS.values()}
     return {
         "splits": [

@@ -21,10 +21,10 @@ _NAMES = {
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """Every question of a head; None for heads without probabilities of classes."""
-    if head not in context.probabilities:
+    if head not in context.evaluation.predictions.probabilities:
         return None
     asked = context.evaluation.decisions.get(head, {})
-    settled = context.evaluation.settled.facts
+    settled = context.evaluation.predictions.decisions.facts
     return {
         "questions": {
             question: {

@@ -1,6 +1,6 @@
 """How large the errors of circles and outlines are, and what the best, the median and the worst cases look like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,8 @@ class Case:
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """Plots and cases of a head; None for heads whose truth does not move with the picture."""
-    plan = context.subject.plans[head]
-    measured, metric = context.evaluation.measures[head], context.evaluation.primary[head]
-    values = measured.table.get(metric)
+    plan, metric = context.plans[head], context.evaluation.primary[head]
+    values = context.evaluation.predictions.record_scores[head].table.get(metric)
     if not plan.target.spatial or values is None or values.ndim != 1 or not len(values):
         return None
     known = np.flatnonzero(np.isfinite(values))
@@ -63,22 +62,18 @@ def _histogram(metric: str, values: Array) -> Plot:
 
 def _sizes(context: Context, head: str) -> list[Plot]:
     """Predicted against true size: the radius of circles, the area of outlines."""
-    figures = []
-    truths = [f"{head}.truth.r", *(f"{head}.truth.{name}.area_px" for name in _classes(context, head))]
-    for truth in truths:
-        rows = [row for row in context.evaluation.rows if row.get(truth, "") != ""]
-        column = truth.removeprefix(f"{head}.truth.")
-        predicted = next(
-            (
-                f"{output}.{column}"
-                for output in context.subject.plans[head].outputs
-                if rows and f"{output}.{column}" in rows[0]
-            ),
-            None,
-        )
-        if predicted is None:
+    figures: list[Plot] = []
+    predictions = context.evaluation.predictions
+    truths = predictions.truths.get(head)
+    if truths is None:
+        return figures
+    classes = getattr(context.plans[head].target, "classes", ())
+    for column in ("r", *(f"{name}.area_px" for name in classes)):
+        output = next((name for name in context.plans[head].outputs if column in predictions.columns[name]), None)
+        if output is None or column not in truths.columns:
             continue
-        true, found = (np.array([float(row[key]) for row in rows]) for key in (truth, predicted))
+        true = truths.columns[column][truths.known]
+        found = predictions.outputs[output][truths.known, predictions.columns[output].index(column)]
 
         def draw(axes: Any, true: Array = true, found: Array = found, column: str = column) -> None:
             top = float(max(true.max(), found.max(), 1.0)) * 1.05
@@ -91,25 +86,24 @@ def _sizes(context: Context, head: str) -> list[Plot]:
     return figures
 
 
-def _classes(context: Context, head: str) -> Sequence[str]:
-    return getattr(context.subject.plans[head].target, "classes", ())
-
-
 def _cases(context: Context, head: str, values: Array, order: Array) -> list[Case]:
+    if context.predict is None:
+        return []
     middle = max(0, (len(order) - _CASES) // 2)
     parts = {"best": order[:_CASES], "median": order[middle : middle + _CASES], "worst": order[::-1][:_CASES]}
     chosen: dict[int, str] = {}
     for place in ("worst", "best", "median"):  # with few pictures one is shown once, and the worst are never lost
         for row in parts[place]:
             chosen.setdefault(int(row), place)
-    indices = context.evaluation.measures[head].indices
+    indices = context.evaluation.predictions.record_scores[head].indices
     cases = [_case(context, head, row, int(indices[row]), place, values) for row, place in chosen.items()]
     return sorted(cases, key=lambda case: ("best", "median", "worst").index(case.place))
 
 
 def _case(context: Context, head: str, row: int, index: int, place: str, values: Array) -> Case:
-    record, plan = context.records[index], context.subject.plans[head]
-    (found,) = context.subject.predict([record])
+    assert context.predict is not None
+    record, plan = context.records[index], context.plans[head]
+    (found,) = context.predict([record])
     picture = Image.fromarray(read_image(record.path))
     annotation = plan.target.read(record)
     left, right = picture, picture

@@ -28,12 +28,13 @@ class Shown:
 
 
 def view(context: Context) -> list[Shown]:
-    """Pictures evenly spread over the split, not chosen."""
-    subject, records = context.subject, context.records
-    kinds = {name: kind for plan in subject.plans.values() for name, kind in plan.outputs.items()}
-    chosen = spread(records, _PICTURES)
+    """Pictures evenly spread over the split, not chosen; none where the model is not at hand."""
+    if context.predict is None:
+        return []
+    kinds = {name: kind for plan in context.plans.values() for name, kind in plan.outputs.items()}
+    chosen = spread(context.records, _PICTURES)
     shown = []
-    for record, values in zip(chosen, subject.predict(chosen), strict=True):
+    for record, values in zip(chosen, context.predict(chosen), strict=True):
         image = read_image(record.path)
         height, width = image.shape[:2]
         drawn = Prediction((height, width), values, kinds).draw(image)
@@ -43,7 +44,7 @@ def view(context: Context) -> list[Shown]:
 
 def _truth(context: Context, record: Record) -> str:
     texts = []
-    for name, plan in context.subject.plans.items():
+    for name, plan in context.plans.items():
         column = getattr(plan.target, "column", "")
         if column and not plan.target.spatial and record.cells.get(column, "").strip():
             texts.append(f"{name}: {record.cells[column].strip()}")

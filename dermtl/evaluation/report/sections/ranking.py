@@ -20,7 +20,7 @@ _LONGEST = 24  # letters of a name above small axes
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """The figures of a head; None for heads that do not rank."""
-    found = context.probabilities.get(head)
+    found = context.evaluation.predictions.probabilities.get(head)
     if found is None:
         return None
     curves = {
@@ -33,7 +33,7 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
     return {
         "figures": figures,
         "left_out": [name for name in found.names if name not in curves],
-        "readers": studied.summary if studied and studied.question.head == head else None,
+        "readers": studied.summary if studied and studied.decision.head == head else None,
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dermtl.evaluation.formatting import below_text
 from dermtl.evaluation.predict.probabilities import Probabilities
 from dermtl.evaluation.readers.plot import draw_readers
-from dermtl.evaluation.readers.table import Studied
+from dermtl.evaluation.readers.table import ReaderStudyResult
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.plots import Plot, colour, plot
 from dermtl.statistics.ranking import Ranking, RocCurve
@@ -23,20 +23,20 @@ def sensitivity_figures(context: Context, head: str, found: Probabilities) -> li
     """A plot for every frozen question, and one for what readers were asked, if that is another."""
     figures = []
     studied = context.evaluation.readers
-    waiting = studied if studied and studied.question.head == head else None
+    waiting = studied if studied and studied.decision.head == head else None
     for question, decided in context.evaluation.decisions.get(head, {}).items():
         curve = Ranking(found.score(decided["positive"]), found.holds(decided["positive"])).curve()
         if not curve.known:
             continue
-        beside = waiting if waiting and set(waiting.question.positive) == set(decided["positive"]) else None
+        beside = waiting if waiting and set(waiting.decision.positive) == set(decided["positive"]) else None
         waiting = None if beside else waiting
         figures.append(_figure(question, curve, decided["figures"], beside))
     if waiting:
-        figures.append(_figure(" or ".join(waiting.question.positive), waiting.study.curve(), None, waiting))
+        figures.append(_figure(" or ".join(waiting.decision.positive), waiting.study.curve(), None, waiting))
     return figures
 
 
-def _figure(question: str, curve: RocCurve, point: Mapping[str, Any] | None, studied: Studied | None) -> Plot:
+def _figure(question: str, curve: RocCurve, point: Mapping[str, Any] | None, studied: ReaderStudyResult | None) -> Plot:
     held = studied.study.curve() if studied else curve  # what the readers are held against
 
     def draw(axes: Any) -> None:

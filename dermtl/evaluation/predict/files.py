@@ -1,0 +1,172 @@
+"""Predictions as files: ``predictions.csv``, for people, and ``measures.npz``, from which metrics are resampled."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dermtl.arrays import Array
+from dermtl.errors import DataError
+from dermtl.evaluation.metrics.record_scores import HeadScores
+from dermtl.evaluation.predict.predictions import Predictions, Truths
+from dermtl.evaluation.predict.probabilities import column_names
+from dermtl.files.archive import DAMAGED, read_arrays
+from dermtl.files.atomic import write_atomic
+from dermtl.files.table import read_table, write_table
+from dermtl.kinds import Category
+from dermtl.plugins.plan import HeadPlan
+from dermtl.runtime.decision import Decisions
+
+_INDICES, _TABLE = "indices", "table"
+OLD_VERSION = "it was written by an older version: run `dermtl evaluate` again"
+
+
+def write_predictions(folder: Path, predictions: Predictions) -> None:
+    """Write ``predictions.csv`` and ``measures.npz`` into a folder.
+
+    Raises:
+        DataError: A file cannot be written.
+    """
+    table = predictions.table()
+    write_table(folder / "predictions.csv", list(table), zip(*table.values(), strict=True))
+    write_measures(folder / "measures.npz", predictions.record_scores)
+
+
+def read_predictions(folder: Path, plans: Mapping[str, HeadPlan], decisions: Decisions | None = None) -> Predictions:
+    """Read what :func:`write_predictions` wrote; baselines are in no table.
+
+    Args:
+        folder: The folder.
+        plans: The heads.
+        decisions: What was frozen when the records were predicted.
+
+    Raises:
+        DataError: A file is missing or damaged, or lacks the truths that older versions did not write.
+    """
+    path = folder / "predictions.csv"
+    columns = read_columns(path)
+    for column in ("image", "group"):
+        if column not in columns:
+            raise DataError(f"has no column {column!r}", where=str(path), hint=OLD_VERSION)
+    scores = read_measures(folder / "measures.npz")
+    num = len(columns["image"])
+    for head, of_head in scores.items():
+        if head not in plans or of_head.indices.max(initial=-1) >= num:
+            raise DataError(
+                f"measures.npz does not belong to metrics.json and predictions.csv (head {head!r})",
+                where=str(folder),
+                hint="run `dermtl evaluate` again",
+            )
+    try:
+        truths = {head: truths for head, plan in plans.items() if (truths := _truths(head, plan, columns)) is not None}
+        kinds = {output: kind for plan in plans.values() for output, kind in plan.outputs.items()}
+        outputs = {output: _numbers(output, column_names(kind), columns) for output, kind in kinds.items()}
+        decided = {
+            column: np.array([float(cell) if cell else np.nan for cell in cells])
+            for column, cells in columns.items()
+            if any(column.startswith((f"{head}.decision.", f"{head}.set.")) for head in plans)
+        }
+    except ValueError as error:
+        raise DataError(f"a column is missing or holds no number: {error}", where=str(path)) from error
+    for head, of_head in scores.items():
+        known = truths[head].known[of_head.indices] if head in truths else np.zeros(len(of_head), bool)
+        if not known.all():
+            raise DataError(
+                f"has no truth of head {head!r} (columns {head}.truth...)", where=str(path), hint=OLD_VERSION
+            )
+    return Predictions(
+        columns["image"],
+        columns["group"],
+        plans,
+        {output: values for output, (_, values) in outputs.items()},
+        {output: names for output, (names, _) in outputs.items()},
+        truths,
+        {head: scores.get(head, HeadScores.of([], [])) for head in plans},
+        decisions or Decisions(),
+        decided,
+    )
+
+
+def read_columns(path: Path) -> dict[str, list[str]]:
+    """A predictions.csv as columns of text.
+
+    Raises:
+        DataError: It cannot be read, or lists an image twice.
+    """
+    rows: dict[str, Mapping[str, str]] = {}
+    for where, row in read_table(path):
+        image = row.get("image", str(len(rows)))
+        if image in rows:
+            raise DataError(f"image {image} is listed twice", where=where)
+        rows[image] = row
+    header = next(iter(rows.values()), {})
+    return {column: [row[column] for row in rows.values()] for column in header}
+
+
+def _numbers(output: str, expected: tuple[str, ...], columns: Mapping[str, list[str]]) -> tuple[tuple[str, ...], Array]:
+    """The columns of an output; those of classes or labels in the order of their kind."""
+    names = expected or tuple(
+        column.removeprefix(f"{output}.") for column in columns if column.startswith(f"{output}.")
+    )
+    if missing := [name for name in names if f"{output}.{name}" not in columns]:
+        raise ValueError(f"{output}.{missing[0]}")
+    values = np.array([[float(cell) for cell in columns[f"{output}.{name}"]] for name in names], np.float64)
+    return names, np.ascontiguousarray(values.reshape(len(names), len(columns["image"])).T)
+
+
+def _truths(head: str, plan: HeadPlan, columns: Mapping[str, list[str]]) -> Truths | None:
+    own = {name.removeprefix(f"{head}.truth."): cells for name, cells in columns.items() if _is_truth(head, name)}
+    if not own:
+        return None
+    known = np.array([any(row) for row in zip(*own.values(), strict=True)], bool)
+    return Truths(known, {name: _true(plan, cells) for name, cells in own.items()})
+
+
+def _is_truth(head: str, column: str) -> bool:
+    return column.startswith(f"{head}.truth.")
+
+
+def _true(plan: HeadPlan, cells: list[str]) -> Array:
+    if isinstance(plan.target, Category):
+        return np.array([plan.target.classes.index(cell) if cell else 0 for cell in cells], np.int64)
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:  # a kind may write text
+        return np.array(cells)
+
+
+def write_measures(path: Path, heads: Mapping[str, HeadScores]) -> None:
+    """Write ``measures.npz``.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    arrays = {}
+    for head, scores in heads.items():
+        arrays[f"{head}/{_INDICES}"] = np.asarray(scores.indices, np.int64)
+        arrays |= {f"{head}/{_TABLE}/{column}": values for column, values in scores.table.items()}
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_atomic(path, content.getvalue())
+
+
+def read_measures(path: Path) -> dict[str, HeadScores]:
+    """Read ``measures.npz``.
+
+    Raises:
+        DataError: It is missing, damaged, or would unpack to far more than it holds.
+    """
+    heads: dict[str, tuple[list[Array], dict[str, Array]]] = {}
+    try:
+        for name, values in read_arrays(path).items():
+            head, part, *column = name.split("/", 2)
+            indices, table = heads.setdefault(head, ([], {}))
+            if part == _INDICES:
+                indices.append(values)
+            else:
+                table[column[0]] = values
+        return {head: HeadScores(indices[0], table) for head, (indices, table) in heads.items()}
+    except (*DAMAGED, LookupError, TypeError) as error:
+        hint = "it is written by `dermtl evaluate`: run it again"
+        raise DataError(f"cannot be read: {error}", where=str(path), hint=hint) from error
