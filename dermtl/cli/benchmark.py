@@ -33,7 +33,7 @@ def benchmark(
     """Time an exported model: cold start, latency, throughput, memory; alone or beside another.
 
     What stands side by side was measured in turns, on the same pictures and with as many threads; without --data on the
-    golden samples. Where --data is a table, or a folder with a manifest.csv or labels.csv, each head's main metric
+    golden samples. Where --data is a table, or a folder with a manifest.csv or labels.csv, each head's primary metric
     joins in, with its 95% interval. Pictures that a model was trained on are left out, as far as its run is there to
     tell.
 

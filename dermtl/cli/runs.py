@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from dermtl.runs.listing import Figure, RunSummary
+    from dermtl.runs.listing import Estimate, RunSummary
 
 
 @click.group()
@@ -23,7 +23,7 @@ def runs() -> None:
 def list_(folder: Path, as_json: bool) -> None:
     """List the runs in a folder, by default "runs": how far each is and what it reached.
 
-    On validation a head's main metric is shown after the epoch of the lowest loss; on test, where it was evaluated.
+    On validation a head's primary metric is shown after the epoch of the lowest loss; on test, where it was evaluated.
 
     \b
     Example:
@@ -119,13 +119,13 @@ def _figures(found: Sequence["RunSummary"]) -> list[tuple[str, ...]]:
 
 
 def _tested(run: "RunSummary") -> list[tuple[str, str]]:
-    """Head and main metric, as far as the run was evaluated."""
+    """Head and primary metric of the heads that were evaluated."""
     return [(head, metric) for head, metric in run.primary.items() if metric in run.test.get(head, {})]
 
 
 def _plain(run: "RunSummary") -> dict[str, Any]:
     plain = {name: value for name, value in vars(run).items() if name not in ("path", "test")}
-    test = {head: {metric: dict(figure) for metric, figure in of.items()} for head, of in run.test.items()}
+    test = {head: {name: dict(metric) for name, metric in of.items()} for head, of in run.test.items()}
     return {"run": str(run.path), **plain, "test": test}
 
 
@@ -135,10 +135,10 @@ def _show_problems(found: Sequence["RunSummary"]) -> None:
             click.echo(f"{_line(str(run.path))}: {_line(problem)}")
 
 
-def _interval(figure: "Figure | None") -> str:
-    if figure is None or figure.low is None or figure.high is None:
-        return _number(figure.value if figure else None)
-    return f"{_number(figure.value)} [{_number(figure.low)}, {_number(figure.high)}]"
+def _interval(metric: "Estimate | None") -> str:
+    if metric is None or metric.low is None or metric.high is None:
+        return _number(metric.value if metric else None)
+    return f"{_number(metric.value)} [{_number(metric.low)}, {_number(metric.high)}]"
 
 
 def _number(value: float | None) -> str:

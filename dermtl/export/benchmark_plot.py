@@ -50,7 +50,7 @@ def plot_timings(timings: Sequence[Timing], path: Path, scores: Sequence[Sequenc
 
 
 def _plot_scores(axes: Axes, names: Sequence[str], scores: Sequence[Sequence[PrimaryMetric]]) -> None:
-    """A point with its 95% interval for each head's main metric and contender."""
+    """A point with its 95% interval for each head's primary metric and contender."""
     heads = list(dict.fromkeys(f"{score.head}\n{score.metric}" for own in scores for score in own))
     for index, (name, own) in enumerate(zip(names, scores, strict=True)):
         known = [(score, score.value) for score in own if score.value is not None]
@@ -65,5 +65,5 @@ def _plot_scores(axes: Axes, names: Sequence[str], scores: Sequence[Sequence[Pri
     axes.set_yticks(range(len(heads)), heads)
     axes.set_ylim(len(heads) - 0.5, -0.5)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_xlabel("main metric with 95% interval")
+    axes.set_xlabel("primary metric with 95% interval")
     axes.legend(frameon=False)

@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 class Backbone(nn.Module):
-    """A timm model without its classifier, which normalises pictures for it.
+    """A timm model without its classifier, which also normalises pictures.
 
     Attributes:
         model: The timm model.
-        features: What :meth:`forward` gives.
+        features: Shapes of the features that :meth:`forward` gives.
         mean: Mean of the normalisation, in 0..1.
         std: Standard deviation of the normalisation, in 0..1.
         licence: Licence of the pretrained weights, as timm or the file beside them states it; empty if nobody does.
@@ -86,7 +86,7 @@ class Backbone(nn.Module):
         return [int(level["reduction"]) for level in getattr(info, "info", info)]
 
     def _probe(self, reductions: tuple[int, ...], size: int) -> FeatureInfo:
-        """Run once: what timm's attributes say of widths differs from what some models give."""
+        """Run once, since timm's attributes differ from the shapes that some models give."""
         mode = self.training
         self.eval()
         with torch.no_grad():
@@ -96,8 +96,8 @@ class Backbone(nn.Module):
         return FeatureInfo(int(found.pooled.shape[1]), channels, reductions, size)
 
 
-def stated_weights(name: str) -> Any:
-    """What timm states of a model's pretrained weights, None where it has none.
+def pretrained_cfg(name: str) -> Any:
+    """Timm's description of the pretrained weights of a model; None if it has none.
 
     Raises:
         ConfigError: timm knows no such model, or no such weights of it.
@@ -123,7 +123,7 @@ def _licence(config: BackboneConfig, model: Any) -> str:
 def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
     """The timm model with its weights."""
     options: dict[str, Any] = {"num_classes": 0, **config.options}
-    known = stated_weights(config.name)
+    known = pretrained_cfg(config.name)
     if known is not None and known.fixed_input_size and known.input_size[-1] != config.image_size:
         options["img_size"] = config.image_size
     try:

@@ -1,11 +1,11 @@
-"""What there is to know of a backbone before it is trained: groups, maps, size, weights. Loads no weights."""
+"""Facts about a backbone: groups of layers, feature maps, size, pretrained weights. Loads no weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dermtl.config.experiment import Backbone as BackboneConfig
-from dermtl.model.backbone import Backbone, stated_weights
+from dermtl.model.backbone import Backbone, pretrained_cfg
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,9 @@ class GroupFacts:
     """One group of the backbone's layers.
 
     Attributes:
-        name: As in ``train: from:<group>``.
-        parameters: How many numbers it holds.
-        selector: The ``train`` that trains from this group to the output.
+        name: Name as in ``train: from:<group>``.
+        parameters: Number of parameters.
+        selector: Value of ``train`` that trains from this group to the output.
     """
 
     name: str
@@ -28,19 +28,19 @@ class ModelCard:
     """Facts of one backbone at one input size.
 
     Attributes:
-        name: timm's, as it was asked for.
+        name: Name of the timm model, as given.
         image_size: Side S of the network's input in pixels.
-        fixed_size: Whether the model takes one size only, once it is built.
+        fixed_size: Whether the model takes only one size once it is built.
         pretrained_size: Side of the pictures that the weights were trained on, in pixels.
-        parameters: How many numbers the backbone learns, its classifier left out.
+        parameters: Number of parameters without the classifier.
         pooled: Width of the pooled features.
-        reductions: How many times smaller than the input each map is, fine to coarse.
-        channels: Of each map.
-        mean: Of the normalisation, in 0..1.
-        std: Of the normalisation, in 0..1.
-        weights: Tag of the pretrained weights; empty where timm has none.
-        licence: Of these weights as timm states it; empty where it states none.
-        groups: From input to output.
+        reductions: Size of the input over that of each map, fine to coarse.
+        channels: Number of channels of each map.
+        mean: Mean of the normalisation, in 0..1.
+        std: Standard deviation of the normalisation, in 0..1.
+        weights: Tag of the pretrained weights; empty if timm has none.
+        licence: Licence of these weights as timm states it; empty if it states none.
+        groups: Groups of layers from input to output.
     """
 
     name: str
@@ -64,8 +64,8 @@ def bare_backbone(name: str, image_size: int | None = None) -> Backbone:
     Raises:
         ConfigError: timm does not know the name, or the model does not take the size.
     """
-    stated = stated_weights(name)
-    size = image_size or (stated.input_size[-1] if stated is not None else BackboneConfig(name=name).image_size)
+    known = pretrained_cfg(name)
+    size = image_size or (known.input_size[-1] if known is not None else BackboneConfig(name=name).image_size)
     return Backbone(BackboneConfig(name=name, pretrained=False, image_size=size))
 
 
@@ -73,9 +73,9 @@ def model_card(name: str, backbone: Backbone, groups: Sequence[tuple[str, int]])
     """The facts of a backbone.
 
     Args:
-        name: As it was asked for.
-        backbone: With any weights.
-        groups: Name and number of parameters each, from input to output.
+        name: Name of the timm model, as given.
+        backbone: The backbone, with any weights.
+        groups: Name and number of parameters of each group, from input to output.
     """
     stated: dict[str, Any] = backbone.model.pretrained_cfg
     available = bool(stated.get("url") or stated.get("hf_hub_id") or stated.get("file"))

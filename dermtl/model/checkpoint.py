@@ -20,12 +20,12 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
         DataError: It cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with new_version(path) as draft, _told(path):
+    with new_version(path) as draft, _write_errors(path):
         safetensors.torch.save_file(tensors, draft)
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Load what :func:`save_weights` wrote.
+    """Load weights that :func:`save_weights` wrote.
 
     Raises:
         CheckpointError: The file is missing, damaged, or does not fit the network.
@@ -43,12 +43,12 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         DataError: It cannot be written.
     """
-    with new_version(path) as draft, _told(path):
+    with new_version(path) as draft, _write_errors(path):
         torch.save(dict(state), draft)
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote.
+    """Read a state that :func:`save_state` wrote.
 
     Raises:
         CheckpointError: The file is missing, damaged, or holds anything but plain values and tensors.
@@ -63,8 +63,8 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What these libraries raise where a file cannot be written is no ``OSError``."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Turn what these libraries raise if a file cannot be written, which is no ``OSError``, into a DataError."""
     try:
         yield
     except (RuntimeError, safetensors.SafetensorError) as error:
@@ -76,5 +76,5 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    """The first line of what a library says; some say nothing."""
+    """The first line of an exception's message, or its type if it has none."""
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""The networks of several folds as one: the mean of what they answer."""
+"""An ensemble: the networks of several folds as one network, whose outputs are the mean of theirs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ class Ensemble(Network):
 
     Args:
         members: Networks with the same heads and outputs.
-        temperatures: For each, head to temperature.
+        temperatures: For each network, head to temperature.
     """
 
     def __init__(self, members: Sequence[Network], temperatures: Sequence[Mapping[str, float]]) -> None:
@@ -23,17 +23,17 @@ class Ensemble(Network):
         self._temperatures = list(temperatures)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """The outputs themselves, network frame, the mean over members.
+        """Activated outputs in the network frame, the mean over members.
 
         Args:
             image: uint8 or float [N, 3, S, S] in 0..255, RGB, letterboxed.
         """
-        answers: list[dict[str, Tensor]] = []
+        outputs: list[dict[str, Tensor]] = []
         for member, temperatures in zip(self.members, self._temperatures, strict=True):
             assert isinstance(member, Network)
-            answers.append(member.activate(temper(member, member(image), temperatures)))
-        return {name: torch.stack([answer[name] for answer in answers]).mean(dim=0) for name in answers[0]}
+            outputs.append(member.activate(temper(member, member(image), temperatures)))
+        return {name: torch.stack([output[name] for output in outputs]).mean(dim=0) for name in outputs[0]}
 
     def activate(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What :meth:`forward` gave is active already."""
+        """Outputs of :meth:`forward` are activated already."""
         return dict(raw)

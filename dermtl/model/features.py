@@ -1,8 +1,6 @@
-"""The pooled features of pictures, by a backbone alone."""
+"""Pooled features of pictures from a backbone without heads."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import torch
 
 from dermtl.arrays import Array
 from dermtl.config.experiment import Backbone as BackboneConfig
+from dermtl.files.prefetch import batched, in_threads
 from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Record
@@ -19,12 +18,12 @@ _BATCH = 16
 
 
 def pooled_features(records: Sequence[Record], name: str, weights: Path | None = None, *, size: int = 224) -> Array:
-    """What a pretrained backbone gives for pictures.
+    """Pooled features of a pretrained backbone.
 
     Args:
         records: The pictures.
-        name: Of a timm model.
-        weights: Its safetensors file; None fetches timm's weights.
+        name: Name of a timm model.
+        weights: Safetensors file of its weights; None downloads the weights of timm.
         size: Side of the letterboxed input in pixels.
 
     Returns:
@@ -40,9 +39,9 @@ def pooled_features(records: Sequence[Record], name: str, weights: Path | None =
         image = read_image_for(record.path, size)
         return Letterbox.of(image, size).apply(image)
 
-    found = []
-    with torch.no_grad(), ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for start in range(0, len(records), _BATCH):
-            batch = np.stack(list(threads.map(boxed, records[start : start + _BATCH])))
-            found.append(backbone(torch.from_numpy(batch).permute(0, 3, 1, 2)).pooled.numpy())
-    return np.concatenate(found)
+    pooled = []
+    with torch.no_grad():
+        for batch in batched(in_threads(boxed, records), _BATCH):
+            images = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
+            pooled.append(backbone(images).pooled.numpy())
+    return np.concatenate(pooled)

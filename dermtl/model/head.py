@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """What a backbone gives, known before it runs.
+    """Shapes of the features of a backbone, known before it runs.
 
     Attributes:
         num_pooled: Width D of the pooled features.
@@ -28,13 +28,13 @@ class FeatureInfo:
 
 @dataclass(frozen=True)
 class Features:
-    """What a backbone gave for one batch.
+    """Features of one batch.
 
     Attributes:
-        pooled: float [N, D], what timm's own classifier would have read.
-        maps: float [N, C, h, w] each, fine to coarse; sizes are only about S / reduction.
+        pooled: float [N, D], the input of timm's own classifier.
+        maps: float [N, C, h, w] each, fine to coarse; h and w are about S / reduction.
         outputs: Outputs of the heads that the config's ``reads()`` names, ``<head>.<output>`` to float32 [N, ...],
-            network frame, before calibration. The backbone gives none.
+            network frame, before calibration. Empty for the backbone itself.
     """
 
     pooled: Tensor
@@ -47,11 +47,11 @@ class Features:
         return [self.pooled, *self.maps]
 
     def part(self, start: int, end: int) -> "Features":
-        """Those of the pictures from ``start`` to ``end``."""
+        """The features of the pictures from ``start`` to ``end``."""
         return Features(self.pooled[start:end], tuple(values[start:end] for values in self.maps))
 
     def to(self, device: torch.device) -> "Features":
-        """The same on a device."""
+        """The same features on a device."""
         return Features(self.pooled.to(device), tuple(values.to(device) for values in self.maps))
 
 
@@ -78,7 +78,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, raw: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """What each row adds to the numerator of each named term, float32 [n] a term; nothing is averaged here.
+        """The contribution of each row to the numerator of each term: name to float32 [n]; nothing is averaged here.
 
         The core divides the sum of a term by the sum of its :meth:`weights`, each over the whole batch, however many
         parts and processes compute it, or over all validation records. A weighted mean multiplies by the weight here.
@@ -90,7 +90,7 @@ class Head(nn.Module, ABC):
         """
 
     def weights(self, target: Tensor) -> Mapping[str, Tensor]:
-        """What each row adds to the denominator of each term, float32 [n] of 0 or more; a term left out counts rows.
+        """The contribution of each row to the denominator of each term: float32 [n], 0 or more; by default 1.
 
         A term whose denominator is 0 in a batch does not count in it.
 
@@ -100,10 +100,10 @@ class Head(nn.Module, ABC):
         return {}
 
     def temper(self, raw: Tensor, temperature: float) -> Tensor:
-        """A raw output whose class probabilities are those of ``raw`` to the power 1 / temperature, normalised.
+        """Scale raw outputs so that probabilities become their power 1 / temperature, normalised.
 
-        Asked only of heads with probabilities of a Category or of Tags. Dividing is right for plain logits; a head that
-        activates otherwise says how.
+        Called only for heads with probabilities of a Category or of Tags. Dividing is right for plain logits; heads
+        with another activation override this.
         """
         return raw / temperature
 

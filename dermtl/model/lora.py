@@ -1,4 +1,4 @@
-"""Low-rank additions to a backbone's layers through peft: put in for training, merged into the weights after it."""
+"""Low-rank adaptation (LoRA) of a backbone through peft: added for training, merged into the weights afterwards."""
 
 import re
 
@@ -9,10 +9,10 @@ from dermtl.errors import ConfigError
 
 
 def add_lora(model: nn.Module, lora: Lora) -> None:
-    """Give layers of a model their additions, which start at zero effect.
+    """Add low-rank matrices to layers of a model; at first they have no effect.
 
     Raises:
-        ConfigError: peft is not installed, a name ends no layer of the model, or the layer takes no addition.
+        ConfigError: peft is not installed, no layer's name ends in one of the names, or a layer cannot be adapted.
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
@@ -31,7 +31,7 @@ def add_lora(model: nn.Module, lora: Lora) -> None:
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Add the additions to the weights of their layers and leave the plain layers."""
+    """Merge the low-rank matrices into the weights of their layers, and restore the plain layers."""
     from peft.tuners.lora import LoraLayer
 
     for name, layer in list(model.named_modules()):
@@ -42,5 +42,5 @@ def merge_lora(model: nn.Module) -> None:
 
 
 def is_addition(name: str) -> bool:
-    """Whether a parameter of this name was put in by :func:`add_lora`."""
+    """Whether :func:`add_lora` added the parameter of this name."""
     return ".lora_" in name

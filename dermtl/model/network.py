@@ -1,4 +1,4 @@
-"""The network: backbone, heads."""
+"""The network: one backbone and its heads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,13 +20,13 @@ class Network(nn.Module):
     """One backbone shared by several heads.
 
     Args:
-        backbone: Features of a batch.
-        heads: By name, in the experiment's order.
-        reads: Head to the heads whose outputs it sees; a head left out sees none.
+        backbone: The backbone.
+        heads: Name to head, in the order of the experiment.
+        reads: Head to the heads whose outputs it reads; heads left out read none.
 
     Attributes:
-        backbone: Features of a batch.
-        heads: By name, in the experiment's order.
+        backbone: The backbone.
+        heads: Name to head, in the order of the experiment.
 
     Raises:
         ConfigError: Heads read one another in a circle.
@@ -50,15 +50,15 @@ class Network(nn.Module):
         return self.run_heads(self.backbone(image))
 
     def run_heads(self, features: Features) -> dict[str, Tensor]:
-        """Raw outputs by head, in the experiment's order, from what the backbone gave; sources run before readers."""
+        """Raw outputs by head from features, in the order of the experiment; a head runs after those that it reads."""
         raw: dict[str, Tensor] = {}
         for name in self._order:
-            seen = features
+            inputs = features
             if self._reads[name]:
                 outputs = {output: value for other in self._reads[name] for output, value in self._output(other, raw)}
-                seen = replace(features, outputs=outputs)
+                inputs = replace(features, outputs=outputs)
             with head_errors(name, "its layers"):
-                raw[name] = self.heads[name](seen)
+                raw[name] = self.heads[name](inputs)
         return {name: raw[name] for name in self.heads}
 
     def activate(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -74,7 +74,7 @@ class Network(nn.Module):
 
 
 def build_network(config: BackboneConfig, plans: Mapping[str, HeadPlan], *, pretrained: bool = True) -> Network:
-    """The network of an experiment; ``pretrained=False`` where stored weights are loaded next.
+    """Build the network of an experiment; ``pretrained=False`` if stored weights are loaded next.
 
     Raises:
         ConfigError: The backbone cannot be made.

@@ -1,4 +1,4 @@
-"""A network as a predictor of source-frame values, and stored runs as networks."""
+"""A network as a predictor of values in the source frame."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from dermtl.model.network import Network
 def restore_batch(
     outputs: Mapping[str, Tensor], kinds: Mapping[str, Kind], sizes_hw: Sequence[tuple[int, int]], size: int
 ) -> list[dict[str, Array]]:
-    """Bring a batch's outputs to each picture's own frame.
+    """Restore the outputs of a batch to the source frame of each picture.
 
     Args:
         outputs: Full output name to tensor, [N, ...], network frame.
@@ -36,7 +36,7 @@ def restore_batch(
 
 
 def temper(network: Network, raw: Mapping[str, Tensor], temperatures: Mapping[str, float]) -> dict[str, Tensor]:
-    """Raw outputs, head to tensor, after the heads that have a temperature applied it."""
+    """Raw outputs, head to tensor, scaled by the temperatures of their heads."""
     tempered = dict(raw)
     for name, temperature in temperatures.items():
         head = network.heads[name]
@@ -49,10 +49,10 @@ class NetworkPredictor:
     """The torch side of :class:`dermtl.evaluation.predict.predictor.Predictor`.
 
     Args:
-        network: Trained.
+        network: The trained network.
         kinds: Full output name to kind.
-        size: Side of the network's input.
-        temperatures: Head to temperature, for the heads that have one.
+        size: Side of the network's input in pixels.
+        temperatures: Head to temperature; heads left out have none.
     """
 
     def __init__(

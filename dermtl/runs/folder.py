@@ -1,13 +1,13 @@
-"""A run's folder: what is written where, and how it is read back.
+"""The folder of a run: its files, and how they are read back.
 
 config.yaml        the experiment as it ran, classes and the like filled in
 run.json           seeds, versions, plugins, digest of the data, state
-metrics.csv        one row an epoch
+metrics.csv        one row for each epoch
 splits.csv         image, group, split
 last.safetensors   weights after the last epoch
 best.safetensors   the weights that training.select chose
-decisions.json     temperatures and thresholds, settled on the validation split
-resume/state.pt    everything a continuation needs, in one file
+decisions.json     temperatures and thresholds, chosen on the validation split
+resume/state.pt    everything that --resume needs, in one file
 """
 
 import csv
@@ -44,7 +44,7 @@ class RunFolder:
 
     @property
     def splits(self) -> Path:
-        """Which record stands on which side."""
+        """The split of every record."""
         return self.path / "splits.csv"
 
     @property
@@ -59,12 +59,12 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """What a continuation needs."""
+        """Everything that --resume needs."""
         return self.path / "resume" / "state.pt"
 
     @property
     def folds(self) -> Path:
-        """The list of a cross-validation's runs; a plain run has none."""
+        """The list of the runs of a cross-validation; a plain run has none."""
         return self.path / "folds.json"
 
     def snapshot(self, epoch: int) -> Path:
@@ -78,7 +78,7 @@ class RunFolder:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What run.json holds.
+        """The content of run.json.
 
         Raises:
             TrainingError: This is not a run's folder.
@@ -93,7 +93,7 @@ class RunFolder:
 
     @property
     def decisions(self) -> Path:
-        """What was settled on the validation split."""
+        """The decisions chosen on the validation split."""
         return self.path / "decisions.json"
 
     def weights_digest(self) -> str:
@@ -102,26 +102,26 @@ class RunFolder:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def read_decisions(self, weights: str | None = None) -> Decisions:
-        """What was settled on the validation split; empty where nothing was.
+        """The decisions chosen on the validation split; empty if there are none.
 
         Args:
-            weights: Digest of what it must have been settled for; default: of the best weights.
+            weights: Digest of the weights that they must belong to; default: the best weights.
 
         Raises:
-            BundleError: It cannot be read, or was settled for other weights.
+            BundleError: They cannot be read, or belong to other weights.
         """
         if not self.decisions.is_file():
             return Decisions()
-        where, hint = str(self.decisions), "settle them again: dermtl calibrate RUN --replace"
+        where, hint = str(self.decisions), "choose them again: dermtl calibrate RUN --replace"
         try:
-            found = Decisions.from_json(json.loads(self.decisions.read_text(encoding="utf-8")))
+            decisions = Decisions.from_json(json.loads(self.decisions.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise BundleError(f"cannot be read: {error}", where=where, hint=hint) from error
         except BundleError as error:
             raise BundleError(error.message, where=where, hint=hint) from error
-        if found.facts.get("weights") != (weights or self.weights_digest()):
+        if decisions.facts.get("weights") != (weights or self.weights_digest()):
             raise BundleError("belongs to other weights than there are", where=where, hint=hint)
-        return found
+        return decisions
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Write run.json."""
@@ -151,14 +151,14 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run, loaded.
+    """A loaded run.
 
     Attributes:
-        folder: Where it lies.
-        experiment: As it ran.
-        plans: Its heads, as fitted.
-        network: With its best weights, low-rank additions merged, in eval mode, on the CPU.
-        decisions: What was settled on validation; empty where nothing was.
+        folder: Its folder.
+        experiment: The experiment as it ran.
+        plans: Its heads, fitted to the training records.
+        network: The network with its best weights (LoRA merged), in eval mode, on the CPU.
+        decisions: The decisions chosen on validation; empty if there are none.
     """
 
     folder: RunFolder
@@ -174,7 +174,7 @@ class TrainedRun:
 
 
 def load_run(path: Path) -> TrainedRun:
-    """Load a run with its best weights and what was settled for them.
+    """Load a run with its best weights and their decisions.
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
@@ -185,7 +185,7 @@ def load_run(path: Path) -> TrainedRun:
 
 
 def load_bare_run(path: Path) -> TrainedRun:
-    """Load a run with its best weights, its decisions left out.
+    """Load a run with its best weights, without its decisions.
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.

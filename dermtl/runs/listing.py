@@ -1,6 +1,6 @@
-"""What runs reached, read from their folders: run.json, config.yaml, metrics.csv and evaluation/test/metrics.json.
+"""Summaries of runs from their folders: run.json, config.yaml, metrics.csv and evaluation/test/metrics.json.
 
-A folder that is no run, or a damaged one, gives a summary that says so. Nothing is written, no weights are read.
+A folder that is no run, or a damaged one, gives a summary with this state. Nothing is written, no weights are read.
 """
 
 import math
@@ -15,12 +15,12 @@ from dermtl.config.source import read_stored
 from dermtl.errors import DermtlError, InputError, PluginError
 from dermtl.plugins.discovery import load_head, resolve
 from dermtl.tracking.history import Row, best_row, head_metrics, heads_of, read_history
-from dermtl.tracking.settings import dotted
+from dermtl.tracking.settings import flatten
 
 Found = TypeVar("Found")
 
 
-class Figure(BaseModel):
+class Estimate(BaseModel):
     """A metric on the test records; None is not estimable."""
 
     value: float | None
@@ -30,7 +30,7 @@ class Figure(BaseModel):
 
 
 class _Facts(BaseModel):
-    """What of run.json is shown."""
+    """The facts of run.json that are shown."""
 
     name: str
     state: str
@@ -38,30 +38,30 @@ class _Facts(BaseModel):
 
 
 class _Evaluation(BaseModel):
-    """What of metrics.json is shown."""
+    """The parts of metrics.json that are shown."""
 
-    heads: dict[str, dict[str, Figure]]
+    heads: dict[str, dict[str, Estimate]]
     primary: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One folder.
+    """Summary of one folder.
 
     Attributes:
         path: The folder.
-        name: The experiment's name.
-        state: What run.json says, such as finished; else ``damaged`` or ``no run``. A killed run says running.
-        problems: What could not be read, one line each.
-        started: When, where the run noted it.
-        epochs: Epochs done.
-        seconds: Their time in all.
+        name: Name of the experiment.
+        state: State in run.json, such as finished; else ``damaged`` or ``no run``. A killed run has the state running.
+        problems: Files that could not be read, with the reasons, one line each.
+        started: Time of the start; empty if the run did not store it.
+        epochs: Number of finished epochs.
+        seconds: Time of all epochs.
         best_epoch: The epoch of the best weights, or the last if nothing was validated.
-        best_val_loss: Its loss on validation.
-        final_val_loss: The last epoch's.
-        primary: Head to the metric that stands for it.
-        val: Head to that metric on validation after the best epoch; None is not estimable.
-        test: Head to metric to figure, where the run was evaluated on its test records.
+        best_val_loss: Validation loss of this epoch.
+        final_val_loss: Validation loss of the last epoch.
+        primary: Head to the name of its primary metric.
+        val: Head to its primary metric on validation after the best epoch; None is not estimable.
+        test: Head to metric to value; empty if the run was not evaluated on its test records.
         settings: Dotted key to value of config.yaml.
     """
 
@@ -77,12 +77,12 @@ class RunSummary:
     final_val_loss: float | None = None
     primary: Mapping[str, str] = field(default_factory=dict)
     val: Mapping[str, float | None] = field(default_factory=dict)
-    test: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    test: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
-    """Every folder right below one, in order of name; hidden ones are passed over.
+    """Summaries of the folders directly in a folder, by name, without hidden ones.
 
     Raises:
         InputError: There is no such folder, or it cannot be read.
@@ -95,7 +95,7 @@ def list_runs(folder: Path) -> list[RunSummary]:
 
 
 def read_summary(path: Path) -> RunSummary:
-    """What one folder tells; never fails over what it holds."""
+    """The summary of one folder; never fails, whatever the folder holds."""
     if not (path / "config.yaml").exists() and not (path / "run.json").exists():
         return RunSummary(path, problems=["holds neither config.yaml nor run.json"])
     problems: list[str] = []
@@ -139,31 +139,31 @@ def read_summary(path: Path) -> RunSummary:
         primary=primary,
         val={head: _finite(value) for head, value in val.items() if value is not None},
         test=evaluation.heads,
-        settings=dotted(experiment) if experiment else {},
+        settings=flatten(experiment) if experiment else {},
     )
 
 
 def differing(summaries: Sequence[RunSummary]) -> dict[str, list[Any]]:
-    """The keys of config.yaml that are not alike in all runs, each with a value a run; None where one lacks it."""
+    """The keys of config.yaml that differ between runs, with the value of each run; None if a run lacks the key."""
     keys = dict.fromkeys(key for summary in summaries for key in summary.settings)
     values = {key: [summary.settings.get(key) for summary in summaries] for key in keys}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
 
 
 def _primary(heads: Any, rows: Sequence[Row]) -> dict[str, str]:
-    """The metric of each head: as its plugin says, or the first column where the plugin is not installed."""
+    """The primary metric of each head: of its plugin, or the first column if the plugin is not installed."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     chosen: dict[str, str] = {}
     for head in heads_of(columns):
         metrics = head_metrics(columns, head)
-        own = heads.get(head) if isinstance(heads, Mapping) else None
-        stated = _stated(str(own["type"])) if isinstance(own, Mapping) and "type" in own else None
+        block = heads.get(head) if isinstance(heads, Mapping) else None
+        declared = _declared(str(block["type"])) if isinstance(block, Mapping) and "type" in block else None
         if metrics:
-            chosen[head] = stated if stated in metrics else metrics[0]
+            chosen[head] = declared if declared in metrics else metrics[0]
     return chosen
 
 
-def _stated(kind: str) -> str | None:
+def _declared(kind: str) -> str | None:
     try:
         primary = getattr(resolve(load_head(kind)[0].metrics, kind), "primary", None)
     except PluginError:

@@ -1,1 +1,1 @@
-"""What a run tells while it trains and afterwards: trackers, its history, its curves, runs side by side. No torch."""
+"""Trackers of a run, its history and its curves. No torch."""

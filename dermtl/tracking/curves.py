@@ -1,4 +1,4 @@
-"""How a run went, drawn: losses, every head's metrics, the learning rate, and where stages begin. Needs matplotlib."""
+"""Curves of a run: losses, metrics of every head, learning rate and begins of stages. Needs matplotlib."""
 
 import io
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dermtl.files.atomic import write_atomic
-from dermtl.tracking.history import Row, figures, head_metrics, heads_of
+from dermtl.tracking.history import Row, finite_numbers, head_metrics, heads_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SERIES = 10  # lines that colours still tell apart
+_MAX_LINES = 10  # as many as colours can distinguish
 _STYLE = {"svg.hashsalt": "dermtl", "svg.fonttype": "none", "font.size": 9, "legend.fontsize": 8}
 _LOSSES = {"train.loss": "training", "val.loss": "validation"}
 Panel = tuple[str, dict[str, str]]
@@ -23,8 +23,8 @@ def draw_curves(rows: Sequence[Row], folder: Path) -> None:
     """Write ``curves.svg`` and ``curves.png``: the same rows give the same bytes.
 
     Args:
-        rows: Of metrics.csv, as numbers; cells may be absent or NaN.
-        folder: The run's.
+        rows: Rows of metrics.csv as numbers; cells may be absent or NaN.
+        folder: Folder of the run.
 
     Raises:
         DataError: The folder cannot be written.
@@ -45,7 +45,7 @@ def _drawn(rows: Sequence[Row], form: str) -> bytes:
 
     panels = _panels(rows)
     content = io.BytesIO()
-    # A person's own settings of matplotlib must not change what a run is documented by.
+    # A user's settings of matplotlib must not change the curves of a run.
     with matplotlib.style.context(["default", _STYLE]):
         lines = (len(panels) + 1) // 2
         figure = Figure(figsize=(10, 2.6 * lines), layout="constrained")
@@ -65,15 +65,15 @@ def _panels(rows: Sequence[Row]) -> list[Panel]:
         others = [name for name in names if name not in shares]
         for title, chosen in ((head, shares), (f"{head}, not within 0..1", others)):
             if chosen:
-                # Figures of the whole head before those of single classes; metrics.csv has them all.
-                shown = sorted(chosen, key=lambda name: "." in name)[:_SERIES]
+                # Metrics of the whole head before those of single classes; metrics.csv has all of them.
+                shown = sorted(chosen, key=lambda name: "." in name)[:_MAX_LINES]
                 left = f" ({len(shown)} of {len(chosen)})" if len(shown) < len(chosen) else ""
                 panels.append((title + left, {f"val.{head}.{name}": name for name in shown}))
     return [*panels, ("learning rate", {"lr": "lr"})]
 
 
 def _is_share(rows: Sequence[Row], column: str) -> bool:
-    return all(0 <= known[column] <= 1 for row in rows if column in (known := figures(row)))
+    return all(0 <= known[column] <= 1 for row in rows if column in (known := finite_numbers(row)))
 
 
 def _fill(figure: "Figure", panels: Sequence[Panel], rows: Sequence[Row], lines: int) -> None:
@@ -97,7 +97,7 @@ def _dress(axes: "Axes", title: str, columns: dict[str, str], rows: Sequence[Row
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     if "lr" in columns:
-        if any(figures(row).get("lr", 0.0) > 0 for row in rows):
+        if any(finite_numbers(row).get("lr", 0.0) > 0 for row in rows):
             axes.set_yscale("log", nonpositive="mask")
     elif handles := axes.get_legend_handles_labels()[0]:
         legend = axes.legend(handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,4 +1,4 @@
-"""The epochs of a run as numbers: metrics.csv read back, and the epoch that counts."""
+"""The epochs of a run as numbers: metrics.csv read back, and the epoch of the best weights."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.csv; a row lacks what its line leaves empty.
+    """The rows of a metrics.csv; empty cells are left out of their row.
 
     Raises:
         DataError: The file cannot be read, a cell is no number, or a row has no whole epoch.
@@ -32,8 +32,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
     return rows
 
 
-def figures(row: Row) -> dict[str, float]:
-    """The numbers of a row that can be plotted: all that are finite, but the epoch itself and the mark of the best."""
+def finite_numbers(row: Row) -> dict[str, float]:
+    """The finite numbers of a row, without the epoch and the mark of the best weights."""
     named = {name: value for name, value in row.items() if name not in ("epoch", "best")}
     numbers = {name: float(value) for name, value in named.items() if isinstance(value, Real)}
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
@@ -42,8 +42,8 @@ def figures(row: Row) -> dict[str, float]:
 def best_row(rows: Sequence[Row]) -> Row | None:
     """The last epoch that was marked as the best so far.
 
-    Without marks, as older runs are: the epoch of the lowest validation loss, the first of several; the last epoch if
-    nothing was validated.
+    Rows of older runs have no marks: then the epoch of the lowest validation loss, the first of several, or the last
+    epoch if nothing was validated.
     """
     if marked := [row for row in rows if row.get("best") == 1]:
         return marked[-1]
@@ -61,6 +61,6 @@ def head_metrics(columns: Sequence[str], head: str) -> list[str]:
 
 
 def heads_of(columns: Sequence[str]) -> list[str]:
-    """The heads that columns of metrics.csv tell of, in order of appearance."""
+    """The heads among columns of metrics.csv, in order of appearance."""
     parts = [column.split(".", 2) for column in columns if column.startswith("val.")]
     return list(dict.fromkeys(part[1] for part in parts if len(part) == 3))

@@ -1,4 +1,4 @@
-"""Finding and making the trackers that an experiment names, before anything is written."""
+"""The trackers that an experiment names, found and created before anything is written."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from dermtl.tracking.tracker import GROUP, Tracker
 
 
 def make_trackers(names: Sequence[str], source: Source) -> dict[str, Tracker]:
-    """The trackers under ``training.trackers``, made; no other is imported.
+    """Create the trackers under ``training.trackers``; no other is imported.
 
     Args:
-        names: ``name`` or ``distribution:name`` each.
-        source: Says where a name was written.
+        names: Names, each ``name`` or ``distribution:name``.
+        source: The experiment, for the line of a name in messages.
 
     Raises:
         ConfigError: One is not installed, lacks a package, or is broken; the message names its line.
@@ -34,7 +34,7 @@ def make_trackers(names: Sequence[str], source: Source) -> dict[str, Tracker]:
 
 
 def describe_tracker(point: EntryPoint) -> tuple[str, str, str]:
-    """API (none), state and summary of a tracker, for lists. It is not made: what it needs may be slow to import.
+    """API (none), state and summary of a tracker, for lists. It is not created: its packages may be slow to import.
 
     Raises:
         PluginContract: It is broken.
@@ -43,13 +43,13 @@ def describe_tracker(point: EntryPoint) -> tuple[str, str, str]:
 
 
 def make_tracker(point: EntryPoint) -> Tracker:
-    """Import and make one tracker.
+    """Import and create one tracker.
 
     Raises:
         PluginContract: It fails, lacks a package, or is no tracker.
     """
     factory = _load(point)
-    with _explained(point):
+    with _errors(point):
         tracker = factory()
     missing = [name for name in ("begin", "epoch", "end") if not hasattr(tracker, name)]
     if missing:
@@ -59,7 +59,7 @@ def make_tracker(point: EntryPoint) -> Tracker:
 
 
 def _load(point: EntryPoint) -> Any:
-    with _explained(point):
+    with _errors(point):
         factory = point.load()
     if not callable(factory):
         raise PluginContract(f"expected a class or a function, got {type(factory).__name__}", where=_where(point))
@@ -67,7 +67,7 @@ def _load(point: EntryPoint) -> Any:
 
 
 @contextmanager
-def _explained(point: EntryPoint) -> Iterator[None]:
+def _errors(point: EntryPoint) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
@@ -82,6 +82,6 @@ def _where(point: EntryPoint) -> str:
 
 
 def _install(point: EntryPoint, module: str | None) -> str:
-    """The pip line that brings a module: the extra of the tracker's name, where its distribution has one."""
+    """The pip command that installs a module: the extra of the tracker's name, if its distribution has one."""
     extras = (point.dist.metadata.get_all("Provides-Extra") if point.dist else None) or []
     return f"pip install '{distribution_of(point)}[{point.name}]'" if point.name in extras else f"pip install {module}"

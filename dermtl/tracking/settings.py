@@ -1,11 +1,11 @@
-"""An experiment as dotted keys, which is how runs are compared and how trackers store parameters."""
+"""An experiment as dotted keys, to compare runs and to store parameters in trackers."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def dotted(settings: Any) -> dict[str, Any]:
-    """Nested plain data as ``{"training.stages.0.lr": 0.001, ...}``; an empty list or mapping stays a value."""
+def flatten(settings: Any) -> dict[str, Any]:
+    """Flatten nested plain data to ``{"training.stages.0.lr": 0.001, ...}``; an empty list or mapping stays a value."""
     return dict(_leaves(settings, ""))
 
 

@@ -1,7 +1,7 @@
 """Tracker ``tensorboard``: event files in the run's folder ``tensorboard``, written without torch or TensorFlow.
 
-``tensorboard --logdir runs`` shows them. Every start of a run adds a file; the first epoch told in it takes the place
-of what earlier files hold from there on, so a continued run is one line.
+``tensorboard --logdir runs`` shows them. Every start of a run adds a file, whose first epoch replaces everything from
+this epoch on in earlier files, so that a continued run is one line.
 """
 
 import time
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dermtl.tracking.history import figures
+from dermtl.tracking.history import finite_numbers
 
 
 class TensorBoard:
-    """Writes every figure of an epoch as a scalar; the epoch is its step."""
+    """Writes every number of an epoch as a scalar; the epoch is its step."""
 
     def __init__(self) -> None:
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer import record_writer
 
-        # The package's own EventFileWriter writes from a thread, where a full disk shows only a call later.
+        # The EventFileWriter of the package writes in a thread, so that a full disk shows only one call later.
         self._writer_type = record_writer.RecordWriter
         self._events, self._summaries = event_pb2, summary_pb2
         self._file = Path()
@@ -37,19 +37,19 @@ class TensorBoard:
         self._write({"file_version": "brain.Event:2"})
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """Write the figures of an epoch."""
+        """Write the numbers of an epoch."""
         step = int(row["epoch"])
         start = self._events.SessionLog(status=self._events.SessionLog.START)
         values = [
             self._summaries.Summary.Value(tag=name.replace(".", "/", 1), simple_value=value)
-            for name, value in figures(row).items()
+            for name, value in finite_numbers(row).items()
         ]
-        told = {"step": step, "summary": self._summaries.Summary(value=values)}
-        self._write(*([{"step": step, "session_log": start}] if self._fresh else []), told)
+        scalars = {"step": step, "summary": self._summaries.Summary(value=values)}
+        self._write(*([{"step": step, "session_log": start}] if self._fresh else []), scalars)
         self._fresh = False
 
     def end(self, state: str) -> None:
-        """Nothing is left to do: the file is closed after every epoch."""
+        """Do nothing: the file is closed after every epoch."""
 
     def _write(self, *events: Mapping[str, Any]) -> None:
         with self._file.open("ab") as file:

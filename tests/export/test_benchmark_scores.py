@@ -35,7 +35,7 @@ def test_each_heads_main_metric_with_its_interval(model, drawn, tmp_path):
     for score in scores.values():
         assert score["low"] <= score["value"] <= score["high"]
         assert score["n"] == document["scored"]
-    assert b"main metric" in (tmp_path / "plot.svg").read_bytes()
+    assert b"primary metric" in (tmp_path / "plot.svg").read_bytes()
 
 
 def test_the_table_has_them_for_models_that_can_be_scored(model, drawn, tmp_path):

@@ -3,8 +3,8 @@
 import pytest
 
 from dermtl.errors import DataError
-from dermtl.tracking.history import best_row, figures, head_metrics, heads_of, read_history
-from dermtl.tracking.settings import dotted
+from dermtl.tracking.history import best_row, finite_numbers, head_metrics, heads_of, read_history
+from dermtl.tracking.settings import flatten
 
 
 def test_empty_cells_are_absent_and_nan_stays(tmp_path):
@@ -42,7 +42,7 @@ def test_the_best_epoch_is_the_first_of_the_lowest_loss():
 
 def test_figures_are_finite_numbers():
     row = {"epoch": 1, "lr": 0.5, "stage": 2, "a": float("nan"), "b": float("-inf"), "c": None, "d": "text"}
-    assert figures(row) == {"lr": 0.5, "stage": 2.0}
+    assert finite_numbers(row) == {"lr": 0.5, "stage": 2.0}
 
 
 def test_columns_tell_of_heads():
@@ -53,4 +53,4 @@ def test_columns_tell_of_heads():
 
 def test_dotted_keys():
     nested = {"a": {"b": [1, {"c": None}], "d": {}}, "e": [], 3: "x"}
-    assert dotted(nested) == {"a.b.0": 1, "a.b.1.c": None, "a.d": {}, "e": [], "3": "x"}
+    assert flatten(nested) == {"a.b.0": 1, "a.b.1.c": None, "a.d": {}, "e": [], "3": "x"}

@@ -8,7 +8,7 @@ from dermtl.errors import ConfigError, ManifestError
 from dermtl.kinds import Record
 from dermtl.model.checkpoint import load_state
 from dermtl.runs.folder import RunFolder
-from dermtl.tracking.settings import dotted
+from dermtl.tracking.settings import flatten
 from dermtl.training.loop.phases import phases_of
 from dermtl.training.provenance import data_digest
 
@@ -34,7 +34,7 @@ def refuse_changes(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
         ConfigError: Keys changed; the message names each with its old and its new value.
     """
     stored, _ = folder.read_experiment()
-    before, after = dotted(stored.model_dump(mode="json")), dotted(wanted)
+    before, after = flatten(stored.model_dump(mode="json")), flatten(wanted)
     changed = [key for key in before | after if before.get(key) != after.get(key) and not key.startswith(_HARMLESS)]
     phases = phases_of(stored.training.stages)
     progress = load_state(folder.state).get("progress", {})
