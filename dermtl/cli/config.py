@@ -15,7 +15,7 @@ def config() -> None:
 def schema(out: Path | None) -> None:
     """Print the JSON Schema of experiment files, with the keys of every installed head.
 
-    Editors that know YAML schemas then complete keys and mark typos.
+    Editors with support for YAML schemas then complete keys and mark typos.
 
     \b
     Example:
@@ -37,7 +37,7 @@ def schema(out: Path | None) -> None:
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.seed=3.")
 def show(path: Path, overrides: tuple[str, ...]) -> None:
-    """Print an experiment with every default written out; exit code 2 where it is wrong.
+    """Print an experiment with every default written out; exit code 2 if it is wrong.
 
     \b
     Example:

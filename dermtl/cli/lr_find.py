@@ -8,18 +8,17 @@ import click
 @click.command(name="lr-find")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.seed=3.")
-@click.option("--stage", default=1, show_default=True, help="Which stage, counted from 1.")
-@click.option("--steps", default=100, show_default=True, help="Batches to take at most.")
-@click.option("--low", default=1e-6, show_default=True, help="First rate of the heads.")
-@click.option("--high", default=1.0, show_default=True, help="Last rate of the heads.")
-@click.option("--out", type=click.Path(path_type=Path), help="Plot to write: .png, .svg or .pdf.")
+@click.option("--stage", default=1, show_default=True, help="Number of the stage, counted from 1.")
+@click.option("--steps", default=100, show_default=True, help="Largest number of batches.")
+@click.option("--low", default=1e-6, show_default=True, help="First learning rate of the heads.")
+@click.option("--high", default=1.0, show_default=True, help="Last learning rate of the heads.")
+@click.option("--out", type=click.Path(path_type=Path), help="File for a plot: .png, .svg or .pdf.")
 def lr_find(
     config: Path, overrides: tuple[str, ...], stage: int, steps: int, low: float, high: float, out: Path | None
 ) -> None:
     """Try rising learning rates on an experiment and suggest one.
 
-    The weights that this leads to are thrown away. The suggestion is a start, not an optimum: it is the rate at which
-    the loss fell fastest.
+    The weights are discarded. The suggestion is a start, not an optimum: the rate at which the loss fell fastest.
 
     \b
     Example:
@@ -33,11 +32,11 @@ def lr_find(
 
     if out is not None and out.suffix not in (".png", ".svg", ".pdf"):
         raise ConfigError(f"--out: expected .png, .svg or .pdf, got {out.name}")
-    found = find_rate(config, overrides, stage=stage, steps=steps, low=low, high=high)
+    test = find_rate(config, overrides, stage=stage, steps=steps, low=low, high=high)
     if out is not None:
-        draw_test(found, out)
-    click.echo(f"steps: {len(found.rates)}, rates {low:g} to {found.rates[-1] if found.rates else low:.2g}")
-    if found.suggested is None:
+        draw_test(test, out)
+    click.echo(f"steps: {len(test.rates)}, rates {low:g} to {test.rates[-1] if test.rates else low:.2g}")
+    if test.suggested is None:
         click.echo("suggested: none, the loss did not fall; try --low, --high or more --steps")
     else:
-        click.echo(f"suggested: -o training.stages.{stage - 1}.lr={found.suggested:.2g}")
+        click.echo(f"suggested: -o training.stages.{stage - 1}.lr={test.suggested:.2g}")

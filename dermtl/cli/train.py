@@ -26,22 +26,27 @@ _OF_STAGES = ("epochs", "lr")
 @click.argument("source", metavar="EXPERIMENT|FOLDER|TABLE.csv", type=click.Path(path_type=Path))
 @click.option("-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.seed=3.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/<name>]")
-@click.option("--label", metavar="COLUMN", help="Of a folder or table: column of the class.")
-@click.option("--mask", metavar="COLUMN", help="Of a folder or table: column with the path of the mask.")
-@click.option("--group", metavar="COLUMN", help="Of a folder or table: column that keeps pictures together.")
-@click.option("--backbone", metavar="NAME", help="Of a folder or table: any name that timm knows.")
+@click.option("--label", metavar="COLUMN", help="Column of the class (folder or table only).")
+@click.option("--mask", metavar="COLUMN", help="Column with the path of the mask (folder or table only).")
+@click.option("--group", metavar="COLUMN", help="Column whose equal values stay in one split (folder or table only).")
+@click.option("--backbone", metavar="NAME", help="Name of a model in timm (folder or table only).")
 @click.option(
-    "--weights", metavar="FILE", type=click.Path(path_type=Path), help="Of a folder or table: file of the backbone."
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Pretrained weights of the backbone (folder or table only).",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs, if there is one stage.")
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="Learning rate, if there is one stage.")
 @click.option("--batch", type=click.IntRange(1), help="Number of pictures per step.")
 @click.option("--size", metavar="PX", type=click.IntRange(32), help="Side of the network's picture in pixels.")
-@click.option("--device", metavar="NAME", help="cpu, cuda, mps or auto.")
+@click.option("--device", metavar="NAME", help="Device that trains: cpu, cuda, mps or auto.")
 @click.option("--seed", type=int, help="Seed of everything random.")
-@click.option("--cache", type=click.Choice(["off", "ram", "disk"]), help="Where decoded pictures stay. [default: ram]")
+@click.option(
+    "--cache", type=click.Choice(["off", "ram", "disk"]), help="Where decoded pictures are stored. [default: ram]"
+)
 @click.option("--folds", type=click.IntRange(3), help="Cross-validate: one run per fold, below the run's folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 def train(
     source: Path,
     overrides: tuple[str, ...],
@@ -60,7 +65,7 @@ def train(
     A folder of pictures or a table is imported, an experiment for what it holds is written into the run's folder,
     trained, evaluated, exported and verified. An experiment file is trained.
 
-    Ctrl-C and SIGTERM stop after the batch at hand; --resume goes on from there.
+    Ctrl-C and SIGTERM stop after the current batch; --resume continues from there.
 
     \b
     Example:
@@ -133,7 +138,7 @@ def _train(
     resume: bool,
     stage_options: list[str],
 ) -> Path:
-    """Train an experiment file; what can be wrong in it or in the run's folder is found before torch is imported."""
+    """Train an experiment file; the file and the run's folder are checked before torch is imported."""
     from dermtl.cli.extras import needs
     from dermtl.config.load import load_experiment
     from dermtl.files.atomic import refuse_used_folder

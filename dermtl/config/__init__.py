@@ -1,1 +1,1 @@
-"""The experiment file: read with positions, checked, overridden. Knows no plugin and no data."""
+"""The experiment file: read with positions, overridden, checked."""

@@ -14,7 +14,7 @@ import yaml
 from dermtl.errors import ConfigError
 
 Key = tuple[str | int, ...]
-_MOST_KEYS = 50_000  # aliases of aliases make 300 bytes into as many values as one likes
+_MAX_KEYS = 50_000  # nested aliases turn 300 bytes into any number of values
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,13 +39,13 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.v
 
 @dataclass
 class Source:
-    """Plain data together with where each key was written.
+    """Plain data with the position of every key.
 
     Attributes:
         data: Nested dicts and lists.
-        positions: ``(key, ...)`` to ``file:line:column``, or to the override that set it.
-        name: The file's name, for messages.
-        texts: ``(key, ...)`` to a number or a truth value as it was written, such as ``01``.
+        positions: ``(key, ...)`` to ``file:line:column``, or to the override that set the key.
+        name: Name of the file, for messages.
+        texts: ``(key, ...)`` to the text of a number or a truth value, such as ``01``.
     """
 
     data: dict[str, Any]
@@ -54,7 +54,7 @@ class Source:
     texts: dict[Key, str] = field(default_factory=dict)
 
     def where(self, key: Sequence[str | int]) -> str:
-        """The position of a key, else of the override below it, else of its nearest written parent."""
+        """The position of a key; if it has none, that of an override below it or of its nearest parent."""
         path = tuple(key)
         if path and path not in self.positions:
             below = (place for known, place in self.positions.items() if known[: len(path)] == path)
@@ -65,7 +65,7 @@ class Source:
         return self.positions.get(path, self.name)
 
     def forget(self, key: Key) -> None:
-        """Drop positions and texts of a key and of all below it, which something else replaces."""
+        """Drop positions and texts of a key and of all keys below it, because its value is replaced."""
         for known in [known for known in self.positions if known[: len(key)] == key]:
             del self.positions[known]
             self.texts.pop(known, None)
@@ -87,7 +87,11 @@ def read(path: Path) -> Source:
 
 
 def parse(text: str, name: str) -> Source:
-    """Parse YAML text that was written in the file ``name``.
+    """Parse the YAML text of a file.
+
+    Args:
+        text: YAML text.
+        name: Name of the file, for messages.
 
     Raises:
         ConfigError: It is not YAML, holds no keys at the top, or repeats a key.
@@ -113,9 +117,9 @@ def parse(text: str, name: str) -> Source:
 
 def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
     mark = node.start_mark
-    if len(source.positions) > _MOST_KEYS:
+    if len(source.positions) > _MAX_KEYS:
         raise ConfigError(
-            f"holds more than {_MOST_KEYS:,} keys and values once its aliases are written out",
+            f"holds more than {_MAX_KEYS:,} keys and values once its aliases are written out",
             where=source.name,
             hint="write what an alias (*name) repeats once, or leave it out",
         )
@@ -135,7 +139,7 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
         return [_build(loader, item, (*key, index), source) for index, item in enumerate(node.value)]
     try:
         value = loader.construct_object(node)
-    except ValueError as error:  # a tag such as !!int on what is none
+    except ValueError as error:  # a tag such as !!int on a word
         raise ConfigError(f"{dotted(key)}: {error}", where=source.where(key)) from error
     if isinstance(value, bool | int | float):
         source.texts[key] = node.value

@@ -1,7 +1,7 @@
-"""The keys of an experiment file.
+"""The keys of an experiment file, except the keys of heads and of ``training``.
 
-A head's own keys belong to its plugin: here they are kept as they were written, and
-:mod:`dermtl.plugins.plan` checks them against the plugin's config.
+The keys of a head belong to its plugin: they are stored unchecked here, and :mod:`dermtl.plugins.plan` checks them
+against the plugin's config.
 """
 
 from pathlib import Path
@@ -21,17 +21,21 @@ def _as_list(value: Any) -> Any:
 
 
 class Split(Section):
-    """How records are dealt out: as a column or a file says, or by group, stratified by class: fractions, or folds."""
+    """How records are split: by a column, by a file, or by group, stratified by class, into fractions or folds."""
 
     column: str | None = Field(None, description="Manifest column that holds train, val or test.")
-    file: Path | None = Field(None, description="A splits.csv that says so, as dermtl data split or a run wrote it.")
-    train: Share = 0.7
-    val: Share = 0.15
-    test: Share = 0.15
-    folds: int | None = Field(None, ge=3, description="Deal into so many folds instead: one tests, the next validates.")
-    fold: int = Field(0, ge=0, description="Which fold tests.")
-    stratify: str | None = Field(None, description="Column to balance; default: the first category head's.")
-    seed: int = 0
+    file: Path | None = Field(None, description="A splits.csv to use, as dermtl data split or a run writes it.")
+    train: Share = Field(0.7, description="Share of the records for training.")
+    val: Share = Field(0.15, description="Share of the records for validation.")
+    test: Share = Field(0.15, description="Share of the records for testing.")
+    folds: int | None = Field(
+        None, ge=3, description="Number of folds, in place of shares: one is for testing, the next one for validation."
+    )
+    fold: int = Field(0, ge=0, description="Index of the fold for testing.")
+    stratify: str | None = Field(
+        None, description="Column whose values have equal shares in every split; default: the first category head's."
+    )
+    seed: int = Field(0, description="Seed of the split.")
 
     @model_validator(mode="after")
     def _sum(self) -> "Split":
@@ -45,21 +49,25 @@ class Split(Section):
 
 
 class Data(Section):
-    """Where the images and their table lie. Relative paths start at the working directory."""
+    """The images and their table. Relative paths start at the working directory."""
 
     root: Path = Field(Path(), description="Folder that the manifest's paths are relative to.")
     manifest: str = Field("manifest.csv", description="CSV inside root, or a folder of class folders.")
     image: str = Field("image", description="Column with the image's path.")
     group: Annotated[list[str] | None, BeforeValidator(_as_list)] = Field(
         None,
-        description="Columns whose equal values stay on one side; default: patient_id, lesion_id, group, and the like.",
+        description="Columns whose equal values stay in one split; default: patient_id, lesion_id, group and the like.",
     )
     missing: list[str] = Field(
-        list(MISSING), description="Words that count as an empty cell, in any case; [] for none."
+        list(MISSING), description="Words that count as an empty cell, in upper or lower case; []: none."
     )
-    split: Split = Split()
-    copies: bool = Field(True, description="Find copies of one picture, however turned, and keep them on one side.")
-    allow_leakage: bool = Field(False, description="Train although a group or copies cross the split; recorded.")
+    split: Split = Field(Split(), description="How records are split into training, validation and test.")
+    copies: bool = Field(
+        True, description="Find copies of one picture, also rotated or mirrored ones, and keep them in one split."
+    )
+    allow_leakage: bool = Field(
+        False, description="Train although a group or copies are in several splits; the run records it."
+    )
 
 
 class Backbone(Section):
@@ -81,15 +89,19 @@ class Backbone(Section):
         None, description="Standard deviation of the normalisation, in 0..1; default: like the mean's."
     )
     options: dict[str, Any] = Field({}, description="Further arguments of timm.create_model, such as drop_path_rate.")
-    lora: "Lora | None" = Field(None, description="Train low-rank additions instead of the backbone's own weights.")
+    lora: "Lora | None" = Field(
+        None, description="Low-rank additions that train in place of the backbone's weights; null: none."
+    )
 
 
 class Lora(Section):
     """Low-rank additions to layers of the backbone (Hu et al. 2021), merged into its weights before export."""
 
-    rank: int = Field(8, ge=1)
+    rank: int = Field(8, ge=1, description="Rank of the additions.")
     alpha: int = Field(16, ge=1, description="The addition is scaled by alpha / rank.")
-    layers: list[str] = Field(min_length=1, description="Ends of the layers' names, such as qkv, proj, fc1, fc2.")
+    layers: list[str] = Field(
+        min_length=1, description="Ends of the names of the layers to extend, such as qkv, proj, fc1, fc2."
+    )
 
 
 class Head(BaseModel):
@@ -98,17 +110,17 @@ class Head(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     type: str = Field(description="Name of an installed head, or distribution:name.")
-    loss_weight: float = Field(1.0, gt=0)
+    loss_weight: float = Field(1.0, gt=0, description="Factor on the loss of this head.")
 
 
 class Experiment(Section):
     """A whole experiment file."""
 
-    name: Name
-    data: Data = Data()
-    backbone: Backbone
-    heads: dict[Name, Head] = Field(min_length=1)
-    training: Training
+    name: Name = Field(description="Name of the experiment; the run's folder is runs/<name> by default.")
+    data: Data = Field(Data(), description="Images, table and split.")
+    backbone: Backbone = Field(description="Backbone that all heads share.")
+    heads: dict[Name, Head] = Field(min_length=1, description="Heads, by name.")
+    training: Training = Field(description="Stages, and the settings that they share.")
 
     @field_validator("heads", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
-"""``extends``: what an experiment file takes over from other files and from presets.
+"""``extends``: an experiment file merged over other files and presets.
 
-Mappings merge key by key, all else is replaced. Later files win over earlier ones, a file over what it extends.
+Mappings are merged key by key, other values are replaced. Later files override earlier ones, and a file overrides what
+it extends.
 """
 
 from collections.abc import Iterator
@@ -21,11 +22,11 @@ def with_extended(source: Source, folder: Path, chain: tuple[Path, ...] = ()) ->
 
     Args:
         source: The file as it was written.
-        folder: Where its relative paths start.
-        chain: The files that led here, the file itself last, to find cycles.
+        folder: Folder that its relative paths start at.
+        chain: Files that extend one another down to this one, which is the last; to find cycles.
 
     Raises:
-        ConfigError: What it extends is not there, extends it in turn, or is no experiment file.
+        ConfigError: A file that it extends does not exist, extends it in turn, or is no experiment file.
     """
     merged = Source({}, name=source.name)
     for written, where in _named(source):
@@ -59,7 +60,7 @@ def _merged(base: Any, over: Any, key: Key, merged: Source) -> Any:
 
 
 def _named(source: Source) -> Iterator[tuple[str, str]]:
-    """What the file says it extends, each with its position."""
+    """Files and presets that the file extends, each with its position in the file."""
     named = expand(source.data.get(_KEY, []), (_KEY,), source)
     listed = named if isinstance(named, list) else [named]
     for index, written in enumerate(listed):
@@ -71,7 +72,7 @@ def _named(source: Source) -> Iterator[tuple[str, str]]:
 
 
 def _locate(written: str, folder: Path, where: str) -> Path:
-    """The file that is meant: a name without folder and ending is a preset's."""
+    """Path of a file or preset; a name without folder and ending is a preset's."""
     if "/" not in written and Path(written).suffix not in (".yaml", ".yml"):
         presets = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
         if written not in presets:

@@ -1,4 +1,4 @@
-"""Words that tables write where nothing is known, and that count as an empty cell."""
+"""Words for a missing value in tables; a cell with such a word counts as empty."""
 
 from collections.abc import Collection
 
@@ -21,7 +21,7 @@ MISSING = (
     "#NAME?",
     "#NUM!",
 )
-"""What pandas, R, SQL and spreadsheets write for a missing value, in any case."""
+"""Words of pandas, R, SQL and spreadsheets for a missing value, in upper or lower case."""
 
 
 def folded(words: Collection[str]) -> frozenset[str]:
@@ -30,5 +30,5 @@ def folded(words: Collection[str]) -> frozenset[str]:
 
 
 def is_missing(text: str, words: Collection[str] = MISSING) -> bool:
-    """Whether a cell's text is one of the words, in any case and with blanks around it or not."""
+    """Whether a cell's text is one of the words, ignoring case and surrounding blanks."""
     return text.strip().casefold() in folded(words)

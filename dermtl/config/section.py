@@ -1,4 +1,4 @@
-"""What every part of an experiment file shares."""
+"""The base class of all parts of an experiment file."""
 
 from typing import Annotated
 

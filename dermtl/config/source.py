@@ -1,4 +1,4 @@
-"""An experiment file as plain data: with what it extends, overrides from the command line, and variables."""
+"""An experiment file as plain data, with the files that it extends, overrides from the command line, and variables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
 
 
 def read_stored(path: Path) -> Source:
-    """Read an experiment as a run stored it, which may be somebody else's: nothing is taken from elsewhere.
+    """Read the experiment of a stored run, which may be somebody else's, without any other source.
 
-    A run stores every value written out. ``${NAME}`` stays as it stands, and ``extends`` is no key there, so that a
-    foreign run brings neither this machine's environment nor its files into a report.
+    A run stores every value written out. ``${NAME}`` is not replaced and ``extends`` is no key, so that a foreign run
+    cannot bring this machine's environment or files into a report.
 
     Raises:
         ConfigError: The file is missing, is not YAML, or repeats a key.
@@ -34,14 +34,14 @@ def read_stored(path: Path) -> Source:
 
 
 def parse_source(text: str, *, name: str = "config", overrides: Sequence[str] = ()) -> Source:
-    """Parse YAML text as of a file ``name`` in the working directory; see :func:`read_source`."""
+    """Parse YAML text like a file ``name`` in the working directory; see :func:`read_source`."""
     return _finished(with_extended(parse(text, name), Path()), overrides)
 
 
 def _finished(source: Source, overrides: Sequence[str]) -> Source:
     for override in overrides:
         _apply(source, override)
-    source.data = expand(source.data, (), source)  # last: an override may stand in for an unset variable
+    source.data = expand(source.data, (), source)  # last: an override may replace an unset variable
     return source
 
 
@@ -60,17 +60,17 @@ def _apply(source: Source, override: str) -> None:
                 got = written if written.isdecimal() else repr(written)
                 raise ConfigError(f"{name}: expected an index below {len(target)}, got {got}", where=f"-o {override}")
             part = int(written)
-        elif isinstance(target, dict):  # whose keys are strings, digits too
+        elif isinstance(target, dict):  # its keys are strings, even digits
             if not last and not isinstance(target.get(part), dict | list):
                 target[part] = {}
         else:
             raise ConfigError(f"{name}: {dotted(key)} has no keys of its own", where=f"-o {override}")
         key = (*key, part)
         if last:
-            given = parse(f"value: {text}", f"-o {override}")
-            target[part] = given.data["value"]
+            parsed = parse(f"value: {text}", f"-o {override}")
+            target[part] = parsed.data["value"]
         else:
             target = target[part]
     source.forget(key)
     source.positions[key] = f"-o {override}"
-    source.texts |= {(*key, *below[1:]): written for below, written in given.texts.items()}
+    source.texts |= {(*key, *below[1:]): written for below, written in parsed.texts.items()}

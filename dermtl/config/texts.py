@@ -1,4 +1,4 @@
-"""Numbers and truth values as text, where a key expects text: a class called 0, 01, 1e3 or true."""
+"""Numbers and truth values as text if a key expects text: a class called 0, 01, 1e3 or true."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,16 @@ from dermtl.config.document import Key, Source
 
 
 def with_texts(data: Any, errors: Sequence[Mapping[str, Any]], source: Source, prefix: Key) -> Any | None:
-    """A copy of ``data`` in which plain values that should have been text are the text that stands in the file.
+    """A copy of the data in which numbers and truth values that should be text are replaced by their text in the file.
 
     Args:
         data: Plain data that a pydantic model refused.
         errors: The validation errors, as pydantic lists them.
-        source: Knows how each value was written.
-        prefix: Key under which ``data`` stands in ``source``.
+        source: Source of the data, with the text of each value.
+        prefix: Key of the data in the source.
 
     Returns:
-        None where nothing of the kind was found.
+        None if there is no such value.
     """
     odd = [error for error in errors if error["type"] == "string_type"]
     wrong = {_path(data, error["loc"]) for error in odd if isinstance(error["input"], bool | int | float)} - {()}
@@ -34,10 +34,7 @@ def with_texts(data: Any, errors: Sequence[Mapping[str, Any]], source: Source, p
 
 
 def _path(data: Any, loc: Sequence[str | int]) -> Key:
-    """The part of pydantic's place that leads through the data: names of the types it tried are left out.
-
-    Empty where it leads to no plain value.
-    """
+    """The key that pydantic's location means, without the names of the types that it tried; empty if it is no value."""
     path: Key = ()
     here = data
     for part in loc:

@@ -1,4 +1,4 @@
-"""The keys of a search file: what ``dermtl tune`` varies, and by what it judges."""
+"""The keys of a search file: what ``dermtl tune`` varies, and the metric that it optimises."""
 
 from typing import Any, Literal
 
@@ -8,13 +8,13 @@ from dermtl.config.section import Section
 
 
 class Range(Section):
-    """The values that a key may take: a range, or a list of choices."""
+    """Values of a key in a search: a range, or a list of choices."""
 
-    low: float | None = None
-    high: float | None = None
-    log: bool = Field(False, description="Draw evenly on a logarithmic scale.")
-    integer: bool = Field(False, description="Draw whole numbers.")
-    choices: list[Any] | None = Field(None, min_length=1)
+    low: float | None = Field(None, description="Lowest value of the range.")
+    high: float | None = Field(None, description="Highest value of the range.")
+    log: bool = Field(False, description="Draw uniformly on a logarithmic scale.")
+    integer: bool = Field(False, description="Draw integers.")
+    choices: list[Any] | None = Field(None, min_length=1, description="Values to choose from, in place of a range.")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Range":
@@ -31,9 +31,11 @@ class Search(Section):
     """A search over an experiment's keys."""
 
     space: dict[str, Range] = Field(min_length=1, description="Dotted key of the experiment to its values.")
-    metric: str = Field("val.loss", description="Column of metrics.csv; its best epoch counts.")
-    direction: Literal["minimize", "maximize"] = "minimize"
-    trials: int = Field(20, ge=1, description="In all, those of an earlier call and failed ones included.")
-    seed: int = 0
-    startup: int = Field(5, ge=0, description="Finished trials before a hopeless one is pruned.")
-    warmup_epochs: int = Field(2, ge=0, description="Epochs of a trial before it may be pruned.")
+    metric: str = Field("val.loss", description="Column of metrics.csv to optimise; the best epoch of a trial counts.")
+    direction: Literal["minimize", "maximize"] = Field(
+        "minimize", description="Whether the metric is minimised or maximised."
+    )
+    trials: int = Field(20, ge=1, description="Number of trials, including failed ones and those of earlier calls.")
+    seed: int = Field(0, description="Seed of the search.")
+    startup: int = Field(5, ge=0, description="Number of finished trials before trials are pruned.")
+    warmup_epochs: int = Field(2, ge=0, description="Number of epochs before a trial may be pruned.")

@@ -11,7 +11,12 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 def expand(value: Any, key: Key, source: Source) -> Any:
-    """A copy of ``value``, which stands under ``key`` in ``source``, with the variables in every string replaced.
+    """A copy of a value in which the variables in every string are replaced.
+
+    Args:
+        value: Plain data.
+        key: Key of the value in the source.
+        source: Source of the value, for messages.
 
     Raises:
         ConfigError: A variable is not set and has no default.
