@@ -1,5 +1,6 @@
 # make demo   from nothing to a trained, exported, verified model and its predictions
-# make test   every test
+# make test   every test but those of make release
+# make release  what is slow by nature: wheels, kills, several processes, whole examples, the search for smaller files
 # make fast   the tests for every edit
 # make check  style, types, layers
 # make format
@@ -13,7 +14,9 @@ PLUGINS := plugins/classification plugins/regression plugins/segmentation
 export OMP_WAIT_POLICY ?= PASSIVE
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: setup demo test fast check format clean
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 30
+
+.PHONY: setup demo test release fast check format clean
 
 setup: $(VENV)/.installed
 
@@ -38,13 +41,16 @@ demo: setup
 	@echo "predictions  $(DEMO)/predictions.jsonl"
 	@echo "overlays     $(DEMO)/overlays"
 
-test fast: export OMP_NUM_THREADS ?= 1  # two test processes, two cores
+test release fast: export OMP_NUM_THREADS ?= 1  # two test processes, two cores
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2
+	$(PYTEST) -m "not release"
+
+release: setup
+	$(PYTEST) -m release
 
 fast: setup
-	$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+	$(PYTEST) -m "not slow and not release"
 
 check: setup
 	$(BIN)/ruff check .

@@ -74,14 +74,14 @@ def test_no_group_crosses(prepared):
                 assert value is None or values.setdefault(value, record.split) == record.split
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_every_picture_and_annotation_can_be_read(prepared):
     _, plans, records = prepared
     fitted = {name: plan.fitted([r for r in records if r.split == "train"]) for name, plan in plans.items()}
     preflight(records, {name: plan.target for name, plan in fitted.items()})
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_backbone_exists_and_its_stages_select(config, drawn):
     """Without weights: whether the name, the options and the stages fit timm's model."""
     from dermtl.model.network import build_network

@@ -60,7 +60,7 @@ def test_yaml_is_an_experiment(page, text):
     assert plan_heads(validate(Experiment, source.data, source), source)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_commands_and_scripts_run_in_order(workplace):
     """README first: what it makes, the other pages use."""
     for _, text in blocks("bash"):

@@ -10,7 +10,7 @@ from dermtl.errors import DataError
 from dermtl.evaluation.benchmark_accuracy import measure_accuracy
 
 onnx = pytest.importorskip("onnx")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 
 
 def benchmark(*arguments):

@@ -18,7 +18,7 @@ from dermtl.runtime.parity import graph_outputs
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "node"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_node_answers_as_python_does(exported, draw_blocks, tmp_path):
     if shutil.which("node") is None:
         pytest.skip("needs node")
@@ -40,7 +40,7 @@ def test_node_answers_as_python_does(exported, draw_blocks, tmp_path):
         assert given["outline.mask"]["sum"] == pytest.approx(expected["outline.mask"].sum(), rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_triton_gets_the_file_and_its_contract(exported, tmp_path):
     onnx = pytest.importorskip("onnx")
     text = write_triton(exported, tmp_path, "lesions").read_text()

@@ -21,7 +21,7 @@ BACKBONES = {
 SHAPES = ((70, 133), (150, 61), (99, 99))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_graph_and_file_agree(backbone, untrained, draw_blocks):
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -11,7 +11,7 @@ import dermtl
 from dermtl.runtime.parity import graph_outputs
 
 onnx = pytest.importorskip("onnx")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 FLOAT_ONLY = {"Resize", "Floor", "Softmax", "Sigmoid", "Pad"}
 
 

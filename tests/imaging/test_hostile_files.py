@@ -203,7 +203,7 @@ def spoil(whole: bytes, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FORMS)
 def test_whatever_the_bytes_for_a_minute_only_the_named_fault_is_raised(name: str) -> None:

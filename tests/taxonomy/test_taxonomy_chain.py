@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 
 TREE = """\
 benign: {melanocytic: {naevus: nevus}, epidermal: {keratosis: }}

@@ -52,7 +52,7 @@ def environment(tmp_path):
     return python.parent
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(sys.platform == "win32", reason="folders of programs are named for POSIX")
 def test_freckle(environment, tmp_path):
     core = Path(run(tmp_path, environment / "python", "-c", "import dermtl; print(dermtl.__file__)").strip()).parent

@@ -57,13 +57,13 @@ def run(folder, *arguments, timeout=280):
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_kit_passes(example, tmp_path):
     told = json.loads(run(tmp_path, "-m", "dermtl", "plugins", "check", example[1], "--strict", "--json"))
     assert (told["failed"], told["ran"]) == (0, told["checks"])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_whole_way_on_real_pictures(example, shared, tmp_path, monkeypatch):
     folder, name = example
     monkeypatch.setenv("DERMTL_DATA", str(shared / "data"))

@@ -17,6 +17,7 @@ WITH_TREE = {
     "taxonomy": {"tree": {"benign/nevus": [], "benign/keratosis": [], "malignant/melanoma": []}, "max_class_size": 5},
     "positive": ["malignant"],
 }
+MYPY = ["mypy", "--strict", "--explicit-package-bases", "--follow-imports=silent"]
 KINDS = ("category", "tags", "circle", "mask", "number", "own")
 CHEAP = tuple(name for name in check_names() if not any(word in name for word in (
     "graph", "file", "without_torch_and_plugin", "decoding", "missing_is", "trains", "workers", "resume", "overfits",
@@ -47,13 +48,13 @@ def test_a_fresh_head_passes_what_needs_no_run(kind, make_head, drawn_once):
     assert not fails(check_head(make_head("zq", kind), only=CHEAP))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("kind", ["category", "mask", "own"])  # circle: test_afternoon.py; others are like category
 def test_a_fresh_head_passes_everything(kind, make_head, drawn_once):
     assert not fails(check_head(make_head("zq", kind)))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("head", "config"),
     [
@@ -134,19 +135,16 @@ def test_a_head_that_fails_ends_with_1(make_head, drawn_once, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_rendered_is_clean(kind, tmp_path):
+def test_what_is_rendered_is_clean(tmp_path):
+    """One run of each tool over the heads of all kinds: most of the time goes into the core that they import."""
     from dermtl.plugins.scaffold import render
 
-    folder = tmp_path / "freckle"
-    render("freckle", kind, folder)
-    environment = os.environ | {"MYPYPATH": str(ROOT)}
-    for command in (
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["mypy", "--follow-imports=silent", "dermtl_freckle"],
-    ):
+    for kind in KINDS:
+        render(f"freckle_{kind}", kind, tmp_path / kind)
+    packages = [f"{kind}/dermtl_freckle_{kind}" for kind in KINDS]
+    environment = os.environ | {"MYPYPATH": os.pathsep.join([str(ROOT), *(str(tmp_path / kind) for kind in KINDS)])}
+    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], [*MYPY, *packages]):
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr

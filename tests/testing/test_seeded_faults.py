@@ -119,7 +119,7 @@ COUNT = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("fault", RUNS)
 def test_a_fault_that_shows_in_a_run_is_found(fault, make_head, drawn_once):
     kind, file, old, new, check, words = RUNS[fault]
@@ -129,7 +129,7 @@ def test_a_fault_that_shows_in_a_run_is_found(fault, make_head, drawn_once):
     assert re.search(words, finding.reason), finding.reason
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_fault_is_named_by_the_checks_that_concern_it_alone(make_head, drawn_once):
     name = make_head("zq", "category", {"metrics": ('else float("nan")', "else 0.0")})
     failed = {finding.check for finding in check_head(name) if finding.state != "ok"}

@@ -63,7 +63,7 @@ def start(experiment: Path, run: RunFolder, epochs: int, *overrides: str) -> sub
     return process
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_sigterm_then_resume(
     tiny_experiment: Path, train_tiny: Train, uninterrupted: RunFolder, tmp_path: Path
 ) -> None:
@@ -79,7 +79,7 @@ def test_sigterm_then_resume(
     assert_same(run, uninterrupted)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_sigkill_then_resume(
     tiny_experiment: Path, train_tiny: Train, uninterrupted: RunFolder, tmp_path: Path
 ) -> None:
@@ -93,7 +93,7 @@ def test_sigkill_then_resume(
     assert_same(run, uninterrupted)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_signal_to_every_process(tiny_experiment: Path, train_tiny: Train, tmp_path: Path) -> None:
     """Schedulers signal the data workers, too."""
     run = RunFolder(tmp_path / "run")

@@ -11,7 +11,7 @@ import pytest
 
 from dermtl.runs.folder import RunFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 KILLS = 40
 OVERRIDES = (
     "training.stages=[{train: head, epochs: 3, lr: 1e-2, views: 2}, "

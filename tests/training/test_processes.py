@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from dermtl.runs.folder import RunFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 Train = Callable[..., RunFolder]
 # Without BatchNorm, which sees each process's part of a batch by itself, and without dropout, which draws by process.
 OVERRIDES = (

@@ -146,7 +146,7 @@ def outline(value: Any) -> Any:
     return (type(value), value.shape) if isinstance(value, torch.Tensor) else type(value)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_that_share_are_one(shared: RunFolder, alone: RunFolder) -> None:
     assert_close(shared, alone)
     with (shared.path / "metrics.csv").open() as one, (alone.path / "metrics.csv").open() as other:
@@ -156,13 +156,13 @@ def test_two_that_share_are_one(shared: RunFolder, alone: RunFolder) -> None:
                 assert found == pytest.approx(expected, rel=1e-3, abs=1e-3, nan_ok=True), name
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_their_files_are_those_of_one(shared: RunFolder, alone: RunFolder) -> None:
     assert outline(load_state(shared.state)) == outline(load_state(alone.state))
     assert load_run(shared.path).network.state_dict().keys() == load_file(alone.best).keys()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_kill(experiment: Path, shared: RunFolder, alone: RunFolder, tmp_path: Path) -> None:
     """They go on to the same bits; one process that goes on in their place comes to the same weights."""
     run = tmp_path / "killed"
@@ -174,7 +174,7 @@ def test_a_kill(experiment: Path, shared: RunFolder, alone: RunFolder, tmp_path:
     assert_close(train(experiment, ["training.shard=false"], run=tmp_path / "copy", resume=True), alone)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_one_begins_and_two_go_on(experiment: Path, alone: RunFolder, tmp_path: Path) -> None:
     class EnoughError(Exception):
         pass
@@ -193,7 +193,7 @@ def test_one_begins_and_two_go_on(experiment: Path, alone: RunFolder, tmp_path: 
     assert_close(RunFolder(tmp_path / "run"), alone)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("share", ["true", "false"])
 def test_figures_are_those_of_the_weights_kept(experiment: Path, tmp_path: Path, share: str) -> None:
     """With BatchNorm, whose running statistics each process has its own of; the second has the validation record."""
