@@ -125,6 +125,19 @@ def test_coco_takes_the_largest_object(tmp_path: Path, caplog: pytest.LogCapture
     assert "1 pictures hold several objects" in caplog.text
 
 
+def test_coco_unites_the_lesions_of_one_picture(tmp_path: Path) -> None:
+    annotations = [
+        {"image_id": 0, "area": 60, "segmentation": [[4.0, 2.0, 14.0, 2.0, 14.0, 8.0, 4.0, 8.0]]},
+        {"image_id": 0, "area": 2, "segmentation": [[20, 10, 22, 10, 22, 11, 20, 11]]},
+        {"image_id": 0, "area": 9, "segmentation": [[0, 0, 3, 0, 3, 3, 0, 3]], "category_id": 7},
+    ]
+    (record,) = imported(coco_source(tmp_path, annotations, 1), "coco")
+    expected = np.zeros(HW, np.uint8)
+    expected[2:8, 4:14] = expected[10, 20:22] = 1
+    assert np.array_equal(Mask().read(record), expected)
+    assert record.cells["num_objects"] == "3"
+
+
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_coco_run_lengths(tmp_path: Path, is_packed: bool) -> None:
     # Down the columns: 40 of background (two columns), 15 of the third, 5, 15 of the fourth, the rest.

@@ -226,13 +226,13 @@ def test_explain_writes_nothing_and_says_what_it_saw(tmp_path: Path) -> None:
         picture(tmp_path / name / "1.png")
         outline(tmp_path / name / "1_mask.png", 1)
     outline(tmp_path / "a" / "1_mask_1.png", 3)
-    (tmp_path / "IMG_1.HEIC").touch()
+    (tmp_path / "IMG_1.MOV").touch()
     (tmp_path / "Thumbs.db").touch()
     before = sorted(tmp_path.rglob("*"))
     told = CliRunner().invoke(dermtl, ["data", "import", str(tmp_path), "--explain"])
     assert told.exit_code == 0, told.output
     assert sorted(tmp_path.rglob("*")) == before
-    for words in ("pictures  2 (a 1, b 1)", "masks     3 of 2 pictures", "other files  2: IMG_1.HEIC, Thumbs.db"):
+    for words in ("pictures  2 (a 1, b 1)", "masks     3 of 2 pictures", "other files  2: IMG_1.MOV, Thumbs.db"):
         assert words in told.output
     assert "2 pictures would stand in" in told.output
 

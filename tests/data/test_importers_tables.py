@@ -13,7 +13,7 @@ from dermtl.data.importers.ingest import import_data
 from dermtl.data.manifest.preflight import preflight
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import ManifestError
-from dermtl.kinds import Category, Kind, Mask, Record
+from dermtl.kinds import Category, Kind, Mask, Record, Tags
 
 HAM = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
 PAD = (
@@ -317,3 +317,68 @@ def test_real_tables(shared: Path, tmp_path: Path, name: str, num: int) -> None:
     assert (made.format, made.num_rows) == ("table", num)
     records = read_manifest(Data(root=tmp_path))
     preflight(records, {"label": Category(tuple(made.labels))})
+
+
+def test_fitzpatrick17k(tmp_path: Path) -> None:
+    header = "md5hash,fitzpatrick_scale,fitzpatrick_centaur,label,nine_partition_label,three_partition_label,qc,"
+    header += "url,url_alphanum\n"
+    row = "5e82a45bc5d78bd24ae9202d194423f8,3,3,drug induced pigmentary changes,inflammatory,non-neoplastic,,http://x/y,xy\n"
+    table(tmp_path / "fitzpatrick17k.csv", header + row)
+    picture(tmp_path / "images" / "5e82a45bc5d78bd24ae9202d194423f8.jpg")
+    (record,) = imported(tmp_path, "fitzpatrick17k")
+    assert (record.cells["label"], record.cells["fitzpatrick_scale"]) == ("drug induced pigmentary changes", "3")
+
+
+def test_ddi(tmp_path: Path) -> None:
+    rows = "0,1,000001.png,56,True,melanoma-in-situ\n1,2,000002.png,12,False,nevus\n"
+    table(tmp_path / "ddi_metadata.csv", ",DDI_ID,DDI_file,skin_tone,malignant,disease\n" + rows)
+    for index in (1, 2):
+        picture(tmp_path / f"{index:06d}.png")
+    records = imported(tmp_path, "ddi")
+    assert column(records, "label") == ["True", "False"]
+    assert column(records, "disease") == ["melanoma-in-situ", "nevus"]
+
+
+def test_aptos_2019(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", "id_code,diagnosis\n000c1434d8d7,2\n001639a390f0,4\n")
+    table(tmp_path / "test.csv", "id_code\n0005cfc8afb6\n")
+    for name in ("train_images/000c1434d8d7", "train_images/001639a390f0", "test_images/0005cfc8afb6"):
+        picture(tmp_path / f"{name}.png")
+    assert column(imported(tmp_path, "aptos_2019"), "label") == ["2", "4"]
+    assert [path.stem for path in import_data(tmp_path).unused] == ["0005cfc8afb6"]
+
+
+def test_derm7pt(tmp_path: Path) -> None:
+    header = "case_num,diagnosis,seven_point_score,pigment_network,sex,clinic,derm,case_id,notes\n"
+    table(tmp_path / "meta/meta.csv", header + "1,basal cell carcinoma,0,absent,male,NEL/NEL027.JPG,NEL/Nel026.jpg,,\n"
+          "2,clark nevus,1,typical,female,NEL/NEL028.JPG,NEL/Nel029.jpg,,\n")  # fmt: skip
+    for name in ("NEL027.JPG", "Nel026.jpg", "NEL028.JPG", "Nel029.jpg"):
+        picture(tmp_path / "images" / "NEL" / name)
+    for split, index in (("train", 1), ("valid", 0)):
+        table(tmp_path / "meta" / f"{split}_indexes.csv", f"indexes\n{index}\n")
+    records = imported(tmp_path, "derm7pt")
+    assert column(records, "image")[:2] == ["images/NEL/Nel026.jpg", "images/NEL/NEL027.JPG"]
+    assert column(records, "view") == ["dermoscopic", "clinical"] * 2
+    assert column(records, "split") == ["val", "val", "train", "train"]
+    assert column(records, "lesion_id") == ["1", "1", "2", "2"]
+
+
+def test_chest_xray_14(tmp_path: Path) -> None:
+    header = (
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+        "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],\n"
+    )
+    rows = (
+        "00000001_000.png,Cardiomegaly|Effusion,0,1,58,M,PA,2682,2749,0.143,0.143,\n"
+        "00000002_000.png,No Finding,0,2,81,M,PA,2500,2048,0.171,0.171,\n"
+    )
+    table(tmp_path / "Data_Entry_2017.csv", header + rows)
+    table(tmp_path / "train_val_list.txt", "00000001_000.png\n")
+    table(tmp_path / "test_list.txt", "00000002_000.png\n")
+    for index in (1, 2):
+        picture(tmp_path / f"images_00{index}" / "images" / f"0000000{index}_000.png")
+    kind = Tags(("Cardiomegaly", "Effusion"))
+    first, second = imported(tmp_path, "chest_xray_14", findings=kind)
+    assert [list(kind.read(record)) for record in (first, second)] == [[1, 1], [0, 0]]
+    assert [record.cells["patient_id"] for record in (first, second)] == ["1", "2"]
+    assert [record.cells["split"] for record in (first, second)] == ["train", "test"]

@@ -112,6 +112,7 @@ class Pictures:
         """
         stem, suffix = os.path.splitext(name)  # noqa: PTH122
         paths = self._paths.get((stem if suffix.lower() in SUFFIXES else name).lower(), [])
+        paths = [path for path in paths if path.name.lower() == name.lower()] or paths
         for other in paths[1:]:
             if not filecmp.cmp(paths[0], other, shallow=False):
                 named = f"{_within(paths[0], self._folder)} and {_within(other, self._folder)}"

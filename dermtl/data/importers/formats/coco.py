@@ -16,6 +16,7 @@ from dermtl.data.importers.document import documents, entries, plain, read_docum
 from dermtl.data.importers.formats.coco_size import refuse_other_size
 from dermtl.data.importers.importer import Drawn, Row
 from dermtl.data.importers.layout import Pictures, folder_of, split_of
+from dermtl.data.importers.objects import Shape, object_cells
 from dermtl.data.importers.raster import fill_polygon, fill_runs, unpack_runs
 from dermtl.errors import AnnotationError, ManifestError
 from dermtl.imaging.decode import MAX_PIXELS
@@ -25,9 +26,9 @@ _KEYS = ("images", "annotations", "categories")
 
 
 class Coco:
-    """One object a picture: the largest that is no crowd. Its category is ``label``, its outline ``mask``.
+    """``label`` and circle are those of a picture's largest object that is no crowd.
 
-    Its box becomes ``cx``, ``cy`` and ``r``, the mean of the box's half sides.
+    The outlines of all objects of its category become one ``mask``.
     """
 
     name = "coco"
@@ -68,7 +69,11 @@ def _rows(path: Path, folder: Path, pictures: Pictures, drawn: str) -> Iterator[
         _log.warning("%s: %d objects belong to no image, such as one of image_id %s; left out", where, num, first)
     num_several = sum(len(found) > 1 for found in objects.values())
     if num_several:
-        _log.warning("%s: %d pictures hold several objects; the largest of each is taken", where, num_several)
+        _log.warning(
+            "%s: %d pictures hold several objects; the largest of each says the class",
+            where,
+            num_several,
+        )
     for image in entries(content, "images", where):
         place = f"{where}: image {image.get('id')}"
         if not isinstance(image.get("file_name"), str):
@@ -81,12 +86,11 @@ def _rows(path: Path, folder: Path, pictures: Pictures, drawn: str) -> Iterator[
         if isinstance(image.get("license"), int | str):
             row["license"] = licences.get(image["license"], str(image["license"]))
         found = objects.get(str(image.get("id")), [])
-        row["num_objects"] = str(len(found))
         if found:
             refuse_other_size(image, picture, place)
-            largest = max(found, key=_area)
-            row |= _object(largest, image, categories, drawn, f"{where}: annotation {largest.get('id')}")
-        yield row
+        shapes = [_shape(entry, image, categories, f"{where}: annotation {entry.get('id')}") for entry in found]
+        largest = max(found, key=_area).get("id") if found else ""
+        yield row | object_cells(shapes, f"{drawn}/{plain(largest)}")
 
 
 def _refuse_odd_ids(content: Mapping[str, Any], where: str) -> None:
@@ -117,19 +121,17 @@ def _area(entry: Mapping[str, Any]) -> float:
     return 0.0
 
 
-def _object(
-    entry: Mapping[str, Any], image: Mapping[str, Any], categories: Mapping[Any, str], drawn: str, where: str
-) -> dict[str, str | Path | Drawn]:
+def _shape(entry: Mapping[str, Any], image: Mapping[str, Any], categories: Mapping[Any, str], where: str) -> Shape:
     if str(entry.get("category_id")) not in categories:
         raise AnnotationError(f"unknown category {entry.get('category_id')!r}", where=where)
-    row: dict[str, str | Path | Drawn] = {"label": categories[str(entry["category_id"])]}
-    if box := entry.get("bbox"):
+    box = None
+    if stated := entry.get("bbox"):
         try:
-            x, y, width, height = (float(number) for number in box)
+            left, top, width, height = (float(number) for number in stated)
         except (TypeError, ValueError) as error:
-            raise AnnotationError(f"bbox: expected x, y, width, height, got {box!r}", where=where) from error
-        circle = (x + width / 2, y + height / 2, (width + height) / 4)
-        row |= dict(zip(("cx", "cy", "r"), map("{:.10g}".format, circle), strict=True))
+            raise AnnotationError(f"bbox: expected x, y, width, height, got {stated!r}", where=where) from error
+        box = (left, top, width, height)
+    draw = None
     if outline := entry.get("segmentation"):
         try:
             hw = (int(image["height"]), int(image["width"]))
@@ -137,18 +139,17 @@ def _object(
             raise AnnotationError("its image has no width and height", where=where) from error
         if not (hw[0] > 0 and hw[1] > 0 and hw[0] * hw[1] <= MAX_PIXELS):
             raise AnnotationError(f"its image is said to have {hw[1]}x{hw[0]} pixels", where=where)
-        row["mask"] = Drawn(f"{drawn}/{plain(entry.get('id'))}", partial(_mask, outline, hw, where))
-    return row
+        draw = partial(_mask, outline, hw, where)
+    return Shape(categories[str(entry["category_id"])], box, _area(entry), draw)
 
 
 def _mask(outline: Any, hw: tuple[int, int], where: str) -> Array:
-    """uint8 [H, W] of 0 and 255."""
+    """Bool [H, W]."""
     try:
-        inside = _inside(outline, hw, where)
+        return _inside(outline, hw, where)
     except (TypeError, ValueError) as error:
         hint = "expected polygons, or size and counts"
         raise AnnotationError(f"its segmentation cannot be understood: {error}", where=where, hint=hint) from error
-    return np.where(inside, 255, 0).astype(np.uint8)
 
 
 def _inside(outline: Any, hw: tuple[int, int], where: str) -> Array:
