@@ -38,7 +38,7 @@ def readers(
     with needs("train"):
         from dermtl.evaluation.readers.plot import readers_svg
 
-        drawn = readers_svg(study, summary, question=" or ".join(positive))
+        drawn = readers_svg(study, summary, decision=" or ".join(positive))
     folder = out or predictions.parent
     write_atomic(folder / "readers.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_atomic(folder / "readers.svg", drawn)

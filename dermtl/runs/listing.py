@@ -3,7 +3,6 @@
 A folder that is no run, or a damaged one, gives a summary with this state. Nothing is written, no weights are read.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from dermtl.config.source import read_stored
 from dermtl.errors import DermtlError, InputError, PluginError
 from dermtl.plugins.discovery import load_head, resolve
+from dermtl.statistics.finite import finite_or_none
 from dermtl.tracking.history import Row, best_row, head_metrics, heads_of, read_history
 from dermtl.tracking.settings import flatten
 
@@ -134,10 +134,10 @@ def read_summary(path: Path) -> RunSummary:
         epochs=int(rows[-1]["epoch"]) if rows else 0,
         seconds=sum(row.get("seconds", 0.0) for row in rows),
         best_epoch=int(best["epoch"]) if best else None,
-        best_val_loss=_finite(best.get("val.loss")),
-        final_val_loss=_finite(rows[-1].get("val.loss")) if rows else None,
+        best_val_loss=finite_or_none(best.get("val.loss")),
+        final_val_loss=finite_or_none(rows[-1].get("val.loss")) if rows else None,
         primary=primary,
-        val={head: _finite(value) for head, value in val.items() if value is not None},
+        val={head: finite_or_none(value) for head, value in val.items() if value is not None},
         test=evaluation.heads,
         settings=flatten(experiment) if experiment else {},
     )
@@ -169,10 +169,6 @@ def _declared(kind: str) -> str | None:
     except PluginError:
         return None
     return primary if isinstance(primary, str) else None
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _in_one_line(error: Exception) -> str:

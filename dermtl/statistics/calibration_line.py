@@ -7,6 +7,7 @@ from math import isfinite, nan
 import numpy as np
 
 from dermtl.arrays import Array
+from dermtl.statistics.expit import expit
 
 _STEPS = 100
 _SETTLED = 1e-5
@@ -77,7 +78,7 @@ class _Regression:
 
     def begin_at(self, found: Array) -> None:
         """Begin at these coefficients from now on."""
-        self._begin, self._chance = found, _expit(self._line(found))
+        self._begin, self._chance = found, expit(self._line(found))
 
     def fit(self, weight: Array) -> Array:
         """The coefficients under weights, float64 [n]; NaN where they do not settle.
@@ -98,7 +99,7 @@ class _Regression:
             found = found - step
             if moved < _SETTLED:
                 return found
-            chance = _expit(self._line(found))
+            chance = expit(self._line(found))
         return np.full_like(found, nan)
 
     def _line(self, found: Array) -> Array:
@@ -126,10 +127,3 @@ def _limits(ordered: Array, weight: Array) -> tuple[float, float] | None:
     if not there.any():
         return None
     return float(ordered[there.argmax()]), float(ordered[len(there) - 1 - there[::-1].argmax()])
-
-
-def _expit(values: Array) -> Array:
-    with np.errstate(over="ignore"):
-        found = np.exp(-values)
-    found += 1
-    return np.asarray(np.reciprocal(found))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dermtl.arrays import Array
+from dermtl.statistics.ratio import ratio
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,21 @@ class Confusion:
 
     def accuracy(self) -> float:
         """Share decided right."""
-        return float(_ratio(np.trace(self.counts), self.num))
+        return float(ratio(np.trace(self.counts), self.num))
 
     def sensitivity(self) -> Array:
         """[K]: of a class's rows, the share decided for it; NaN of an absent class. The mean is balanced accuracy."""
-        return _ratio(np.diag(self.counts), self.counts.sum(axis=1))
+        return ratio(np.diag(self.counts), self.counts.sum(axis=1))
 
     def specificity(self) -> Array:
         """[K]: of the other classes' rows, the share not decided for it; NaN where there are none."""
         others = self.num - self.counts.sum(axis=1)
-        return _ratio(others - self.counts.sum(axis=0) + np.diag(self.counts), others)
+        return ratio(others - self.counts.sum(axis=0) + np.diag(self.counts), others)
 
     def f1(self) -> Array:
         """[K]: harmonic mean of sensitivity and precision, 2 TP / (2 TP + FP + FN); NaN of an absent class."""
         true = self.counts.sum(axis=1)
-        return np.asarray(np.where(true > 0, _ratio(2 * np.diag(self.counts), true + self.counts.sum(axis=0)), np.nan))
+        return np.asarray(np.where(true > 0, ratio(2 * np.diag(self.counts), true + self.counts.sum(axis=0)), np.nan))
 
     def kappa(self) -> float:
         """Agreement beyond chance, -1..1, unweighted; NaN where chance alone agrees always.
@@ -53,7 +54,7 @@ class Confusion:
         Source: Cohen 1960, A coefficient of agreement for nominal scales.
         """
         by_chance = self.counts.sum(axis=1) @ self.counts.sum(axis=0)
-        return float(_ratio(np.trace(self.counts) * self.num - by_chance, self.num**2 - by_chance))
+        return float(ratio(np.trace(self.counts) * self.num - by_chance, self.num**2 - by_chance))
 
     def mcc(self) -> float:
         """Matthews' correlation of decided and true class, -1..1; NaN where either is one class only.
@@ -63,9 +64,4 @@ class Confusion:
         true, decided = self.counts.sum(axis=1), self.counts.sum(axis=0)
         covariance = np.trace(self.counts) * self.num - true @ decided
         spread = (self.num**2 - true @ true) * (self.num**2 - decided @ decided)
-        return float(_ratio(covariance, np.sqrt(spread)))
-
-
-def _ratio(part: Array, whole: Array | float) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(np.asarray(whole) > 0, np.asarray(part) / whole, np.nan))
+        return float(ratio(covariance, np.sqrt(spread)))

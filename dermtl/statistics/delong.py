@@ -5,12 +5,13 @@ Where groups repeat, the variance would be too small, so it is refused; the clus
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import erfc, exp, isnan, log, nan, sqrt
+from math import erfc, isnan, log, nan, sqrt
 
 import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.errors import DataError
+from dermtl.statistics.expit import expit
 from dermtl.statistics.proportion import normal_quantile
 
 
@@ -70,7 +71,7 @@ def delong(scores: Array, positive: Array, groups: Sequence[str], *, level: floa
     if not 0 < area < 1 or isnan(error):
         return Area(float(area), error, nan, nan)
     logit, half = log(area / (1 - area)), normal_quantile(level) * error / (area * (1 - area))
-    return Area(float(area), error, _expit(logit - half), _expit(logit + half))
+    return Area(float(area), error, float(expit(logit - half)), float(expit(logit + half)))
 
 
 def delong_test(
@@ -131,7 +132,3 @@ def _independent(groups: Sequence[str]) -> None:
             f"DeLong's variance needs independent rows, but {len(groups)} rows are of {len(set(groups))} groups",
             hint="use the clustered bootstrap",
         )
-
-
-def _expit(value: float) -> float:
-    return 1 / (1 + exp(-value))

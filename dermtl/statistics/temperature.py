@@ -7,6 +7,7 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.errors import DataError
+from dermtl.statistics.expit import expit
 
 MAX_TEMPERATURE = 100.0
 _STEPS = 100
@@ -47,14 +48,10 @@ def fit_temperature(logits: Array, truth: Array, link: Literal["softmax", "sigmo
         flat, target = values.ravel()[known], target[known]
 
         def slope(inverse: float) -> float:
-            return float(((_expit(flat * inverse) - target) * flat).mean())
+            return float(((expit(flat * inverse) - target) * flat).mean())
 
     low, high = -log(MAX_TEMPERATURE), log(MAX_TEMPERATURE)
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if slope(exp(middle)) > 0 else (middle, high)
     return exp(-(low + high) / 2)
-
-
-def _expit(values: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(values / 2)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dermtl.files.atomic import write_atomic
+from dermtl.files.plot_style import plot_style
 from dermtl.tracking.history import Row, finite_numbers, head_metrics, heads_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MAX_LINES = 10  # as many as colours can distinguish
-_STYLE = {"svg.hashsalt": "dermtl", "svg.fonttype": "none", "font.size": 9, "legend.fontsize": 8}
 _LOSSES = {"train.loss": "training", "val.loss": "validation"}
 Panel = tuple[str, dict[str, str]]
 
@@ -40,13 +40,11 @@ def curves_svg(rows: Sequence[Row]) -> str:
 
 
 def _drawn(rows: Sequence[Row], form: str) -> bytes:
-    import matplotlib.style
     from matplotlib.figure import Figure
 
     panels = _panels(rows)
     content = io.BytesIO()
-    # A user's settings of matplotlib must not change the curves of a run.
-    with matplotlib.style.context(["default", _STYLE]):
+    with plot_style():
         lines = (len(panels) + 1) // 2
         figure = Figure(figsize=(10, 2.6 * lines), layout="constrained")
         _fill(figure, panels, rows, lines)

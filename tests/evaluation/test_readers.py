@@ -75,7 +75,7 @@ def test_a_reader_of_healthy_skin_alone_is_no_point():
     assert found["readers"]["healthy"]["is_below"] is None
     assert found["below"]["value"] is None
     assert "not estimable" in below_text(found["below"])
-    assert "<svg" in readers_svg(made, found, question="ill")
+    assert "<svg" in readers_svg(made, found, decision="ill")
 
 
 def test_the_interval_covers_the_truth():

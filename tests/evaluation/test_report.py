@@ -105,9 +105,9 @@ def page(evaluated: Path) -> Page:
 
 def test_every_section_is_there(page: Page) -> None:
     for title in (
-        "Intended use and limits", "Data", "Leaks", "Decisions", "Ranking", "Confusion matrix", "Calibration",
+        "Intended use and limits", "Data", "Leakage", "Decisions", "Ranking", "Confusion matrix", "Calibration",
         "By lesion or patient", "Subgroups", "Errors, and the best, median and worst cases", "Pictures", "Training",
-        "Provenance", "Readers beside the model", "What answers depend on", "From the table to these figures",
+        "Provenance", "Readers beside the model", "What answers depend on", "Participant flow (STARD)",
     ):  # fmt: skip
         assert title in page.text, title
     titles = [image["alt"] for image in page.images]
@@ -126,9 +126,9 @@ def test_every_section_is_there(page: Page) -> None:
 
 def test_what_a_reader_must_know_comes_first(page: Page) -> None:
     start = page.text.index("Intended use and limits")
-    for notice in ("not a medical device", "settled after a test split", "say little of others"):
+    for notice in ("not a medical device", "fitted after a test split", "say little of others"):
         assert 0 <= page.text.find(notice) < start, notice
-    assert "Not settled: diagnosis: what was not" in page.text
+    assert "Not fitted: diagnosis: what was not" in page.text
     assert "sets that hold the true class" in page.text
     assert page.text.count("TODO") == len(CardFields.model_fields) - 1
     assert "chosen by youden" in page.text
@@ -251,8 +251,8 @@ def test_all_classes_that_can_be_ranked_are_drawn(num_classes: int) -> None:
     assert found is not None
     *names, never = context.evaluation.predictions.probabilities["d"].names
     assert found["left_out"] == [never]
-    assert len(found["figures"]) == 2
-    for figure in found["figures"]:
+    assert len(found["plots"]) == 2
+    for figure in found["plots"]:
         assert all(f"{name} 0." in figure.text for name in names)
         drawing = base64.b64decode(figure.url.partition(",")[2])
         assert drawing.count(b'id="axes_') == (1 if num_classes == 4 else num_classes - 1)

@@ -1,4 +1,4 @@
-"""Sets of classes in place of the likeliest one: settled on validation, judged on other records."""
+"""Sets of classes in place of the likeliest one: fitted on validation, judged on other records."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +16,11 @@ from dermtl.statistics.operating_point import just_below
 from dermtl.statistics.proportion import Proportion
 
 
-def fit_class_set(found: Probabilities, groups: Sequence[str], coverage: float) -> ClassSet:
+def fit_class_set(probabilities: Probabilities, groups: Sequence[str], coverage: float) -> ClassSet:
     """Choose the probability from which on a class is in the set.
 
     Args:
-        found: A head's probabilities on validation, tempered.
+        probabilities: Those of a head on validation, tempered.
         groups: The group of every record, [m].
         coverage: Share of pictures whose set is to hold the true class.
 
@@ -30,49 +30,53 @@ def fit_class_set(found: Probabilities, groups: Sequence[str], coverage: float) 
     """
     if not 0 < coverage < 1:
         raise ConfigError(f"expected a share above 0 and below 1, got {coverage:g}", where="conformal")
-    if not found.exclusive:
+    if not probabilities.exclusive:
         raise DataError("a set is one of classes; labels exclude nothing", hint="each label has its own threshold")
-    chosen = just_below(found.values.ravel(), set_threshold(found.values[found.truth], groups, coverage))
-    held = found.values >= chosen
+    chosen = just_below(
+        probabilities.values.ravel(), set_threshold(probabilities.values[probabilities.truth], groups, coverage)
+    )
+    held = probabilities.values >= chosen
     achieved = {
-        "records": len(found),
+        "records": len(probabilities),
         "groups": len(set(groups)),
-        "coverage": float(held[found.truth].mean()),
+        "coverage": float(held[probabilities.truth].mean()),
         "mean_size": float(held.sum(axis=1).mean()),
     }
-    return ClassSet(found.head, found.output, coverage, chosen, achieved)
+    return ClassSet(probabilities.head, probabilities.output, coverage, chosen, achieved)
 
 
 def class_set_metrics(
-    settled: ClassSet, found: Probabilities, groups: Sequence[str], *, resamples: int
+    class_set: ClassSet, probabilities: Probabilities, groups: Sequence[str], *, resamples: int
 ) -> dict[str, Any]:
     """How a frozen set does on other records.
 
     Args:
-        settled: The set.
-        found: Its head's probabilities, calibrated.
+        class_set: The set.
+        probabilities: Those of its head, calibrated.
         groups: The group of every record, [m].
-        resamples: Of the clustered bootstrap.
+        resamples: Number of bootstrap resamples.
 
     Returns:
         ``promised`` coverage and ``threshold``; ``figures``: ``coverage``, ``mean_size``, and the shares of sets with
         one class (``single``) and none (``empty``), each with value, low, high, n and, of shares, ``wilson``;
         ``by_class``: class to the coverage of its own records; ``sizes``: records whose set has 0, 1, ... K classes.
     """
-    held = found.values >= settled.threshold
-    covered, size = held[found.truth], held.sum(axis=1)
+    held = probabilities.values >= class_set.threshold
+    covered, size = held[probabilities.truth], held.sum(axis=1)
     rows: dict[str, Array] = {"coverage": covered, "mean_size": size, "single": size == 1, "empty": size == 0}
-    stated = with_intervals(weighted_means(rows), groups, resamples=resamples)
-    figures: dict[str, dict[str, Any]] = {name: {**figure, "n": len(found)} for name, figure in stated.items()}
+    estimates = with_intervals(weighted_means(rows), groups, resamples=resamples)
+    figures: dict[str, dict[str, Any]] = {
+        name: {**figure, "n": len(probabilities)} for name, figure in estimates.items()
+    }
     for name in ("coverage", "single", "empty"):
         figures[name]["wilson"] = wilson_ends(_share(rows[name]))
-    own = {name: _share(covered[found.truth[:, index]]) for index, name in enumerate(found.names)}
+    own = {name: _share(covered[probabilities.truth[:, index]]) for index, name in enumerate(probabilities.names)}
     return {
-        "promised": settled.coverage,
-        "threshold": settled.threshold,
+        "promised": class_set.coverage,
+        "threshold": class_set.threshold,
         "figures": figures,
         "by_class": {name: proportion_estimate(share) for name, share in own.items()},
-        "sizes": np.bincount(size, minlength=len(found.names) + 1).tolist(),
+        "sizes": np.bincount(size, minlength=len(probabilities.names) + 1).tolist(),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a frozen threshold does on other records: sensitivity and the like, predictive values, net benefit.
+"""The operating point of a frozen decision: sensitivity and the like, predictive values, net benefit.
 
 Takes thresholds as they are; nothing here chooses one.
 """
@@ -14,31 +14,32 @@ from dermtl.evaluation.predict.probabilities import Probabilities
 from dermtl.runtime.decision import Decision
 from dermtl.statistics.net_benefit import decision_curve, predictive_values
 from dermtl.statistics.proportion import Proportion
+from dermtl.statistics.ratio import ratio
 
 PREVALENCES = (0.01, 0.05, 0.2)
 _CURVE = np.round(np.arange(0.01, 1.0, 0.01), 2)
-_OF = {  # share: the counts it is of, as hits and num
+_OF = {  # proportion: its counts, as hits and num
     "sensitivity": ("tp", ("tp", "fn")),
     "specificity": ("tn", ("tn", "fp")),
     "ppv": ("tp", ("tp", "fp")),
     "npv": ("tn", ("tn", "fn")),
-    "alert_rate": ("called", ("tp", "fp", "tn", "fn")),
+    "alert_rate": ("positive", ("tp", "fp", "tn", "fn")),
 }
 
 
 def operating_point_metrics(
     decision: Decision,
-    found: Probabilities,
+    probabilities: Probabilities,
     groups: Sequence[str],
     *,
     prevalences: Sequence[float] = PREVALENCES,
     resamples: int = 2000,
 ) -> dict[str, Any]:
-    """The figures of one decision.
+    """The metrics of one decision at its operating point.
 
     Args:
         decision: With its frozen threshold.
-        found: Its head's probabilities, calibrated.
+        probabilities: Those of its head, calibrated.
         groups: The group of every record, [m].
         prevalences: Prevalences at which predictive values are given.
         resamples: Number of bootstrap resamples.
@@ -48,9 +49,9 @@ def operating_point_metrics(
         ppv and npv with intervals; ``doubtful``: share in the band, and the figures outside it; ``curve``: net benefit;
         and the decision itself. None is not estimable, or infinite where ``unbounded`` lists it.
     """
-    scores, truth = found.score(decision.positive), found.holds(decision.positive)
-    called = scores >= decision.threshold
-    figures = threshold_metrics(called, truth, groups, prevalences=prevalences, resamples=resamples)
+    scores, truth = probabilities.score(decision.positive), probabilities.holds(decision.positive)
+    predicted = scores >= decision.threshold
+    figures = threshold_metrics(predicted, truth, groups, prevalences=prevalences, resamples=resamples)
     curve = decision_curve(np.clip(scores, 0.0, 1.0), truth, _CURVE)
     doubtful = decision.is_doubtful(scores)
     clear = ~doubtful
@@ -59,8 +60,8 @@ def operating_point_metrics(
         outside = {
             "share": float(doubtful.mean()),
             "n": int(doubtful.sum()),
-            "sensitivity": _share(called & truth & clear, truth & clear),
-            "specificity": _share(~called & ~truth & clear, ~truth & clear),
+            "sensitivity": _share(predicted & truth & clear, truth & clear),
+            "specificity": _share(~predicted & ~truth & clear, ~truth & clear),
         }
     return {
         "output": decision.output,
@@ -80,19 +81,23 @@ def operating_point_metrics(
 
 
 def threshold_metrics(
-    called: Array,
+    predicted: Array,
     truth: Array,
     groups: Sequence[str],
     *,
     prevalences: Sequence[float] = PREVALENCES,
     resamples: int = 2000,
 ) -> dict[str, Any]:
-    """``figures`` and ``at_prevalence`` of bool [m] called positive and bool [m] that are; see the above."""
-    cells = np.stack([called & truth, called & ~truth, ~called & ~truth, ~called & truth], axis=1).astype(np.float64)
+    """``figures`` and ``at_prevalence`` of bool [m] predicted positive and bool [m] that are; see the above."""
+    cells = np.stack([predicted & truth, predicted & ~truth, ~predicted & ~truth, ~predicted & truth], axis=1).astype(
+        np.float64
+    )
 
     def statistic(weights: Array) -> dict[str, float]:
         tp, fp, tn, fn = (float(count) for count in weights @ cells)
-        sensitivity, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
+        parts = [tp, tn, tp, tn, 2 * tp, tp + fp]
+        wholes = [tp + fn, tn + fp, tp + fp, tn + fn, 2 * tp + fp + fn, tp + fp + tn + fn]
+        sensitivity, specificity, ppv, npv, f1, positive_rate = ratio(np.array(parts), np.array(wholes)).tolist()
         at = {
             f"{kind}@{prevalence:g}": value
             for prevalence in prevalences
@@ -102,26 +107,26 @@ def threshold_metrics(
             "sensitivity": sensitivity,
             "specificity": specificity,
             "balanced_accuracy": (sensitivity + specificity) / 2,
-            "ppv": _ratio(tp, tp + fp),
-            "npv": _ratio(tn, tn + fn),
-            "f1": _ratio(2 * tp, 2 * tp + fp + fn) if tp + fn else float("nan"),
+            "ppv": ppv,
+            "npv": npv,
+            "f1": f1 if tp + fn else float("nan"),
             "lr_positive": _likelihood_ratio(sensitivity, 1 - specificity),
             "lr_negative": _likelihood_ratio(1 - sensitivity, specificity),
-            "alert_rate": _ratio(tp + fp, tp + fp + tn + fn),
+            "alert_rate": positive_rate,
             **at,
         }
 
     counts = dict(zip(("tp", "fp", "tn", "fn"), cells.sum(axis=0).astype(int).tolist(), strict=True))
-    counts["called"] = counts["tp"] + counts["fp"]
-    stated: dict[str, dict[str, Any]] = {**with_intervals(statistic, groups, resamples=resamples)}
+    counts["positive"] = counts["tp"] + counts["fp"]
+    estimates: dict[str, dict[str, Any]] = {**with_intervals(statistic, groups, resamples=resamples)}
     for name, (hits, parts) in _OF.items():
         share = Proportion(counts[hits], sum(counts[part] for part in parts))
-        stated[name] |= {"n": share.num, "wilson": wilson_ends(share)}
+        estimates[name] |= {"n": share.num, "wilson": wilson_ends(share)}
     return {
-        "figures": {name: figure for name, figure in stated.items() if "@" not in name},
+        "figures": {name: of for name, of in estimates.items() if "@" not in name},
         "counts": {name: counts[name] for name in ("tp", "fp", "tn", "fn")},
         "at_prevalence": [
-            {"prevalence": prevalence, **{kind: stated[f"{kind}@{prevalence:g}"] for kind in ("ppv", "npv")}}
+            {"prevalence": prevalence, **{kind: estimates[f"{kind}@{prevalence:g}"] for kind in ("ppv", "npv")}}
             for prevalence in prevalences
         ],
     }
@@ -132,10 +137,6 @@ def _share(hits: Array, of: Array) -> dict[str, Any]:
     return proportion_estimate(share)
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
-
-
 def _likelihood_ratio(ill: float, well: float) -> float:
-    """Share of the ill over share of the well who are called so: infinite where none of the well is, NaN for 0 / 0."""
-    return float("inf") if ill > 0 and well == 0 else _ratio(ill, well)
+    """Share of the ill over share of the well who are predicted so: infinite where no well one is, NaN for 0 / 0."""
+    return float("inf") if ill > 0 and well == 0 else float(ratio(ill, well))

@@ -29,15 +29,15 @@ Figures = Callable[[Array], Mapping[str, float]]
 
 
 def calibration_metrics(
-    found: Probabilities, settled: Decisions, groups: Sequence[str], *, resamples: int = 2000
+    probabilities: Probabilities, frozen: Decisions, groups: Sequence[str], *, resamples: int = 2000
 ) -> dict[str, Any]:
-    """The figures of one head.
+    """Whether the probabilities of one head are calibrated.
 
     Args:
-        found: As the model gives them, the temperature applied.
-        settled: The model's temperatures, questions and sets.
+        probabilities: As the model gives them, the temperature applied.
+        frozen: The model's temperatures, decisions and sets.
         groups: The group of every record, [m].
-        resamples: Of the clustered bootstrap.
+        resamples: Number of bootstrap resamples.
 
     Returns:
         ``temperature``; ``figures`` of the likeliest class (or of every label): brier, nll, ece, slope, intercept,
@@ -45,36 +45,40 @@ def calibration_metrics(
         ``bins`` of the reliability diagram; ``questions``: name to figures and bins; ``set``, where the head has sets:
         :func:`~dermtl.evaluation.decisions.class_sets.class_set_metrics`. None is not estimable.
     """
-    temperature, events = settled.temperatures.get(found.head), found.events()
-    kept = settled.set_of(found.head)
+    temperature, events = frozen.temperatures.get(probabilities.head), probabilities.events()
+    class_set = frozen.set_of(probabilities.head)
     return {
         "temperature": temperature,
-        "figures": with_intervals(_all(found), groups, resamples=resamples),
-        "before": None if temperature is None else _values(found.tempered(1.0 / temperature)),
+        "figures": with_intervals(_all(probabilities), groups, resamples=resamples),
+        "before": None if temperature is None else _values(probabilities.tempered(1.0 / temperature)),
         "ece_by_chance": ece_if_calibrated(events.probability),
         "bins": _bins(events),
         "questions": {
-            decision.name: _question(found.events_of(decision.positive), groups, resamples)
-            for decision in settled.of(found.head)
+            decision.name: _of_decision(probabilities.events_of(decision.positive), groups, resamples)
+            for decision in frozen.of(probabilities.head)
         },
-        "set": None if kept is None else class_set_metrics(kept, found, groups, resamples=resamples),
+        "set": None if class_set is None else class_set_metrics(class_set, probabilities, groups, resamples=resamples),
     }
 
 
-def _question(events: Events, groups: Sequence[str], resamples: int) -> dict[str, Any]:
+def _of_decision(events: Events, groups: Sequence[str], resamples: int) -> dict[str, Any]:
     figures = with_intervals(_fit(events), groups, resamples=resamples)
     return {"figures": figures, "ece_by_chance": ece_if_calibrated(events.probability), "bins": _bins(events)}
 
 
-def _values(found: Probabilities) -> dict[str, float | None]:
-    values = _all(found)(np.ones(len(found), np.int64))
+def _values(probabilities: Probabilities) -> dict[str, float | None]:
+    values = _all(probabilities)(np.ones(len(probabilities), np.int64))
     return {name: finite_or_none(value) for name, value in values.items()}
 
 
-def _all(found: Probabilities) -> Figures:
+def _all(probabilities: Probabilities) -> Figures:
     """Scores, calibration error and line, under weights of the records."""
-    events = found.events()
-    means, fit, per_record = weighted_means(_rows(found)), _fit(events), len(events.happened) // len(found)
+    events = probabilities.events()
+    means, fit, per_record = (
+        weighted_means(_rows(probabilities)),
+        _fit(events),
+        len(events.happened) // len(probabilities),
+    )
 
     def figures(weights: Array) -> Mapping[str, float]:
         return {**means(weights), **fit(np.repeat(weights, per_record) if per_record > 1 else weights)}
@@ -82,14 +86,14 @@ def _all(found: Probabilities) -> Figures:
     return figures
 
 
-def _rows(found: Probabilities) -> dict[str, Array]:
-    if found.exclusive:
-        truth = found.truth.argmax(axis=1)
-        return {"brier": brier_rows(found.values, truth), "nll": nll_rows(found.values, truth)}
-    events = found.events()
+def _rows(probabilities: Probabilities) -> dict[str, Array]:
+    if probabilities.exclusive:
+        truth = probabilities.truth.argmax(axis=1)
+        return {"brier": brier_rows(probabilities.values, truth), "nll": nll_rows(probabilities.values, truth)}
+    events = probabilities.events()
     rows = {"brier": brier_rows(events.probability, events.happened)}
     rows["nll"] = nll_rows(events.probability, events.happened)
-    return {name: values.reshape(len(found), -1).mean(axis=1) for name, values in rows.items()}
+    return {name: values.reshape(len(probabilities), -1).mean(axis=1) for name, values in rows.items()}
 
 
 def _fit(events: Events) -> Figures:
@@ -106,6 +110,6 @@ def _fit(events: Events) -> Figures:
 
 
 def _bins(events: Events) -> list[dict[str, float]]:
-    found = reliability(events.probability, events.happened)
-    columns = zip(found.predicted.tolist(), found.observed.tolist(), found.num.tolist(), strict=True)
+    bins = reliability(events.probability, events.happened)
+    columns = zip(bins.predicted.tolist(), bins.observed.tolist(), bins.num.tolist(), strict=True)
     return [{"predicted": p, "observed": o, "n": n} for p, o, n in columns]

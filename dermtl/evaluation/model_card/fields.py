@@ -22,11 +22,11 @@ class CardFields(Section):
     intended_use: str = Field("", description="What the model is for, and in whose hands.")
     out_of_scope: str = Field("", description="What it must not be used for.")
     limits: str = Field("", description="Known limits and risks.")
-    population: str = Field("", description="Of whom the pictures are: places, years, devices, how they were chosen.")
+    population: str = Field("", description="Population of the pictures: places, years, devices, how they were chosen.")
     reference_standard: str = Field("", description="How the truth was found, and by whom.")
     exclusions: str = Field("", description="Which pictures were left out before the table, and why.")
     external_validation: str = Field("", description="Centres other than that of the training it was tried at.")
-    licence: str = Field("", description="Of the weights and of the data, such as cc-by-nc-4.0.")
+    licence: str = Field("", description="Licence of the weights and of the data, such as cc-by-nc-4.0.")
     contact: str = Field("", description="Who answers for it.")
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.kinds import Category, Kind, Tags
 from dermtl.plugins.plan import HeadPlan
+from dermtl.statistics.expit import expit
 
 _SMALLEST = 1e-12
 
@@ -92,7 +93,7 @@ class Probabilities:
         if self.exclusive:
             weight = np.exp(logits - logits.max(axis=1, keepdims=True))
             return replace(self, values=weight / weight.sum(axis=1, keepdims=True))
-        return replace(self, values=0.5 * (1 + np.tanh(logits / 2)))
+        return replace(self, values=expit(logits))
 
     def take(self, chosen: Array) -> "Probabilities":
         """Some records; bool or int, as NumPy's indexing takes it."""

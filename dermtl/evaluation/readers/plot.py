@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from dermtl.evaluation.readers.study import ReaderStudy
-
-_STYLE = {"svg.hashsalt": "dermtl", "svg.fonttype": "none", "font.size": 9, "legend.fontsize": 8}
+from dermtl.files.plot_style import plot_style
 
 
 def draw_readers(axes: Any, readers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -33,23 +32,22 @@ def draw_readers(axes: Any, readers: Mapping[str, Mapping[str, Any]]) -> None:
     )  # fmt: skip
 
 
-def readers_svg(study: ReaderStudy, summary: Mapping[str, Any], *, question: str) -> str:
+def readers_svg(study: ReaderStudy, summary: Mapping[str, Any], *, decision: str) -> str:
     """The curve and the readers; the same study gives the same text.
 
     Args:
         study: The decisions.
         summary: What :meth:`ReaderStudy.summarise` said of it.
-        question: What was asked, for the title.
+        decision: What the readers decided on, for the title.
 
     Source: Esteva et al. 2017, figure 3: sensitivity along x, specificity along y.
     """
-    import matplotlib.style
     from matplotlib.figure import Figure
 
     curve, below = study.curve(), summary["below"]
     counted = "not estimable how many" if below["value"] is None else f"{below['value']:.0f}"
     text = io.StringIO()
-    with matplotlib.style.context(["default", _STYLE]):
+    with plot_style():
         figure = Figure(figsize=(5.2, 5.2), layout="constrained")
         axes = figure.add_subplot()
         sensitivity = np.concatenate([[0], curve.true_positives]) / curve.num_positive
@@ -58,7 +56,7 @@ def readers_svg(study: ReaderStudy, summary: Mapping[str, Any], *, question: str
         draw_readers(axes, summary["readers"])
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="sensitivity", ylabel="specificity", aspect="equal")
         axes.set_title(
-            f"{question}\n{counted} of {below['of']} readers below the curve "
+            f"{decision}\n{counted} of {below['of']} readers below the curve "
             f"({summary['data']['images']} pictures, {summary['data']['positive']} positive)",
             loc="left",
             parse_math=False,

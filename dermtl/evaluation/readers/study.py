@@ -1,6 +1,6 @@
 """Clinicians beside a model: what each decided on the same pictures, and who lies below the model's curve.
 
-A decision is yes or no ("treat" or "reassure"), so a reader is one point of sensitivity and specificity. Knows scores
+A decision is binary ("treat" or "reassure"), so a reader is one point of sensitivity and specificity. Knows scores
 and decisions, nothing of tables and of drawing.
 """
 

@@ -9,9 +9,9 @@ from typing import Any
 from PIL import Image
 
 from dermtl.arrays import Array
+from dermtl.files.plot_style import FONT_SIZE, plot_style
 from dermtl.kinds.drawing import PALETTE
 
-_STYLE = {"svg.hashsalt": "dermtl", "svg.fonttype": "path", "font.size": 9, "legend.fontsize": 8}
 COLOURS = tuple(tuple(level / 255 for level in colour) for colour in (PALETTE[6], *PALETTE[:5]))
 GREY = "0.6"
 
@@ -67,12 +67,10 @@ def _draw(
     size: tuple[float, float],
     labels: tuple[str, str] = ("", ""),
 ) -> Plot:
-    import matplotlib.style
     from matplotlib.figure import Figure as Canvas
 
     content = io.BytesIO()
-    # A person's own settings of matplotlib must not change what a report shows.
-    with matplotlib.style.context(["default", _STYLE]):
+    with plot_style(text_as_paths=True):
         canvas = Canvas(figsize=size, layout="constrained")
         for place, draw in enumerate(draws):
             axes = canvas.add_subplot(-(-len(draws) // columns), columns, place + 1)
@@ -81,7 +79,7 @@ def _draw(
             _plain_text(axes)
         for label, write in zip(labels, (canvas.supxlabel, canvas.supylabel), strict=True):
             if label:
-                write(label, fontsize=_STYLE["font.size"])
+                write(label, fontsize=FONT_SIZE)
         canvas.savefig(content, format="svg", metadata={"Date": None})
     return Plot(title, "data:image/svg+xml;base64," + base64.b64encode(content.getvalue()).decode(), text)
 

@@ -1,4 +1,4 @@
-"""The same figures by columns of the table: skin type, sex, age, site, device. Never a mean over those with few."""
+"""The primary metric by columns of the table: skin type, sex, age, site, device. Never a mean over those with few."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class By:
 
 
 def need_column(record: Record, column: str) -> None:
-    """Refuse a column that was asked for on the command line and is not in the table.
+    """Refuse a column that the command line names and the table lacks.
 
     Raises:
         ManifestError: With the nearest column that there is.
@@ -134,7 +134,7 @@ def subgroup_metrics(
             rows[name] = _primary(metrics[head], measured.table, inside, clusters, resamples)
             if head in probabilities:
                 rows[name]["decisions"] = {
-                    decision.name: _decided(decision, probabilities[head], names == name)
+                    decision.name: _operating_point(decision, probabilities[head], names == name)
                     for decision in decisions
                     if decision.head == head
                 }
@@ -189,13 +189,14 @@ def _primary(
     return row
 
 
-def _decided(decision: Decision, found: Probabilities, of: Array) -> dict[str, Any]:
-    """Of records, bool [n] ``of`` saying which."""
-    own = found.take(of[found.indices])
-    called, truth = own.score(decision.positive) >= decision.threshold, own.holds(decision.positive)
+def _operating_point(decision: Decision, probabilities: Probabilities, of: Array) -> dict[str, Any]:
+    """Sensitivity and specificity in some records, bool [n] ``of``."""
+    inside = probabilities.take(of[probabilities.indices])
+    predicted = inside.score(decision.positive) >= decision.threshold
+    truth = inside.holds(decision.positive)
     shares = {
-        "sensitivity": Proportion(int((called & truth).sum()), int(truth.sum())),
-        "specificity": Proportion(int((~called & ~truth).sum()), int((~truth).sum())),
+        "sensitivity": Proportion(int((predicted & truth).sum()), int(truth.sum())),
+        "specificity": Proportion(int((~predicted & ~truth).sum()), int((~truth).sum())),
     }
     return {
         name: {

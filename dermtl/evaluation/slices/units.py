@@ -1,4 +1,4 @@
-"""One answer a lesion or patient instead of one a picture: several pictures' probabilities as their mean or maximum."""
+"""One answer for each lesion or patient instead of each picture: the mean or maximum of its pictures' probabilities."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ WAYS = ("mean", "max")
 
 
 def unit_column(records: Sequence[Record], wanted: str | None = None) -> str | None:
-    """The column whose equal cells are one unit: the one asked for, else ``lesion_id`` where there is one.
+    """The column whose equal cells are one unit: the one that is named, else ``lesion_id`` where there is one.
 
     None stands for the records' groups.
 
@@ -53,7 +53,7 @@ def unit_metrics(
     *,
     resamples: int = 2000,
 ) -> dict[str, Any]:
-    """One head's figures by unit.
+    """One head's metrics by unit.
 
     ``max`` takes the highest probability of every class, and divides by their sum where classes exclude one another;
     for a decision it takes the highest score.
@@ -62,9 +62,9 @@ def unit_metrics(
         found: The head's probabilities.
         units: The unit of every record of ``found``, [m].
         groups: Their groups, [m].
-        metrics: The head's.
-        decisions: Its questions.
-        resamples: Of the clustered bootstrap.
+        metrics: The head's metrics.
+        decisions: Its frozen decisions.
+        resamples: Number of bootstrap resamples.
 
     Returns:
         ``n`` units, ``several`` of them with more than one picture, ``mixed`` that were left out since their pictures
@@ -76,16 +76,20 @@ def unit_metrics(
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     mixed = np.zeros(len(names), bool)
     np.logical_or.at(mixed, codes, (found.truth != found.truth[first[codes]]).any(axis=1))
-    kept = ~mixed
-    facts: dict[str, Any] = {"n": int(kept.sum()), "several": int((counts[kept] > 1).sum()), "mixed": int(mixed.sum())}
+    unmixed = ~mixed
+    facts: dict[str, Any] = {
+        "n": int(unmixed.sum()),
+        "several": int((counts[unmixed] > 1).sum()),
+        "mixed": int(mixed.sum()),
+    }
     if not facts["several"]:
         return facts
-    clusters = np.asarray(groups, str)[first[kept]].tolist()
-    truth = found.truth[first[kept]]
+    clusters = np.asarray(groups, str)[first[unmixed]].tolist()
+    truth = found.truth[first[unmixed]]
     annotations = truth.argmax(axis=1) if found.exclusive else truth.astype(np.float32)
     output = found.output.partition(".")[2]
     for way in WAYS:
-        values = _gather(found.values, codes, counts, way)[kept]
+        values = _gather(found.values, codes, counts, way)[unmixed]
         if found.exclusive:
             values = values / values.sum(axis=1, keepdims=True)
         rows = [
@@ -99,10 +103,10 @@ def unit_metrics(
             "decisions": {},
         }
         for decision in decisions:
-            scores = _gather(found.score(decision.positive)[:, None], codes, counts, way)[kept, 0]
-            called, holds = scores >= decision.threshold, found.holds(decision.positive)[first[kept]]
+            scores = _gather(found.score(decision.positive)[:, None], codes, counts, way)[unmixed, 0]
+            predicted, holds = scores >= decision.threshold, found.holds(decision.positive)[first[unmixed]]
             facts[way]["decisions"][decision.name] = threshold_metrics(
-                called, holds, clusters, prevalences=(), resamples=resamples
+                predicted, holds, clusters, prevalences=(), resamples=resamples
             )["figures"]
     return facts
 

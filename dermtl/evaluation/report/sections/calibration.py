@@ -1,4 +1,4 @@
-"""Reliability diagrams beside the figures of calibration."""
+"""Reliability diagrams beside the metrics of calibration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _NAMES = {
     "nll": "negative log likelihood",
     "slope": "slope (1 is right)",
     "intercept": "intercept (0 is right)",
-    "in_the_large": "in the large (0 is right)",
+    "in_the_large": "calibration in the large (0 is right)",
 }
 _SET_NAMES = {
     "coverage": "sets that hold the true class",
@@ -34,20 +34,20 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
     )
     before = found["before"] or {}
     rows = [(_NAMES[key], figure, before.get(key)) for key, figure in found["figures"].items()]
-    asked = {
-        question: [(_NAMES[key], figure, None) for key, figure in own["figures"].items()]
-        for question, own in found["questions"].items()
+    decisions = {
+        decision: [(_NAMES[key], estimate, None) for key, estimate in of_decision["figures"].items()]
+        for decision, of_decision in found["questions"].items()
     }
-    figures = [_diagram(f"Reliability: {event}", found["bins"])]
-    figures += [_diagram(f"Reliability: {name}", own["bins"]) for name, own in found["questions"].items()]
+    plots = [_diagram(f"Reliability: {event}", found["bins"])]
+    plots += [_diagram(f"Reliability: {name}", of_decision["bins"]) for name, of_decision in found["questions"].items()]
     return {
         "temperature": found["temperature"],
         "event": event,
         "rows": rows,
         "chance": found["ece_by_chance"],
-        "questions": asked,
+        "decisions": decisions,
         "set": _set(found["set"]) if found.get("set") else None,
-        "figures": figures,
+        "plots": plots,
     }
 
 

@@ -1,4 +1,4 @@
-"""Frozen thresholds: what they do here, predictive values at prevalences, net benefit."""
+"""Operating points: what frozen thresholds do here, predictive values at prevalences, net benefit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,32 +15,32 @@ _NAMES = {
     "f1": "F1",
     "lr_positive": "likelihood ratio, positive",
     "lr_negative": "likelihood ratio, negative",
-    "alert_rate": "share called positive",
+    "alert_rate": "predicted positive rate",
 }
 
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
-    """Every question of a head; None for heads without probabilities of classes."""
+    """Every decision of a head; None for heads without probabilities of classes."""
     if head not in context.evaluation.predictions.probabilities:
         return None
-    asked = context.evaluation.decisions.get(head, {})
-    settled = context.evaluation.predictions.decisions.facts
+    results = context.evaluation.decisions.get(head, {})
+    frozen = context.evaluation.predictions.decisions.facts
     return {
-        "questions": {
-            question: {
-                "decided": decided,
-                "rows": [(_NAMES[name], figure) for name, figure in decided["figures"].items()],
-                "figures": [_net_benefit(question, decided)],
+        "decisions": {
+            name: {
+                "result": result,
+                "rows": [(_NAMES[metric], estimate) for metric, estimate in result["figures"].items()],
+                "plots": [_net_benefit(name, result)],
             }
-            for question, decided in asked.items()
+            for name, result in results.items()
         },
-        "unsettled": [line for line in settled.get("unsettled", ()) if line.startswith((f"{head}:", f"{head},"))],
-        "settled": settled,
+        "unfitted": [line for line in frozen.get("unsettled", ()) if line.startswith((f"{head}:", f"{head},"))],
+        "frozen": frozen,
     }
 
 
-def _net_benefit(question: str, decided: Mapping[str, Any]) -> Plot:
-    curve = decided["curve"]
+def _net_benefit(decision: str, result: Mapping[str, Any]) -> Plot:
+    curve = result["curve"]
 
     def draw(axes: Any) -> None:
         axes.axhline(0, color=GREY, linewidth=0.8, linestyle="--", label="acting on nobody")
@@ -52,4 +52,4 @@ def _net_benefit(question: str, decided: Mapping[str, Any]) -> Plot:
 
     middle = curve["model"][len(curve["model"]) // 4]
     at = curve["thresholds"][len(curve["model"]) // 4]
-    return plot(f"Decision curve: {question}", f"Net benefit at probability {at:.2f}: {middle:.3f} per picture.", draw)
+    return plot(f"Decision curve: {decision}", f"Net benefit at probability {at:.2f}: {middle:.3f} per picture.", draw)

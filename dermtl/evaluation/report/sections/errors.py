@@ -42,8 +42,8 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
         return None
     known = np.flatnonzero(np.isfinite(values))
     order = known[np.argsort(-values[known], kind="stable")]
-    figures = [_histogram(metric, values[known]), *_sizes(context, head)]
-    return {"metric": metric, "figures": figures, "cases": _cases(context, head, values, order)}
+    plots = [_histogram(metric, values[known]), *_sizes(context, head)]
+    return {"metric": metric, "plots": plots, "cases": _cases(context, head, values, order)}
 
 
 def _histogram(metric: str, values: Array) -> Plot:
@@ -62,11 +62,11 @@ def _histogram(metric: str, values: Array) -> Plot:
 
 def _sizes(context: Context, head: str) -> list[Plot]:
     """Predicted against true size: the radius of circles, the area of outlines."""
-    figures: list[Plot] = []
+    plots: list[Plot] = []
     predictions = context.evaluation.predictions
     truths = predictions.truths.get(head)
     if truths is None:
-        return figures
+        return plots
     classes = getattr(context.plans[head].target, "classes", ())
     for column in ("r", *(f"{name}.area_px" for name in classes)):
         output = next((name for name in context.plans[head].outputs if column in predictions.columns[name]), None)
@@ -82,8 +82,8 @@ def _sizes(context: Context, head: str) -> list[Plot]:
             axes.set(xlabel=f"true {column}", ylabel=f"predicted {column}", xlim=(0, top), ylim=(0, top))
 
         text = f"Predicted against true {column}; mean difference {np.mean(found - true):.3g} px."
-        figures.append(plot(f"Predicted and true {column}", text, draw))
-    return figures
+        plots.append(plot(f"Predicted and true {column}", text, draw))
+    return plots
 
 
 def _cases(context: Context, head: str, values: Array, order: Array) -> list[Case]:

@@ -9,7 +9,7 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.plots import GREY, Plot, colour, grid, plot
-from dermtl.evaluation.report.sections.sensitivity import sensitivity_figures
+from dermtl.evaluation.report.sections.sensitivity import sensitivity_plots
 from dermtl.statistics.ranking import Ranking, RocCurve
 
 _SERIES = 6  # curves that colours still tell apart; of more, every one has axes of its own
@@ -19,7 +19,7 @@ _LONGEST = 24  # letters of a name above small axes
 
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
-    """The figures of a head; None for heads that do not rank."""
+    """The plots of a head; None for heads that do not rank."""
     found = context.evaluation.predictions.probabilities.get(head)
     if found is None:
         return None
@@ -28,10 +28,10 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
         for index, name in enumerate(found.names)
         if (curve := Ranking(found.values[:, index], found.truth[:, index]).curve()).known
     }
-    figures = [*sensitivity_figures(context, head, found), *([_roc(curves), _precision(curves)] if curves else [])]
+    plots = [*sensitivity_plots(context, head, found), *([_roc(curves), _precision(curves)] if curves else [])]
     studied = context.evaluation.readers
     return {
-        "figures": figures,
+        "plots": plots,
         "left_out": [name for name in found.names if name not in curves],
         "readers": studied.summary if studied and studied.decision.head == head else None,
     }
@@ -45,7 +45,7 @@ def _roc(curves: Mapping[str, RocCurve]) -> Plot:
     def chance(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
 
-    return _figure(
+    return _plot_curves(
         _Curves(
             "ROC, one class against the rest", "area", ("1 - specificity", "sensitivity"), points, chance, "lower right"
         ),
@@ -60,7 +60,7 @@ def _precision(curves: Mapping[str, RocCurve]) -> Plot:
         return curve.true_positives / curve.num_positive, precision
 
     names = ("sensitivity", "precision (PPV at this prevalence)")
-    return _figure(
+    return _plot_curves(
         _Curves(
             "Precision by sensitivity", "average precision", names, points, lambda axes: None, "lower left", "steps-pre"
         ),
@@ -96,7 +96,7 @@ class _Curves:
         axes.plot(*_thin(*self.points(curve)), linewidth=_LINE, drawstyle=self.style, **look)
 
 
-def _figure(what: _Curves, curves: Mapping[str, RocCurve], areas: Mapping[str, float]) -> Plot:
+def _plot_curves(what: _Curves, curves: Mapping[str, RocCurve], areas: Mapping[str, float]) -> Plot:
     """All curves in one pair of axes, or each in its own where there are many."""
 
     def together(axes: Any) -> None:

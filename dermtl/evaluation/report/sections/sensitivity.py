@@ -1,4 +1,4 @@
-"""Sensitivity against specificity: the curve of a yes or no, its frozen threshold, and clinicians beside it.
+"""Sensitivity against specificity: the curve of a decision, its operating point, and clinicians beside it.
 
 Source: the axes of Esteva et al. 2017, figure 3.
 """
@@ -19,24 +19,24 @@ from dermtl.statistics.ranking import Ranking, RocCurve
 _SIZE = (4.2, 4.4)
 
 
-def sensitivity_figures(context: Context, head: str, found: Probabilities) -> list[Plot]:
-    """A plot for every frozen question, and one for what readers were asked, if that is another."""
-    figures = []
+def sensitivity_plots(context: Context, head: str, found: Probabilities) -> list[Plot]:
+    """A plot for every frozen decision, and one for that of the readers, if it is another."""
+    plots = []
     studied = context.evaluation.readers
     waiting = studied if studied and studied.decision.head == head else None
-    for question, decided in context.evaluation.decisions.get(head, {}).items():
-        curve = Ranking(found.score(decided["positive"]), found.holds(decided["positive"])).curve()
+    for name, result in context.evaluation.decisions.get(head, {}).items():
+        curve = Ranking(found.score(result["positive"]), found.holds(result["positive"])).curve()
         if not curve.known:
             continue
-        beside = waiting if waiting and set(waiting.decision.positive) == set(decided["positive"]) else None
+        beside = waiting if waiting and set(waiting.decision.positive) == set(result["positive"]) else None
         waiting = None if beside else waiting
-        figures.append(_figure(question, curve, decided["figures"], beside))
+        plots.append(_draw(name, curve, result["figures"], beside))
     if waiting:
-        figures.append(_figure(" or ".join(waiting.decision.positive), waiting.study.curve(), None, waiting))
-    return figures
+        plots.append(_draw(" or ".join(waiting.decision.positive), waiting.study.curve(), None, waiting))
+    return plots
 
 
-def _figure(question: str, curve: RocCurve, point: Mapping[str, Any] | None, studied: ReaderStudyResult | None) -> Plot:
+def _draw(decision: str, curve: RocCurve, point: Mapping[str, Any] | None, studied: ReaderStudyResult | None) -> Plot:
     held = studied.study.curve() if studied else curve  # what the readers are held against
 
     def draw(axes: Any) -> None:
@@ -56,21 +56,21 @@ def _figure(question: str, curve: RocCurve, point: Mapping[str, Any] | None, stu
                 fmt="s",
                 color="0.15",
                 capsize=2,
-                label="frozen threshold, 95% intervals",
+                label="operating point, 95% intervals",
             )
         axes.legend(frameon=False, loc="lower left")
         axes.set(xlabel="sensitivity", ylabel="specificity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
 
-    text = f"Specificity against sensitivity of {question}; area under the curve {curve.auroc():.3f}."
+    text = f"Specificity against sensitivity of {decision}; area under the curve {curve.auroc():.3f}."
     if point:
         values = [point[name]["value"] for name in ("sensitivity", "specificity")]
-        text += f" At the threshold sensitivity {values[0]:.3f}, specificity {values[1]:.3f}."
+        text += f" At the operating point sensitivity {values[0]:.3f}, specificity {values[1]:.3f}."
     if studied:
         mean = studied.summary["mean"]
         middle = [mean[name]["value"] for name in ("sensitivity", "specificity")]
         told = "" if None in middle else f"; their mean {middle[0]:.3f} and {middle[1]:.3f}"
         text += f" Beside it readers: {below_text(studied.summary['below'])}{told}."
-    return plot(f"Sensitivity and specificity: {question}", text, draw, size=_SIZE)
+    return plot(f"Sensitivity and specificity: {decision}", text, draw, size=_SIZE)
 
 
 def _points(curve: RocCurve) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Figures by subgroup, as a forest plot and a table."""
+"""The primary metric by subgroup, as a forest plot and a table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from dermtl.evaluation.report.plots import GREY, Plot, colour, plot
 
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
-    """Every column that was asked for; None where there is none, or the head was not measured."""
+    """Every column of --by; None where there is none, or the head was not measured."""
     columns = {
         column: found[head] for column, found in context.evaluation.subgroups.items() if found.get(head) is not None
     }
@@ -16,8 +16,8 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
         return None
     return {
         "columns": columns,
-        "questions": list(context.evaluation.decisions.get(head, {})),
-        "figures": [
+        "decisions": list(context.evaluation.decisions.get(head, {})),
+        "plots": [
             figure for column, found in columns.items() if (figure := _forest(context, head, column, found)) is not None
         ],
     }
