@@ -1,4 +1,4 @@
-"""The layers both heads share."""
+"""The layers of both heads."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""Figures of every class and their means, as both heads report them. NumPy only; NaN is "not estimable", never zero."""
+"""Metrics of every class and their means, for both heads. NumPy only; NaN means "not estimable"."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,7 +18,7 @@ def areas(probability: Array, truth: Array) -> PerClass:
         truth: bool [n, K].
 
     Returns:
-        Weights, int [n], to area's name to float [K].
+        Function from weights, int [n], to the area's name to float [K].
     """
     rankings = [Ranking(probability[:, i], truth[:, i]) for i in range(truth.shape[1])]
 
@@ -30,19 +30,19 @@ def areas(probability: Array, truth: Array) -> PerClass:
 
 
 class Macro:
-    """Means over the classes that all rows tell something of; NaN under weights that lack one of these.
+    """Means over the classes that are estimable from all rows; NaN under weights by which one of these is not.
 
-    A mean over fewer classes than the figure itself has would be another quantity, and its interval would mislead.
+    A mean over fewer classes would be another quantity, and its interval would mislead.
 
     Args:
-        full: Metric to float [K] of all rows.
+        full: Metric to its values of all rows, float [K].
     """
 
     def __init__(self, full: Mapping[str, Array]) -> None:
         self._known = {metric: np.isfinite(values) for metric, values in full.items()}
 
     def mean(self, metric: str, values: Array, shares: Array | None = None) -> float:
-        """Mean of float [K], each class alike or by its share, float [K]; NaN where no class is known."""
+        """Mean of float [K] over the classes, equally or by shares, float [K]; NaN if no class is estimable."""
         known = self._known[metric]
         if not known.any():
             return float("nan")
@@ -50,7 +50,7 @@ class Macro:
 
 
 def named(found: Mapping[str, Array], names: Sequence[str]) -> dict[str, float]:
-    """Every class's own figures as ``<metric>.<class>``."""
+    """The values of every class as ``<metric>.<class>``."""
     return {
         f"{metric}.{name}": float(value)
         for metric, values in found.items()

@@ -1,4 +1,4 @@
-"""The entry points' objects. They name their parts and import none of them."""
+"""The entry points' objects, which name their parts without importing them."""
 
 from dermtl.api import HeadSpec
 
@@ -14,7 +14,7 @@ classification = HeadSpec(
 tags = HeadSpec(
     name="tags",
     api=(2, 0),
-    summary="independent labels, any number of which may hold (sigmoid, binary cross-entropy)",
+    summary="independent labels, any number of which may apply (sigmoid, binary cross-entropy)",
     config="dermtl_classification.tags.config:TagsConfig",
     head="dermtl_classification.tags.head:TagsHead",
     metrics="dermtl_classification.tags.metrics:TagsMetrics",

@@ -47,8 +47,8 @@ def test_the_loss_is_not_corrected():
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (ClassificationConfig(deployment_prior={"a": 0.5, "c": 0.5}), "amiss"),
-        (ClassificationConfig(deployment_prior={"a": 0.5}), "amiss"),
+        (ClassificationConfig(deployment_prior={"a": 0.5, "c": 0.5}), "check 'b'"),
+        (ClassificationConfig(deployment_prior={"a": 0.5}), "check 'b'"),
         (ClassificationConfig(classes=("a", "b", "c"), deployment_prior={"a": 0.5, "b": 0.3, "c": 0.2}), "'c'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The entry points' objects. They name their parts and import none of them."""
+"""The entry points' objects, which name their parts without importing them."""
 
 from dermtl.api import HeadSpec
 

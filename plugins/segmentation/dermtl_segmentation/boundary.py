@@ -1,8 +1,8 @@
-"""How far apart the edges of two masks are. NumPy only, and exact.
+"""Distances between the edges of two masks. NumPy only, and exact.
 
-Tools disagree on these distances, so compare only figures made the same way: the edge is the mask without its erosion
-by the four neighbours (outside the picture counts as outside the mask), distances run between pixel centres, and both
-directions are pooled before the percentile is taken.
+Tools define these distances differently, so compare only values of one definition. Here the edge is the mask without
+its erosion by the four neighbours (outside the picture counts as outside the mask), distances are between centres of
+pixels, and both directions are pooled before the percentile is computed.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ def boundary_scores(found: Array, true: Array) -> dict[str, float]:
 
     Returns:
         ``hd95_pooled_px``: 95th percentile of the distances from each edge pixel to the nearest of the other mask, in
-        pixels; 0 where both masks are empty, NaN where one is. ``surface_dice``: share of the edge pixels within 2 px
-        of the other edge in a picture 512 px wide; 1 where both are empty, 0 where one is.
+        pixels; 0 if both masks are empty, NaN if one is. ``surface_dice``: share of the edge pixels within 2 px
+        of the other edge in a picture 512 px wide; 1 if both are empty, 0 if one is.
 
     Source: the surface Dice of Nikolov et al. 2018, counted in pixels instead of lengths.
     """
@@ -54,7 +54,7 @@ def _nearest(points: Array, others: Array) -> Array:
                 found = np.subtract.outer(part[:, 0], near[:, 0]) ** 2
                 found += np.subtract.outer(part[:, 1], near[:, 1]) ** 2
                 squared[start : start + _CHUNK] = best = found.min(axis=1)
-                # What lies in no row within reach is farther away than reach.
+                # A point outside the searched rows is farther away than reach.
                 if best.max() <= reach**2 or len(near) == len(others):
                     break
             reach *= 4

@@ -1,4 +1,4 @@
-"""The keys of ``type: segmentation``. Knows no torch."""
+"""The keys of ``type: segmentation``. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
@@ -20,15 +20,18 @@ class SegmentationConfig(HeadConfig):
         description="Names of the foreground classes; with several, a mask's pixels hold the class's number from 1.",
     )
     column: str = Field("mask", description="Manifest column with the mask's path.")
-    decoder: Literal["unet", "fpn"] = "unet"
+    decoder: Literal["unet", "fpn"] = Field("unet", description="Decoder of the feature pyramid.")
     channels: tuple[PositiveInt, ...] | PositiveInt | None = Field(
         None,
-        description="unet: a list, one width a step from coarse to fine, default 256, 128, 64, 32, 16; fpn: one width, "
-        "default 128.",
+        description="Channels of the decoder; unet: a list, one entry per step from coarse to fine, default 256, 128, "
+        "64, 32, 16; fpn: one number, default 128.",
     )
-    norm: Literal["batch", "group"] = Field("batch", description="group where a device sees fewer than 8 pictures.")
+    norm: Literal["batch", "group"] = Field(
+        "batch", description="Norm of the decoder: batch, or group, for fewer than 8 pictures per device."
+    )
     loss: Literal["bce_dice", "bce", "dice"] = Field(
-        "bce_dice", description="With several classes, bce stands for cross-entropy over background and classes."
+        "bce_dice",
+        description="Terms of the loss: bce, dice or both; with several classes, bce is cross-entropy with background.",
     )
 
     @classmethod
@@ -48,13 +51,13 @@ class SegmentationConfig(HeadConfig):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels of the decoder's steps, defaults filled in; one for fpn."""
+        """Channels of the decoder's steps, with defaults filled in; one entry for fpn."""
         if self.decoder == "fpn":
             return (self.channels if isinstance(self.channels, int) else FPN_CHANNELS,)
         return self.channels if isinstance(self.channels, tuple) else UNET_CHANNELS
 
     def mask(self) -> Mask:
-        """The kind of truth and output."""
+        """The kind of annotation and output."""
         return Mask(self.classes, self.column)
 
     def target(self) -> Kind:
@@ -62,5 +65,5 @@ class SegmentationConfig(HeadConfig):
         return self.mask()
 
     def outputs(self) -> dict[str, Kind]:
-        """``mask``: one probability a class and pixel."""
+        """``mask``: the probability of each class at each pixel."""
         return {"mask": self.mask()}

@@ -1,4 +1,4 @@
-"""Layers, losses and activation of ``type: segmentation``. Knows no records and no source frame."""
+"""Layers, losses and activation of ``type: segmentation``."""
 
 from torch import Tensor, nn
 

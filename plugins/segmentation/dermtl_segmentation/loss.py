@@ -1,4 +1,4 @@
-"""How far soft outlines lie from true ones, differentiable. Knows no config."""
+"""Differentiable losses between predicted and true outlines."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""How good outlines are, on the source picture's pixels. NumPy only, no torch."""
+"""Metrics of outlines, on the pixels of the source picture. NumPy only, no torch."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -18,10 +18,10 @@ _NAN = float("nan")
 class SegmentationMetrics:
     """Dice, Jaccard, thresholded Jaccard, sensitivity, specificity, failure rate, edges: per image, then the mean.
 
-    With several classes an image's value is the mean over the classes that are in its truth or its prediction. An
-    image with nothing to find in which nothing is found scores 1; sensitivity is NaN without a true pixel and
-    specificity without a true background pixel, and such images enter no mean. The distance of edges is NaN where one
-    mask is empty; ``hd95_undefined`` is the share of such images.
+    With several classes an image's value is the mean over the classes in its truth or its prediction. An image whose
+    true and predicted masks are empty scores 1. Sensitivity is NaN without a true pixel and specificity without a true
+    background pixel, and such images are left out of means. The distance of edges is NaN if one mask is empty;
+    ``hd95_undefined`` is the share of such images.
 
     Source: the ISIC 2018 scorer for the thresholded Jaccard (below 0.65 counts 0) and for empty masks.
     """
@@ -75,7 +75,7 @@ class SegmentationMetrics:
 
 
 def mean_known(values: Iterable[float], none: float = _NAN) -> float:
-    """Mean of the values that are not NaN; ``none`` where all are."""
+    """Mean of the values that are not NaN; ``none`` if all are."""
     known = [value for value in values if value == value]
     return sum(known) / len(known) if known else none
 

@@ -1,4 +1,4 @@
-"""From the single map of a plain transformer to a pyramid. Knows no decoder."""
+"""From the single feature map of a plain transformer to a pyramid."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from dermtl_segmentation.decoder import Norm
 
 
 class SingleMapNeck(nn.Module):
-    """Four scales of one map: four times and twice as fine by transposed convolution, as it is, and half as fine.
+    """Four scales of one map: four and two times finer by transposed convolution, unchanged, and two times coarser.
 
-    Of several maps of one size the last, deepest one is used.
+    Of several maps of equal size the last, deepest one is used.
 
     Args:
         channels: Of the map.
@@ -31,7 +31,7 @@ class SingleMapNeck(nn.Module):
         self.reductions = (max(reduction // 4, 1), max(reduction // 2, 1), reduction, reduction * 2)
         self.finest = nn.Sequential(_double(channels, half), norm(half), nn.GELU(), _double(half, quarter))
         self.fine = _double(channels, half)
-        self.coarse = nn.MaxPool2d(2, ceil_mode=True)  # a map of one place keeps it
+        self.coarse = nn.MaxPool2d(2, ceil_mode=True)  # keeps a map of one pixel
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The last of the maps, [N, C, h, w], at four scales."""

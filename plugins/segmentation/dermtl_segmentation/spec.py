@@ -1,4 +1,4 @@
-"""The entry point's object. It names its parts and imports none of them."""
+"""The entry point's object, which names its parts without importing them."""
 
 from dermtl.api import HeadSpec
 

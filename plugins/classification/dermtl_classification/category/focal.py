@@ -1,4 +1,4 @@
-"""The focal loss of one of K classes."""
+"""Focal loss for one of K classes."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Layers and loss of ``type: classification``. Knows no records and no source frame."""
+"""Layers, loss and activation of ``type: classification``."""
 
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from dermtl.api import FeatureInfo, Features, Head
 from dermtl.taxonomy import roll_up
+from dermtl_classification.category.class_weights import row_weights
 from dermtl_classification.category.config import ClassificationConfig
 from dermtl_classification.category.focal import focal_loss
 from dermtl_classification.linear import pooled_linear
@@ -54,21 +55,21 @@ class ClassificationHead(Head):
         return {"cross_entropy": rows}
 
     def weights(self, target: Tensor) -> dict[str, Tensor]:
-        """The weight of each row's class, or of its classes by their shares, float32 [n]; rows count 1 without weights.
+        """The weight of each row in the mean over the batch, float32 [n]; without class weights, rows count 1.
 
         Args:
             target: As in :meth:`loss`.
         """
         if self.weight is None:
             return {}
-        return {self.config.loss: self.weight[target] if target.ndim == 1 else target @ self.weight}
+        return {self.config.loss: row_weights(self.weight, target)}
 
     def temper(self, raw: Tensor, temperature: float) -> Tensor:
-        """Logits for a temperature that counts after the correction for the deployment's prior."""
+        """Logits whose temperature applies after the correction for the deployment prior."""
         return raw / temperature if self.shift is None else (raw + self.shift) / temperature - self.shift
 
     def activate(self, raw: Tensor) -> dict[str, Tensor]:
-        """``probability``: float32 [N, K], rows sum to one; corrected for the deployment's prior where one is given.
+        """``probability``: float32 [N, K], rows sum to one; corrected for the deployment prior, if there is one.
 
         With a taxonomy also ``node_probability``: float32 [N, U], the sum over the classes below each node.
         """
@@ -80,7 +81,7 @@ class ClassificationHead(Head):
 
 
 def _prior_shift(config: ClassificationConfig) -> Tensor | None:
-    """What the logits gain, float32 [K], so that p'_k is proportional to p_k * deployed_k / trained_k.
+    """Shift of the logits, float32 [K], after which p'_k is proportional to p_k * deployed_k / trained_k.
 
     Source: Saerens, Latinne and Decaestecker 2002, Adjusting the outputs of a classifier to new a priori probabilities.
     """

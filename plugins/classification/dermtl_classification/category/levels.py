@@ -1,4 +1,4 @@
-"""How good the sums at a level of the taxonomy are. NumPy only."""
+"""Metrics at a level of the taxonomy, whose nodes have the sums of their classes' probabilities. NumPy only."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,18 +13,18 @@ from dermtl_classification.per_class import Macro, areas, named
 def level_figures(
     classes: Sequence[str], level: int, probability: Array, truth: Array
 ) -> Callable[[Array], dict[str, float]]:
-    """Prepare the figures of one level; the likeliest node is decided.
+    """Prepare the metrics of one level, at which the most probable node is predicted.
 
-    A record whose class lies above the level has no truth there, and does not count.
+    A record whose class is above the level has no truth at that level and does not count.
 
     Args:
-        classes: Names of the K training classes; none reaches across nodes of the level.
+        classes: Names of the K training classes; each is below one node of the level, or above the level.
         level: 1 for the nodes below the root, and so on.
         probability: float [n, K] of the classes.
         truth: int [n], index of the class.
 
     Returns:
-        Weights, int [n], to ``level1_balanced_accuracy`` and so on; nothing of a level with a single node.
+        Function from weights, int [n], to ``level1_balanced_accuracy`` and so on; empty for a level with one node.
 
     Source: Esteva et al. 2017: the accuracy at a level is the mean of the accuracies of its nodes.
     """

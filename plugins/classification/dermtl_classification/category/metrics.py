@@ -1,4 +1,4 @@
-"""How good class probabilities are. NumPy only, no torch."""
+"""Metrics of class probabilities. NumPy only, no torch."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -13,11 +13,11 @@ from dermtl_classification.per_class import Macro, areas, named
 
 
 class ClassificationMetrics:
-    """Figures of the decided class (the likeliest), of the ranking by probability, and of the probabilities themselves.
+    """Metrics of the predicted (most probable) class, of the ranking by probability, and of the probabilities.
 
-    A class without a record has no sensitivity, F1 or area (NaN) and enters no mean. The two areas above a sensitivity
-    of 80% are the ones of the Kaggle 2024 and of the ISIC challenges, which differ. With a taxonomy, the sums at each
-    level are judged as well.
+    A class without records has no sensitivity, F1 or area (NaN) and is left out of means. The two areas above a
+    sensitivity of 80% are those of the Kaggle 2024 and of the ISIC challenges, which differ. With a taxonomy there are
+    also metrics of each level.
     """
 
     primary: ClassVar[str] = "balanced_accuracy"

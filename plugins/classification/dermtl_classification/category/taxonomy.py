@@ -23,17 +23,21 @@ from dermtl.taxonomy import (
 
 
 class TaxonomyConfig(BaseModel):
-    """How the classes come from a tree."""
+    """How the classes are cut from a tree."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tree: Path | dict[str, tuple[str, ...]] = Field(
-        description="File with the tree, nested YAML or CSV of paths; a run keeps the tree itself."
+        description="File with the tree, as nested YAML or CSV of paths; a run stores the tree itself."
     )
-    level: int = Field(1, ge=0, description="Deepest level that is evaluated; no class reaches across its nodes.")
-    max_class_size: int = Field(1000, ge=1, description="A class of as many training records or more is a single node.")
-    min_class_size: int = Field(0, ge=0, description="Siblings with fewer training records share a class.")
-    partition: tuple[TrainingClass, ...] | None = Field(None, description="The cut; made from the training records.")
+    level: int = Field(1, ge=0, description="Deepest level that is evaluated; each class is below one of its nodes.")
+    max_class_size: int = Field(
+        1000, ge=1, description="A class with this many training records or more is a single node."
+    )
+    min_class_size: int = Field(0, ge=0, description="Siblings with fewer training records than this share a class.")
+    partition: tuple[TrainingClass, ...] | None = Field(
+        None, description="Classes and their nodes; training fills them in."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -75,11 +79,11 @@ class TaxonomyConfig(BaseModel):
         return self.model_copy(update={"tree": tree.rows, "partition": found.classes})
 
     def target(self, column: str) -> Category:
-        """The kind of truth, once the tree was cut."""
+        """The kind of annotation, after the tree was cut."""
         return NodeClass(self.classes or (), column, tree=self._tree(), partition=self.partition or ())
 
     def below(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Names of classes or of nodes above them, as names of classes; others stay."""
+        """Names of classes: those below each name, or the name itself if it has none below it."""
         return tuple(
             found
             for name in names
@@ -100,7 +104,7 @@ class NodeClass(Category):
     """The training class of the node that a record's cell names: by its path, by one of its labels, or by its name.
 
     Attributes:
-        tree: Where nodes are looked up.
+        tree: Taxonomy in which nodes are looked up.
         partition: The classes and their nodes.
     """
 

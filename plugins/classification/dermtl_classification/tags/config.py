@@ -13,20 +13,25 @@ from dermtl_classification.rule import RULE
 class TagsConfig(HeadConfig):
     """Independent labels from the pooled features."""
 
-    labels: tuple[str, ...] = Field(min_length=1, description="Names in the order of the outputs.")
-    column: str = Field("", description="Column with the names that hold; empty: one 0/1 column a label.")
-    separator: str = Field("|", min_length=1, description="Between the names in that column.")
-    dropout: float = Field(0.2, ge=0, lt=1)
+    labels: tuple[str, ...] = Field(min_length=1, description="Names of the labels, in the order of the outputs.")
+    column: str = Field(
+        "", description="Manifest column with the names of the labels that apply; empty: one 0/1 column per label."
+    )
+    separator: str = Field("|", min_length=1, description="Separator of the names in that column.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the features that are dropped while training.")
     rule: str = Field(
         "sensitivity>=0.95",
         pattern=RULE,
-        description="How every label's threshold is chosen on validation: sensitivity>=x, specificity>=x, youden, "
-        "cost:ratio or fixed:t.",
+        description="How the threshold of each label is chosen on the validation records: sensitivity>=x, "
+        "specificity>=x, youden, cost:ratio or fixed:t.",
     )
-    lower_bound: bool = Field(False, description="Wilson's lower limit must meet the rule's target, not the share.")
+    lower_bound: bool = Field(
+        False,
+        description="Require the target of the rule of the lower limit of Wilson's interval, not of the share itself.",
+    )
     pos_weight: Literal["auto"] | dict[str, PositiveFloat] | None = Field(
         None,
-        description="Weight of a label's positives in the loss, 1 where it is not named; auto: negatives / positives.",
+        description="Weights of labels' positives in the loss, 1 for others; auto: negatives / positives; null: none.",
     )
 
     @classmethod
@@ -50,11 +55,11 @@ class TagsConfig(HeadConfig):
         return cls(labels=("female", "male"), column="sex")
 
     def target(self) -> Kind:
-        """Which labels hold."""
+        """Which labels apply."""
         return Tags(self.labels, self.column, self.separator)
 
     def outputs(self) -> dict[str, Kind]:
-        """``probability``: one a label."""
+        """``probability`` of each label."""
         return {"probability": self.target()}
 
     def decisions(self) -> Sequence[DecisionRule]:
@@ -62,7 +67,7 @@ class TagsConfig(HeadConfig):
         return [DecisionRule((label,), self.rule, self.lower_bound) for label in self.labels]
 
     def fitted(self, records: Sequence[Record]) -> Self:
-        """A copy with the weights that the training records tell; a label that always or never holds gets none.
+        """A copy with weights from the training records; a label that always or never applies gets none.
 
         Raises:
             AnnotationError: No training record is annotated, or one cannot be understood.

@@ -1,4 +1,4 @@
-"""Layers and loss of ``type: tags``. Knows no records and no source frame."""
+"""Layers, loss and activation of ``type: tags``."""
 
 import torch
 from torch import Tensor, nn

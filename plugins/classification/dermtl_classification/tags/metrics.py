@@ -1,4 +1,4 @@
-"""How good the probabilities of independent labels are. NumPy only, no torch."""
+"""Metrics of the probabilities of independent labels. NumPy only, no torch."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -39,7 +39,7 @@ class TagsMetrics:
         decided = probability >= THRESHOLD
         right = decided == truth
         ranked = areas(probability, truth)
-        # 2 TP / (2 TP + FP + FN) is what is found twice, over positives and those called so.
+        # F1 = 2 TP / (2 TP + FP + FN) = 2 TP / (positives + predicted positives).
         sums = np.concatenate([truth, right & truth, ~truth, right & ~truth, decided], axis=1).astype(np.float64)
         exact = weighted_means({"exact_match": right.all(axis=1).astype(np.float64)})
 

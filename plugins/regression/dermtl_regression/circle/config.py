@@ -1,4 +1,4 @@
-"""The keys of ``type: circle``. Knows no torch."""
+"""The keys of ``type: circle``. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
@@ -12,7 +12,7 @@ _MAX_RECORDS = 200  # of which the median radius and the trivial circles are mad
 
 
 class CircleConfig(HeadConfig):
-    """A centre and a radius, learned from circles or read off another head's outline."""
+    """A centre and a radius, learned from circles or derived from another head's outline."""
 
     cx: str = Field("cx", description="Manifest column of the centre's x in source pixels.")
     cy: str = Field("cy", description="Manifest column of the centre's y in source pixels.")
@@ -21,15 +21,17 @@ class CircleConfig(HeadConfig):
     from_: str = Field(
         "",
         alias="from",
-        description="Head whose outline gives the circle, by its centre of gravity and area; nothing is learned then.",
+        description="Head from whose outline the circle is derived, by centre of gravity and area, without learning.",
     )
     class_: str = Field(
-        "", alias="class", description="Class of that outline; may be left out if the outline has one class only."
+        "", alias="class", description="Class of the outline that from names; not needed if it has one class."
     )
-    allow_anisotropic: bool = Field(False, description="Carry circles through views that turn them into ellipses.")
-    stride: Literal[4, 8] = Field(8, description="How many times smaller than the input the map of places is.")
-    channels: int = Field(64, ge=8, multiple_of=8, description="Width of that map.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the features dropped before the radius is read.")
+    allow_anisotropic: bool = Field(False, description="Allow augmentations that turn circles into ellipses.")
+    stride: Literal[4, 8] = Field(8, description="Stride of the feature map from which the centre is read: 4 or 8.")
+    channels: int = Field(64, ge=8, multiple_of=8, description="Number of channels of that feature map.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the features that are dropped before the radius is computed."
+    )
     mean_circle: tuple[float, float, float] | None = Field(
         None,
         description="Trivial baseline: centre by width and height, radius by the longer side; null: of the training "

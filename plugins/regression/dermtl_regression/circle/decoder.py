@@ -1,6 +1,6 @@
-"""From a pyramid of feature maps to one map on which a place can be read. Knows no circles and no loss.
+"""From a pyramid of feature maps to one map from which a place can be read.
 
-No size is assumed to be a power of two apart: every step resizes to the size that the next map really has.
+Sizes of neighbouring maps need not differ by a factor of two: every step resizes to the size of the next map.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ NUM_GROUPS = 8
 
 
 class TopDown(nn.Module):
-    """All maps no finer than a stride brought to one width and added up from coarse to fine.
+    """All maps not finer than a stride, brought to one width and summed from coarse to fine.
 
-    A pyramid without so fine a map, such as the single map of a vision transformer, gets one more step to that stride.
+    A pyramid without a map of that stride, such as the single map of a vision transformer, gets one more step to it.
 
     Args:
         channels: Channels of the maps, fine to coarse.
@@ -23,7 +23,7 @@ class TopDown(nn.Module):
         stride: How many times smaller than the input the result is at least.
         width: Channels of the result, a multiple of 8.
 
-    Source: Lin et al. 2017, feature pyramid networks, with one smoothing convolution a step; group norm as in
+    Source: Lin et al. 2017, feature pyramid networks, with one smoothing convolution per step; group norm as in
         Kirillov et al. 2019.
     """
 
@@ -60,7 +60,7 @@ def _smooth(width: int) -> nn.Sequential:
 
 
 def _resize(values: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, pixel areas aligned; nothing where the size is right."""
+    """Resize bilinearly with aligned pixel areas, unless the size is right already."""
     height, width = size
     if values.shape[-2:] == (height, width):
         return values

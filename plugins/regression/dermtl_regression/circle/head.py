@@ -1,4 +1,4 @@
-"""Layers, losses and activation of ``type: circle``. Knows no records and no source frame."""
+"""Layers, losses and activation of ``type: circle``."""
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,14 @@ from dermtl_regression.circle.loss import centre_loss, circle_giou, radius_loss
 from dermtl_regression.circle.outline import OutlineCircle
 from dermtl_regression.circle.place import SoftArgmax
 
-_FIRST_STD = 1e-3  # small, so that the first radius is the median whatever the features are
+_INITIAL_STD = 1e-3  # small, so that an untrained head predicts the median radius
 _MAX_LOG = 4.0  # radii stay within a factor of 55 of the median
 _DEFAULT_RADIUS = 0.25  # share of the frame, if no training record has a circle
 _TINY_PX = 1e-3
 
 
 def build_circle_head(config: CircleConfig, features: FeatureInfo) -> Head:
-    """The head that a config asks for: learned, or read off another head's outline."""
+    """The head for a config: learned, or derived from another head's outline."""
     return OutlineCircle(config, features) if config.from_ else CircleHead(config, features)
 
 
@@ -36,7 +36,7 @@ class CircleHead(Head):
         self.decoder = TopDown(channels, reductions, features.image_size, config.stride, config.channels)
         self.place = SoftArgmax(config.channels)
         linear = nn.Linear(config.channels, 1)
-        nn.init.normal_(linear.weight, std=_FIRST_STD)
+        nn.init.normal_(linear.weight, std=_INITIAL_STD)
         nn.init.zeros_(linear.bias)
         self.log_radius = nn.Sequential(nn.Dropout(config.dropout), linear)
 

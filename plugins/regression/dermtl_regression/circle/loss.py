@@ -1,4 +1,4 @@
-"""How far circles lie apart, differentiable. Knows no config and no frame: all lengths share one unit.
+"""Differentiable distances between circles; all lengths share one unit.
 
 Circles are float [..., 3]: centre x, centre y, radius.
 """
@@ -8,13 +8,13 @@ import math
 import torch
 from torch import Tensor
 
-BETA = 0.1  # errors below a tenth of the radius, about those of an annotator, count by their square
+BETA = 0.1  # errors below a tenth of the radius, about those of an annotator, are squared
 MIN_RADIUS = 1e-3
 _TINY = 1e-12  # the slope of a square root is infinite at 0
 
 
 def centre_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Distance of the centres in true radii, float [...], smooth: below ``BETA`` by its square.
+    """Distance of the centres in true radii, float [...], as smooth L1: quadratic below ``BETA``.
 
     Args:
         predicted: float [..., 2 or more], centre x and y first.
@@ -25,15 +25,15 @@ def centre_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def radius_loss(log_ratio: Tensor) -> Tensor:
-    """Absolute logarithm of predicted over true radius, float [...], smooth as :func:`centre_loss`.
+    """Absolute logarithm of predicted over true radius, float [...], as smooth L1.
 
-    The median of the logarithm minimises it, so radii are neither too large nor too small on average, by ratio.
+    The median of the logarithm minimises it, so predicted radii are as often too large as too small.
     """
     return _smooth(log_ratio.abs())
 
 
 def _smooth(error: Tensor) -> Tensor:
-    """Huber's function over ``BETA``: error - BETA / 2, below ``BETA`` error^2 / (2 BETA).
+    """Smooth L1: error - BETA / 2, and error^2 / (2 BETA) below ``BETA``.
 
     Source: Girshick 2015, smooth L1.
     """
@@ -51,7 +51,7 @@ def circle_iou(one: Tensor, other: Tensor) -> Tensor:
 
 
 def circle_giou(one: Tensor, other: Tensor) -> Tensor:
-    """Generalised IoU of discs, [...] in -1..1: keeps a gradient where the discs do not touch.
+    """Generalised IoU of discs, [...] in -1..1, with a gradient even if the discs do not touch.
 
     Source: Rezatofighi et al. 2019, equation GIoU = IoU - (|C| - U) / |C|, with C the smallest enclosing disc, whose
     radius is max(r1, r2, (d + r1 + r2) / 2).
@@ -73,10 +73,10 @@ def _geometry(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _intersection(distance: Tensor, radius: Tensor, other_radius: Tensor) -> Tensor:
     """Area common to two discs, with its exact slopes.
 
-    The cosines are clamped, which covers discs apart (both angles are 0) and one inside the other (0 and pi). The
-    slopes of acos and of the square root are infinite where circles touch and cancel there; left to rounding, they
-    would throw the optimiser off. So the slopes are written out: by the distance, minus the common chord; by a
-    radius, the length of its arc inside the other disc.
+    Clamped cosines cover separate discs (both angles are 0) and a disc inside the other (0 and pi). If circles touch,
+    the slopes of acos and of the square root are infinite and cancel, except for rounding errors that would mislead
+    the optimiser. So the slopes are written out: the slope by the distance is minus the common chord, the slope by a
+    radius is the length of its arc inside the other disc.
     """
     with torch.no_grad():
         squared, other_squared = radius**2, other_radius**2

@@ -1,4 +1,4 @@
-"""How good circles are, in pixels of the source picture. NumPy only, no torch."""
+"""Metrics of circles, in pixels of the source picture. NumPy only, no torch."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -19,7 +19,7 @@ class CircleMetrics:
     primary: ClassVar[str] = "circle_iou"
 
     def __init__(self, config: CircleConfig) -> None:
-        """Circles need nothing from their config."""
+        """The config is not needed."""
 
     def measure(self, prediction: Prediction, annotation: Array) -> Measures:
         """One record's circle against the true one, float [3] both, in source pixels."""
@@ -38,10 +38,10 @@ class CircleMetrics:
         }
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
-        """The mean of every column, and ``<column>_p50`` and ``_p90`` of some.
+        """The mean of every column, and the quantiles ``<column>_p50`` and ``_p90`` of some.
 
-        ``detection_rate_<t>`` is the share with an IoU of at least t percent, so measured as a truth value; a quantile
-        is a value that occurs, the smallest that the share of the records does not exceed.
+        ``detection_rate_<t>`` is the share of records with an IoU of at least t percent. A quantile is the smallest
+        value of a record that is not exceeded by this share of the records.
         """
         return self.weighted(rows)(np.ones(len(rows["circle_iou"]), np.int64))
 

@@ -1,15 +1,15 @@
-"""Where on a map something is, and what stands there. Knows no circles and no loss."""
+"""Soft-argmax: a place on a feature map, and the features at that place."""
 
 import torch
 from torch import Tensor, nn
 
-_FIRST_STD = 1e-2  # small, so that an untrained map scores all places about alike and the place is the middle
+_INITIAL_STD = 1e-2  # small, so that an untrained map scores all places about equally and the place is the middle
 
 
 class SoftArgmax(nn.Module):
-    """The expected place under a softmax over a map, and the map's features weighed with that softmax.
+    """The expected place under a softmax over a map, and the mean of the map's features under that softmax.
 
-    The map is taken to span the frame whatever its size: the place in row i and column j is at
+    The map covers the whole frame, whatever its size: the place in row i and column j is at
     ((j + 1/2) / w, (i + 1/2) / h).
 
     Args:
@@ -21,10 +21,10 @@ class SoftArgmax(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.score = nn.Conv2d(width, 1, kernel_size=1, bias=False)  # a bias would cancel in the softmax
-        nn.init.normal_(self.score.weight, std=_FIRST_STD)
+        nn.init.normal_(self.score.weight, std=_INITIAL_STD)
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """The place and what stands there.
+        """The place and the features there.
 
         Args:
             values: float [N, C, h, w].

@@ -13,11 +13,15 @@ class NumberConfig(HeadConfig):
     """Plain numbers from the pooled features, learned standardised."""
 
     names: tuple[str, ...] = Field(min_length=1, description="Manifest columns, in the order of the outputs.")
-    units: tuple[str, ...] = Field((), description="One a name; empty text for none.")
-    dropout: float = Field(0.2, ge=0, lt=1)
-    loss: Literal["quadratic", "smooth_l1"] = "quadratic"
-    mean: tuple[float, ...] | None = Field(None, description="One a name; null: that of the training records.")
-    std: tuple[PositiveFloat, ...] | None = Field(None, description="One a name; null: that of the training records.")
+    units: tuple[str, ...] = Field((), description="Unit of each name; empty text: none.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the features that are dropped while training.")
+    loss: Literal["quadratic", "smooth_l1"] = Field("quadratic", description="Loss, in standard deviations.")
+    mean: tuple[float, ...] | None = Field(
+        None, description="Mean of each name, for standardisation; null: that of the training records."
+    )
+    std: tuple[PositiveFloat, ...] | None = Field(
+        None, description="Standard deviation of each name, for standardisation; null: that of the training records."
+    )
 
     @model_validator(mode="after")
     def _lengths(self) -> Self:
@@ -38,7 +42,7 @@ class NumberConfig(HeadConfig):
         return Number(self.names, self.units)
 
     def outputs(self) -> dict[str, Kind]:
-        """``value``: one a name."""
+        """``value`` of each name."""
         return {"value": self.target()}
 
     def fitted(self, records: Sequence[Record]) -> Self:

@@ -1,4 +1,4 @@
-"""Layers, losses and activation of ``type: number``. Knows no records.
+"""Layers, losses and activation of ``type: number``.
 
 Raw is standardised, (value - mean) / std, so that columns in different units weigh the same.
 """

@@ -1,4 +1,4 @@
-"""How good plain numbers are, in their own units. NumPy only, no torch."""
+"""Metrics of plain numbers, in their own units. NumPy only, no torch."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -10,9 +10,9 @@ from dermtl_regression.number.config import NumberConfig
 
 
 class NumberMetrics:
-    """Of every number: mean absolute error, root mean square error, bias, R2; and the mean of the R2.
+    """Mean absolute error, root mean square error, bias and R2 of every number, and the mean of the R2.
 
-    R2 is NaN where it is not estimable: fewer than two records, or all have the same true value.
+    R2 is NaN if it is not estimable: fewer than two records, or all with the same true value.
     """
 
     primary: ClassVar[str] = "r2"
