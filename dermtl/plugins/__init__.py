@@ -1,1 +1,1 @@
-"""Finding what other distributions bring, and the contract they keep. Knows no head by name."""
+"""Discovery of plugins among installed distributions, and the contract of heads. Knows no head by name."""

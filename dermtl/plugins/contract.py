@@ -1,4 +1,4 @@
-"""What a head's distribution provides, apart from its torch module."""
+"""The contract of a head, apart from its torch module: config and metrics."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ Measures = Mapping[str, float | Array]
 
 
 class HeadConfig(BaseModel, ABC):
-    """The keys a head understands, beside the core's own ``type`` and ``loss_weight``.
+    """The keys of a head in an experiment, beside ``type`` and ``loss_weight``, which dermtl reads.
 
     Subclasses add fields and define :meth:`target` and :meth:`outputs`.
     """
@@ -29,21 +29,21 @@ class HeadConfig(BaseModel, ABC):
 
     @classmethod
     def example(cls) -> Self:
-        """A config that fits the set that ``dermtl data synth`` draws; the conformance kit tries the head with it.
+        """A config for the data of ``dermtl data synth``, with which the conformance kit checks the head.
 
-        Here one of defaults. A head with required keys says it itself; the set's columns are label, mask, cx, cy, r,
-        diameter_mm, age and sex.
+        By default the config without any key; heads with required keys override this. The columns of these data are
+        label, mask, cx, cy, r, diameter_mm, age and sex.
         """
         return cls()
 
     @classmethod
     def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
-        """Heads of this type that a table can train, for ``dermtl train FOLDER``; none unless a subclass says so.
+        """Heads of this type that a table can train, for ``dermtl train FOLDER``; by default none.
 
-        Suggest only what a column is surely meant for: an age beside every picture is no target.
+        Suggest a head only for columns that are certainly targets: an age beside every picture is none.
 
         Args:
-            columns: Column to its cells that are not empty.
+            columns: Column to its non-empty cells.
 
         Returns:
             Name of a head to its keys, without ``type``.
@@ -52,16 +52,16 @@ class HeadConfig(BaseModel, ABC):
 
     @abstractmethod
     def target(self) -> Kind:
-        """The kind of truth this head learns from."""
+        """The kind of annotation that the head learns from."""
 
     @abstractmethod
     def outputs(self) -> dict[str, Kind]:
         """The kind of every output, in the order in which the head activates them."""
 
     def fitted(self, records: Sequence[Record]) -> Self:
-        """A copy with what only the training records can tell, such as class names or a mean.
+        """A copy completed from the training records, for example with names of classes or a mean.
 
-        Called once before training; what it returns is stored with the run.
+        Called once before training; the returned config is stored with the run.
 
         Args:
             records: The training records, annotated or not.
@@ -69,11 +69,11 @@ class HeadConfig(BaseModel, ABC):
         return self
 
     def reads(self) -> tuple[str, ...]:
-        """Names of other heads of the experiment whose outputs this head sees, as ``Features.outputs``."""
+        """Names of other heads of the experiment whose outputs this head reads, as ``Features.outputs``."""
         return ()
 
     def connected(self, outputs: Mapping[str, Kind]) -> Self:
-        """A copy with what the outputs of the heads that :meth:`reads` names tell.
+        """A copy completed from the kinds of the outputs that the head reads.
 
         Called whenever an experiment or a model file is read, and only if :meth:`reads` names a head.
 
@@ -81,7 +81,7 @@ class HeadConfig(BaseModel, ABC):
             outputs: Full output name, ``<head>.<output>``, to kind.
 
         Raises:
-            ValueError: They are not what this head needs; the message says what is.
+            ValueError: The head cannot use these outputs; the message says which it needs.
         """
         return self
 
@@ -92,73 +92,83 @@ class HeadConfig(BaseModel, ABC):
     def decisions(self) -> Sequence[DecisionRule]:
         """Binary decisions on the head's probabilities, whose thresholds are fitted on validation and then frozen.
 
-        Only a head with a probability of every class or label of its truth can have some. Here one for each label of
-        :class:`~dermtl.kinds.Tags`, by the default rule, and none for classes: nothing tells which are positive.
+        Only a head with a probability for every class or label of its annotations can have decisions. By default one
+        for each label of :class:`~dermtl.kinds.Tags`, with the default rule, and none for classes, since it is unknown
+        which of them are positive.
         """
         target = self.target()
         return [DecisionRule((label,)) for label in target.labels] if isinstance(target, Tags) else []
 
     def class_set_coverage(self) -> float | None:
-        """Share of records whose set of classes is to hold the true one, above 0 and below 1; None: no sets.
+        """Share of records, above 0 and below 1, whose set of classes should contain the true class; None for no sets.
 
-        Only a head of classes can have sets; see :mod:`dermtl.statistics.conformal`.
+        Only heads with classes can have sets; see :mod:`dermtl.statistics.conformal`.
         """
         return None
 
     def documents(self) -> Mapping[str, Any]:
-        """What a run keeps of this head for people to read: file name to plain JSON types."""
+        """Files about the head that a run stores for people: file name to plain JSON types."""
         return {}
 
     def baselines(self, size_hw: tuple[int, int]) -> Mapping[str, Prediction]:
-        """What trivial predictors, which never look at the picture, say of one; a model must beat them all.
+        """Predictions of trivial predictors that ignore the picture; a model must be better than all of them.
 
         Args:
             size_hw: Height and width of the picture in pixels.
 
         Returns:
-            Baseline's name to output name to value, source frame. None unless a subclass knows some.
+            Name of a baseline to output name to value in the source frame; by default empty.
         """
         return {}
 
 
 class Metrics(Protocol):
-    """How good predictions are, in two steps, so that masks need not be kept and intervals are cheap.
+    """The metrics of a head in two steps, so that masks need not be stored and intervals are cheap.
 
-    A class called with the head's config. Both steps are NumPy and see the source frame only.
+    A class that is called with the head's config. Both steps use NumPy, in the source frame. ``measure`` and
+    ``summarise`` correspond to ``update`` and ``compute`` of torchmetrics.
 
     Attributes:
-        primary: Name of the metric that stands for the head, higher is better.
+        primary: Name of the primary metric; higher is better.
     """
 
     primary: ClassVar[str]
 
     def measure(self, prediction: Prediction, annotation: Array) -> Measures:
-        """One record: output name to value in, a row of numbers (or small arrays of fixed shape) out.
+        """Measure one record: a row of numbers, or of small arrays of fixed shape.
 
-        A bool says that the metric of its name is a share of the records, which has an interval of its own.
+        A bool marks the metric of this name as a proportion of records, which gets a Wilson interval.
+
+        Args:
+            prediction: Output name to value.
+            annotation: The annotation of the record.
         """
 
     def summarise(self, rows: Mapping[str, Array]) -> dict[str, float]:
-        """Many rows, stacked to [n, ...] a column, to one value a metric. NaN means not estimable, never zero."""
+        """Summarise rows to one value for each metric; NaN means not estimable, never zero.
+
+        Args:
+            rows: Column to the values of all rows, stacked to [n, ...].
+        """
 
 
 @runtime_checkable
 class WeightedMetrics(Metrics, Protocol):
-    """Metrics that prepare their rows once (sort them, say) instead of anew for every resample of an interval.
+    """Metrics that prepare their rows once, for example by sorting, and not for every resample of an interval.
 
-    Optional: the core resamples the rows of plain :class:`Metrics` by copying them.
+    Optional: for plain :class:`Metrics` rows are copied for every resample.
     """
 
     def weighted(self, rows: Mapping[str, Array]) -> Callable[[Array], dict[str, float]]:
-        """Rows, as of :meth:`summarise`, to a function of weights, int [n], how often each row counts.
+        """Prepare rows, as in :meth:`summarise`, for a function of weights, int [n]: how often each row counts.
 
-        With weights of 1 it gives what :meth:`summarise` gives. A metric that needs what a resample lacks, such as a
-        mean over all classes where one was not drawn, is NaN there.
+        With weights of 1 it returns the values of :meth:`summarise`. A metric that cannot be estimated on a resample,
+        such as a mean over all classes if one was not drawn, is NaN there.
         """
 
 
 class MetricsFactory(Protocol):
-    """What the dotted name of a head's metrics resolves to."""
+    """The object under the dotted name of a head's metrics."""
 
     def __call__(self, config: Any) -> Metrics:
         """Build the metrics of one configured head."""

@@ -1,7 +1,7 @@
-"""Finding plugins by name, one broken plugin never harming another.
+"""Discovery of plugins by name; a broken plugin never affects another.
 
-Nothing is imported until it is asked for. ``name`` picks a plugin; ``distribution:name`` picks one of several that
-claim the same name, which is an error otherwise.
+A plugin is imported only when it is used. ``name`` picks a plugin; ``distribution:name`` picks one of several with the
+same name, which is an error otherwise.
 """
 
 import importlib
@@ -20,13 +20,16 @@ HEADS = "dermtl.heads"
 
 @dataclass(frozen=True)
 class Listing:
-    """One installed plugin and its state, for people.
+    """An installed plugin and its state, for lists.
 
     Attributes:
-        group: Of its entry point, such as ``dermtl.heads``.
-        api: The plugin API it was written for; empty where its group has none.
+        name: Name of the plugin.
+        group: Group of its entry point, such as ``dermtl.heads``.
+        distribution: Distribution that contains it.
+        version: Version of this distribution.
+        api: Plugin API that it was written for; empty if its group has none.
         state: ok, broken, incompatible or conflict.
-        reason: Why it is not ok; else its summary.
+        reason: Its summary, or the reason if its state is not ok.
     """
 
     name: str
@@ -45,8 +48,8 @@ def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
         name: ``name`` or ``distribution:name``.
 
     Raises:
-        PluginNotFound: None has this name.
-        PluginConflict: Several have.
+        PluginNotFound: No plugin has this name.
+        PluginConflict: Several plugins have this name.
         PluginContract: It fails to import, breaks the contract, or was written for an API that is not served.
     """
     point = pick(HEADS, name, "head")
@@ -56,16 +59,16 @@ def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
 
 
 def pick(group: str, name: str, what: str) -> EntryPoint:
-    """The one entry point of a name, not imported.
+    """The entry point of a name, not imported.
 
     Args:
-        group: Its group.
+        group: Group of entry points.
         name: ``name`` or ``distribution:name``.
-        what: What the group holds, for messages.
+        what: What a plugin of the group is called in messages.
 
     Raises:
-        PluginNotFound: None has this name.
-        PluginConflict: Several have.
+        PluginNotFound: No plugin has this name.
+        PluginConflict: Several plugins have this name.
     """
     distribution, _, bare = name.rpartition(":")
     found = entry_points_of(group)
@@ -111,7 +114,7 @@ def describe_head(point: EntryPoint) -> tuple[str, str, str]:
         _require_served(spec, point)
     except PluginContract as error:
         return api, "incompatible", f"{error.message} ({error.hint})"
-    for dotted in (spec.config, spec.metrics):  # the head itself may need torch, which need not be here
+    for dotted in (spec.config, spec.metrics):  # the head itself may need torch, which may not be installed
         resolve(dotted, _where(point))
     return api, "ok", spec.summary
 
@@ -120,7 +123,7 @@ def list_plugins(group: str, describe: Callable[[EntryPoint], Sequence[str]]) ->
     """Every installed plugin of a group with its state; never raises.
 
     Args:
-        group: Its group.
+        group: Group of entry points.
         describe: Gives API, state and summary (or the reason if the state is not ok) of a plugin; raises a PluginError
             if the plugin is broken.
     """
@@ -137,7 +140,7 @@ def list_plugins(group: str, describe: Callable[[EntryPoint], Sequence[str]]) ->
 
 
 def _rivals_of(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
-    """Which other distributions bring its name, in words; empty where none does."""
+    """The other distributions with a plugin of this name, in words; empty if there is none."""
     others = ", ".join(distribution_of(other) for other in points if other is not point)
     return f"also brought by {others}; write {distribution_of(point)}:{point.name}" if others else ""
 
@@ -164,7 +167,7 @@ _FROM_API_1 = (
 
 
 def _require_served(spec: HeadSpec, point: EntryPoint) -> None:
-    """A head's major must be served, with its minor or a newer one."""
+    """Refuse a head whose major version is not served, or only with an older minor version."""
     if any(spec.api[0] == major and spec.api[1] <= minor for major, minor in SERVED):
         return
     owner = distribution_of(point)

@@ -1,4 +1,4 @@
-"""The entry points of all installed distributions, read and not imported; ``DERMTL_PLUGINS`` picks some of them."""
+"""The entry points of all installed distributions, without importing them; ``DERMTL_PLUGINS`` selects some."""
 
 import logging
 import os
@@ -9,14 +9,20 @@ _log = logging.getLogger(__name__)
 VARIABLE = "DERMTL_PLUGINS"
 CORE = "dermtl"
 _UNKNOWN = "unknown"
-_UNREADABLE = (OSError, TypeError, ValueError, LookupError, AttributeError)  # what importlib.metadata lets through
+_UNREADABLE = (
+    OSError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+)  # for damaged metadata
 
 
 def entry_points_of(group: str) -> dict[str, list[EntryPoint]]:
     """All entry points of a group by name, without importing any.
 
-    The environment variable ``DERMTL_PLUGINS`` leaves only those that it lists, ``name`` or ``distribution:name``, with
-    commas between; ``none`` leaves none. What the core itself brings is always there.
+    The environment variable ``DERMTL_PLUGINS`` selects those that it lists, ``name`` or ``distribution:name``,
+    separated by commas; ``none`` selects none. Plugins of dermtl itself are always selected.
     """
     chosen = allowed()
     found: dict[str, list[EntryPoint]] = {}
@@ -28,7 +34,7 @@ def entry_points_of(group: str) -> dict[str, list[EntryPoint]]:
 
 
 def allowed() -> frozenset[str] | None:
-    """What ``DERMTL_PLUGINS`` lists; None where it is not set, or is empty."""
+    """The names in ``DERMTL_PLUGINS``; None if it is not set, or empty."""
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
         return None
@@ -41,45 +47,45 @@ def origin_of(point: EntryPoint) -> dict[str, str]:
 
 
 def distribution_of(point: EntryPoint) -> str:
-    """Name of the distribution that brings a plugin."""
-    return _stated(point.dist, "Name", _UNKNOWN)
+    """Name of the distribution that contains a plugin."""
+    return _field(point.dist, "Name", _UNKNOWN)
 
 
 def version_of(point: EntryPoint) -> str:
-    """Version of the distribution that brings a plugin."""
-    return _stated(point.dist, "Version", "?")
+    """Version of the distribution that contains a plugin."""
+    return _field(point.dist, "Version", "?")
 
 
 def in_one_line(error: BaseException) -> str:
-    """An exception's type and text."""
+    """Type and message of an exception in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _installed(group: str) -> Iterator[EntryPoint]:
-    """A group's entry points, of several copies of a distribution the first on the path.
+    """The entry points of a group; of several copies of a distribution, those of the first on the path.
 
-    ``importlib.metadata.entry_points`` fails as a whole where one distribution's list is malformed. Distributions that
-    do not say their name are copies where they bring the same.
+    ``importlib.metadata.entry_points`` fails as a whole if the list of one distribution is malformed. Distributions
+    without a name are copies of each other if they have the same entry points.
     """
     seen: set[object] = set()
     for distribution in distributions():
         try:
             points = list(distribution.entry_points.select(group=group))
         except _UNREADABLE as error:
-            owner = _stated(distribution, "Name", _UNKNOWN)
+            owner = _field(distribution, "Name", _UNKNOWN)
             _log.warning("the entry points of distribution %s cannot be read: %s", owner, in_one_line(error))
             continue
-        if not points:  # whose name is not worth the reading
+        if not points:  # reading the name would cost time
             continue
-        name = _stated(distribution, "Name", _UNKNOWN)
+        name = _field(distribution, "Name", _UNKNOWN)
         key = name if name != _UNKNOWN else frozenset((point.name, point.value) for point in points)
         if key not in seen:
             seen.add(key)
             yield from points
 
 
-def _stated(distribution: Distribution | None, key: str, missing: str) -> str:
-    """What the distribution says of itself; a removal that was cut short leaves one that says nothing."""
+def _field(distribution: Distribution | None, key: str, missing: str) -> str:
+    """A field of the distribution's metadata; a distribution that was only partly removed may have none."""
     try:
         return (distribution.metadata[key] if distribution else None) or missing
     except _UNREADABLE:

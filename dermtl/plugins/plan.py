@@ -1,4 +1,4 @@
-"""The heads of one experiment: each head's plugin, checked config, kinds and metrics. Still no torch."""
+"""The heads of an experiment: plugin, checked config, kinds and metrics of each. No torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +24,11 @@ class HeadPlan:
     """One head of an experiment.
 
     Attributes:
-        name: Its name in the experiment, the first part of its outputs' names.
-        spec: The plugin.
-        config: The plugin's own config.
-        loss_weight: Factor on its losses.
-        origin: Plugin, distribution and version.
+        name: Name of the head in the experiment, the first part of the names of its outputs.
+        spec: Spec of the plugin.
+        config: Config of the plugin.
+        loss_weight: Factor of its losses.
+        origin: Names of plugin and distribution, and version.
     """
 
     name: str
@@ -39,7 +39,7 @@ class HeadPlan:
 
     @property
     def target(self) -> Kind:
-        """The kind of its truth."""
+        """The kind of its annotations."""
         return self.config.target()
 
     @property
@@ -48,14 +48,14 @@ class HeadPlan:
         return {f"{self.name}.{output}": kind for output, kind in self.config.outputs().items()}
 
     def metrics(self) -> Metrics:
-        """Its metrics, ready to use."""
+        """The metrics of the head."""
         built: Metrics = resolve(self.spec.metrics, f"head {self.name!r}")(self.config)
         if not isinstance(getattr(built, "primary", None), str):
             raise PluginContract(f"{self.spec.metrics} names no primary metric", where=f"head {self.name!r}")
         return built
 
     def metadata(self) -> dict[str, Any]:
-        """What :func:`replan_heads` needs, and the kind of the truth, in plain JSON types."""
+        """The data that :func:`replan_heads` needs, and the kind of the annotations, in plain JSON types."""
         config = self.config.model_dump(mode="json")
         return {
             "type": self.spec.name,
@@ -66,21 +66,21 @@ class HeadPlan:
         }
 
     def fitted(self, records: Sequence[Record]) -> "HeadPlan":
-        """The plan after the training records were seen."""
+        """The plan with its config fitted to the training records."""
         return replace(self, config=self.config.fitted(records))
 
     def dump(self) -> dict[str, Any]:
-        """The head's block of an experiment file."""
-        own = self.config.model_dump(mode="json")
-        return {"type": self.origin["distribution"] + ":" + self.spec.name, "loss_weight": self.loss_weight, **own}
+        """The block of the head in an experiment file."""
+        keys = self.config.model_dump(mode="json")
+        return {"type": self.origin["distribution"] + ":" + self.spec.name, "loss_weight": self.loss_weight, **keys}
 
 
 def plan_heads(experiment: Experiment, source: Source) -> dict[str, HeadPlan]:
-    """Find every head's plugin and check its keys.
+    """Find the plugin of every head and check its keys.
 
     Raises:
         PluginError: A plugin is missing, ambiguous or broken; the message names the line of ``type``.
-        ConfigError: A key is not the plugin's, a class is called what counts as an empty cell, or a head reads another
+        ConfigError: The plugin does not know a key, the name of a class counts as an empty cell, or a head reads a head
             that does not exist or does not fit.
     """
     plans = {name: _plan(name, head, source) for name, head in experiment.heads.items()}
@@ -90,7 +90,7 @@ def plan_heads(experiment: Experiment, source: Source) -> dict[str, HeadPlan]:
 
 
 def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
-    """The heads that a model's metadata tell of, from installed plugins.
+    """The heads of a model's metadata, from installed plugins.
 
     Raises:
         PluginError: A plugin is missing or broken.
@@ -107,7 +107,7 @@ def replan_heads(heads: Mapping[str, Any]) -> dict[str, HeadPlan]:
 
 
 def _refuse_missing(plan: HeadPlan, words: Sequence[str], source: Source) -> None:
-    """A class of such a name would never be seen."""
+    """Refuse classes whose names count as empty cells: no record would have them."""
     target = plan.target
     names = target.classes if isinstance(target, Category) else target.labels if isinstance(target, Tags) else ()
     for name in names:

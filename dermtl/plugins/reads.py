@@ -1,4 +1,4 @@
-"""Heads that see what other heads answer: who reads whom, in which order they run, and whether that is possible."""
+"""Heads that read the outputs of other heads: which heads, in which order, and whether this is possible."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def connect(plans: "Mapping[str, HeadPlan]", source: Source) -> "dict[str, HeadPlan]":
-    """The plans, each with what the outputs of the heads that it reads tell.
+    """The plans, with configs connected to the outputs of the heads that they read.
 
     Args:
         plans: Head to plan.
         source: The experiment, for messages.
 
     Raises:
-        ConfigError: A head reads one that does not exist, itself in a circle, or one whose outputs do not fit.
+        ConfigError: A head reads a head that does not exist, itself through others, or outputs that do not fit.
     """
     reads = {name: tuple(plan.config.reads()) for name, plan in plans.items()}
     if not any(reads.values()):
@@ -31,16 +31,16 @@ def connect(plans: "Mapping[str, HeadPlan]", source: Source) -> "dict[str, HeadP
                 problem = "a head cannot read itself" if other == name else f"there is no head {other!r}"
                 others = ", ".join(head for head in plans if head != name) or "none"
                 raise _error(source, name, other, f"{problem}; other heads: {others}")
-    found = dict(plans)
+    connected = dict(plans)
     for name in run_order(reads, source):
         if reads[name]:
-            kinds = {output: kind for other in reads[name] for output, kind in found[other].outputs.items()}
+            kinds = {output: kind for other in reads[name] for output, kind in connected[other].outputs.items()}
             try:
-                config = found[name].config.connected(kinds)
+                config = connected[name].config.connected(kinds)
             except ValueError as error:
                 raise _error(source, name, reads[name][0], str(error)) from error
-            found[name] = replace(found[name], config=config)
-    return found
+            connected[name] = replace(connected[name], config=config)
+    return connected
 
 
 def run_order(reads: Mapping[str, Sequence[str]], source: Source | None = None) -> list[str]:
@@ -57,16 +57,16 @@ def run_order(reads: Mapping[str, Sequence[str]], source: Source | None = None) 
         return list(TopologicalSorter(reads).static_order())
     except CycleError as error:
         names: list[str] = error.args[1]
-        told = f"heads read one another in a circle: {' -> '.join(reversed(names))}"
+        message = f"heads read one another in a circle: {' -> '.join(reversed(names))}"
         if source is None:
-            raise ConfigError(told) from error
-        raise _error(source, names[-1], names[-2], told) from error
+            raise ConfigError(message) from error
+        raise _error(source, names[-1], names[-2], message) from error
 
 
-def _error(source: Source, name: str, other: str, told: str) -> ConfigError:
-    """At the key of a head that holds the name of the other, if there is one."""
+def _error(source: Source, name: str, other: str, message: str) -> ConfigError:
+    """An error at the key of a head that names the other head, if there is such a key."""
     key: Key = ("heads", name)
     block = (source.data.get("heads") or {}).get(name) if isinstance(source.data, dict) else None
     if isinstance(block, dict):
         key = (*key, *[key for key, value in block.items() if value == other][:1])
-    return ConfigError(f"{'.'.join(map(str, key))}: {told}", where=source.where(key))
+    return ConfigError(f"{'.'.join(map(str, key))}: {message}", where=source.where(key))

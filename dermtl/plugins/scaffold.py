@@ -1,4 +1,4 @@
-"""A distribution with a working head, written from the template that lies beside this file."""
+"""A new distribution with a working head, written from the folder ``template`` beside this file."""
 
 import keyword
 import re
@@ -28,12 +28,12 @@ def render(name: str, kind: str, folder: Path) -> None:
     """Write a distribution.
 
     Args:
-        name: Of the head; its package is ``dermtl_<name>``.
+        name: Name of the head; its package is ``dermtl_<name>``.
         kind: category, tags, circle, mask, number or own.
-        folder: New, or empty.
+        folder: Folder to write; new, or empty.
 
     Raises:
-        InputError: The name is none for a head, is taken, or the folder holds something.
+        InputError: The name is not valid for a head, is taken, or the folder is not empty.
     """
     if not _NAME.fullmatch(name):
         raise InputError(f"expected a name of lower-case letters, digits and single underscores, got {name!r}")

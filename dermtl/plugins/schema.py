@@ -1,4 +1,4 @@
-"""The JSON Schema of experiment files: the core's keys, and for each installed head its plugin's keys."""
+"""The JSON Schema of experiment files: the keys of dermtl, and the keys of each installed head."""
 
 import logging
 from typing import Any
@@ -14,16 +14,16 @@ from dermtl.plugins.probe import try_plugins
 from dermtl.plugins.spec import HeadSpec
 
 _log = logging.getLogger(__name__)
-_QUESTION = "dermtl.plugins.discovery:describe_head"
+_DESCRIBE = "dermtl.plugins.discovery:describe_head"
 
 
 def experiment_schema() -> dict[str, Any]:
     """The schema; a broken plugin is left out with a warning."""
     schema = Experiment.model_json_schema()
     definitions = schema["$defs"]
-    own = Head.model_json_schema()["properties"]
+    common = Head.model_json_schema()["properties"]
     branches = []
-    tried = {(listing.distribution, listing.name): listing for listing in try_plugins(HEADS, _QUESTION)}
+    tried = {(listing.distribution, listing.name): listing for listing in try_plugins(HEADS, _DESCRIBE)}
     for name, points in entry_points_of(HEADS).items():
         for point in points:
             full = f"{distribution_of(point)}:{name}"
@@ -33,7 +33,7 @@ def experiment_schema() -> dict[str, Any]:
                 continue
             try:
                 spec, _ = load_head(full)
-                head = _own_keys(spec, full)
+                head = _head_schema(spec, full)
             except PluginError as error:
                 _log.warning("left out of the schema: %s", error)
                 continue
@@ -41,7 +41,7 @@ def experiment_schema() -> dict[str, Any]:
             types = [full] if len(points) > 1 else [name, full]
             definitions[full] = {
                 "type": "object",
-                "properties": own | {"type": {"enum": types, "description": spec.summary}} | head["properties"],
+                "properties": common | {"type": {"enum": types, "description": spec.summary}} | head["properties"],
                 "required": ["type", *head.get("required", [])],
                 "additionalProperties": False,
             }
@@ -54,7 +54,7 @@ def experiment_schema() -> dict[str, Any]:
 
 
 def _allow_extends(schema: dict[str, Any]) -> None:
-    """A file that extends others may leave out what they hold: what merges key by key is only then incomplete."""
+    """Allow a file that extends others to leave out their keys; other files must have all required keys."""
     definitions, name = schema["$defs"], {"type": "string", "minLength": 1}
     blocks = {block: {"required": definitions[block.title()].pop("required")} for block in ("backbone", "training")}
     heads = {"additionalProperties": {"required": ["type"]}}
@@ -66,8 +66,8 @@ def _allow_extends(schema: dict[str, Any]) -> None:
     schema["else"] = {"required": schema.pop("required"), "properties": {**blocks, "heads": heads}}
 
 
-def _own_keys(spec: HeadSpec, full: str) -> dict[str, Any]:
-    """The schema of a plugin's config, the definitions it needs kept apart from those of others."""
+def _head_schema(spec: HeadSpec, full: str) -> dict[str, Any]:
+    """The schema of a plugin's config; its definitions are renamed so that they differ from those of others."""
     config = resolve(spec.config, f"head {full!r}")
     if not (isinstance(config, type) and issubclass(config, HeadConfig)):
         raise PluginContract(f"{spec.config} is not a HeadConfig", where=f"head {full!r}")

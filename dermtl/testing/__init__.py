@@ -1,4 +1,4 @@
-"""The conformance kit: what a head must do, as tests that anybody's head can be put through.
+"""The conformance kit: the contract of a head as tests that run on any head.
 
 In a plugin's own tests::
 

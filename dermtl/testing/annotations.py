@@ -1,4 +1,4 @@
-"""Checks of kinds: how truth is read, stored, shown, and carried along with the picture."""
+"""Checks of kinds: how annotations are read, stored, drawn, and moved with the picture."""
 
 import json
 import pickle
@@ -20,12 +20,12 @@ from dermtl.testing.head_under_test import HeadUnderTest
 
 
 class AnnotationChecks:
-    """Of the kinds of the target and of the outputs."""
+    """Checks of the kinds of the target and of the outputs."""
 
     subject: HeadUnderTest
 
     def test_missing_truth_is_none(self) -> None:
-        """A record whose cells are empty has no annotation, or the kind says what emptiness means; it never fails."""
+        """A record whose cells are empty has no annotation, or one that the kind defines; reading never fails."""
         kind = self.subject.config.target()
         for example in self.subject.examples:
             empty = replace(example.record, cells=dict.fromkeys(example.record.cells, ""))
@@ -72,7 +72,7 @@ class AnnotationChecks:
         check(kept >= 24, f"encode gives no target for most views ({kept} of {6 * len(views(plain))})")
 
     def test_what_leaves_the_picture_is_no_truth(self) -> None:
-        """A crop without the lesion gives None or an empty target, never a place outside that is taken for one."""
+        """A crop without the lesion gives None or an empty target, never a place outside the picture."""
         kind = self.subject.config.target()
         if not kind.spatial:
             return
@@ -85,7 +85,7 @@ class AnnotationChecks:
                 check(not seen.any(), "a lesion cropped out leaves marks in its target")
 
     def test_outputs_return_to_the_source_frame(self) -> None:
-        """What is right in the network frame is right in the source frame once restored, wide or tall."""
+        """A perfect prediction in the network frame is perfect in the source frame once restored, wide or tall."""
         config = self.subject.config
         for example, annotation in self.subject.known[:6]:
             box = Letterbox.of(example.image, SIDE)
@@ -102,7 +102,7 @@ class AnnotationChecks:
                     check(off <= 0.05, f"output {name}: comes back {off:.2f} off in the source frame")
 
     def test_values_can_be_shown(self) -> None:
-        """Values become finite JSON and columns, the same columns always, and a drawing that leaves the picture be."""
+        """Values become finite JSON, always the same columns, and a drawing that does not change the picture."""
         config = self.subject.config
         columns: dict[str, set[tuple[str, ...]]] = {}
         for example, annotation in self.subject.known[:6]:
@@ -125,7 +125,7 @@ class AnnotationChecks:
         check(all(len(found) == 1 for found in columns.values()), "columns differ from picture to picture")
 
     def test_kinds_are_understood_without_the_plugin(self) -> None:
-        """A model file names dermtl's own kinds only, and they restore, tell and show what the head's do."""
+        """A model file names only kinds of dermtl, which restore, convert and draw as those of the head do."""
         config = self.subject.config
         example, annotation = self.subject.known[0]
         box = Letterbox.of(example.image, SIDE)

@@ -1,4 +1,4 @@
-"""How a check fails, with and without pytest, whatever Python's options."""
+"""Assertions of checks, with and without pytest, and also under ``python -O``."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from dermtl.arrays import Array
 
 
 def check(condition: object, message: str) -> None:
-    """Fail the check with a message that names the fault.
+    """Fail with a message that names the fault, unless the condition holds.
 
     Raises:
         AssertionError: The condition does not hold.

@@ -1,4 +1,4 @@
-"""Checks of the config: what an experiment may write, and what a run stores of it."""
+"""Checks of the config: the keys of an experiment, and the form in which a run stores them."""
 
 import json
 import pickle
@@ -16,12 +16,12 @@ _STRANGER = "no_head_has_this_key"
 
 
 class ConfigChecks:
-    """Of the head's config."""
+    """Checks of the head's config."""
 
     subject: HeadUnderTest
 
     def test_config_survives_storing(self) -> None:
-        """The config, plain and fitted, makes the round trip through JSON and through pickle."""
+        """The config, plain and fitted, is the same after a round trip through JSON and through pickle."""
         for name, config in (("example", self.subject.example), ("fitted", self.subject.config)):
             stored = json.loads(json.dumps(config.model_dump(mode="json")))
             again = self.subject.config_type.model_validate(stored)
@@ -54,13 +54,13 @@ class ConfigChecks:
         check(schema.get("additionalProperties") is False, "the JSON Schema lets unknown keys pass")
 
     def test_fitting_twice_changes_nothing(self) -> None:
-        """Fitting gives the same twice, and a fitted config stays as it is."""
+        """Fitting twice gives the same config, and fitting a fitted config changes nothing."""
         once, twice = (self.subject.example.fitted(self.subject.records) for _ in range(2))
         check(once == twice, "fitted(records) gives another config the second time")
         check(once.fitted(self.subject.records) == once, "fitting a fitted config changes it")
 
     def test_kinds_are_declared(self) -> None:
-        """Target and outputs are kinds, equal each time they are asked for, and outputs are named."""
+        """Target and outputs are kinds, equal on every call, and outputs have names."""
         config = self.subject.config
         check(config.target() == config.target(), "target() gives another kind each time")
         outputs = config.outputs()

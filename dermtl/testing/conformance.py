@@ -1,4 +1,4 @@
-"""All checks as one class, which pytest runs as it is."""
+"""All checks as one class for pytest."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ class HeadConformance(
     ConfigChecks,
     ImportChecks,
 ):
-    """What every head must do. Subclass it, set ``head``, and name the subclass ``Test...``.
+    """The checks of a head. Subclass it, set ``head``, and name the subclass ``Test...``.
 
     Attributes:
         head: ``name`` or ``distribution:name`` of an installed head.

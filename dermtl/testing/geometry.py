@@ -1,4 +1,4 @@
-"""Geometry seen from outside: where a kind draws its truth, and whether that is where the pixels went."""
+"""Geometry of kinds by their drawings: whether an annotation moves as the pixels of the picture do."""
 
 import math
 from dataclasses import dataclass
@@ -42,10 +42,10 @@ def views(plain: View) -> dict[str, View]:
 
 
 def marks(kind: Kind, truth: Array, scale: float = 1.0) -> Array:
-    """Where the kind draws this truth.
+    """The pixels that the kind draws for an annotation.
 
     Args:
-        kind: Of the truth.
+        kind: Kind of the annotation.
         truth: An annotation in source pixels, or a target in network pixels.
         scale: Network pixels to one of the truth's; all drawings are then equally fine, and their strokes equally wide.
 

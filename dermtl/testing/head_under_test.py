@@ -1,6 +1,6 @@
-"""What a head is tried with: drawn pictures, a fitted config, small networks, a short run and its exported file.
+"""A head with the things that checks need: drawn pictures, a fitted config, small networks, a short run and its export.
 
-Everything dear is made once and kept.
+Everything expensive is computed once.
 """
 
 import csv
@@ -45,7 +45,7 @@ NAME = "head"  # the head's name in every experiment here
 SIZE = 64
 NUM_RECORDS = 24
 _TRUTH = ("label", "mask", "cx", "cy", "r", "diameter_mm", "age", "sex")
-_BLANK = (4, 11, 17)  # records whose truth is taken away: a record may lack any of its annotations
+_BLANK = (4, 11, 17)  # records whose annotations are removed: a record may lack any of them
 BACKBONES: Mapping[str, Mapping[str, Any]] = {
     "test_resnet": {},
     "vgg11": {"mlp_ratio": 1 / 64},  # 100 million weights fewer
@@ -55,12 +55,12 @@ BACKBONES: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Example:
-    """One record with its truth.
+    """One record with its picture and annotation.
 
     Attributes:
-        record: As the manifest has it.
+        record: The record of the manifest.
         image: uint8 [H, W, 3].
-        annotation: The head's truth in the source frame, or None.
+        annotation: The head's annotation in the source frame; None if it has none.
     """
 
     record: Record
@@ -76,7 +76,7 @@ class HeadUnderTest:
         keys: Keys of its config beside those of its example.
 
     Raises:
-        PluginError: It is not installed, or its parts cannot be imported.
+        PluginError: It is not installed, or cannot be imported.
     """
 
     def __init__(self, head: str, keys: Mapping[str, Any] | None = None) -> None:
@@ -89,7 +89,7 @@ class HeadUnderTest:
 
     @property
     def folder(self) -> Path:
-        """A folder for this subject alone."""
+        """A folder for this head alone."""
         return Path(self._folder.name)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class HeadUnderTest:
 
     @cached_property
     def manifest(self) -> Path:
-        """The drawn set's table; some rows lack every truth."""
+        """The table of the drawn records; some rows have no annotation."""
         drawn = synthesise(self.folder / "drawn", num=NUM_RECORDS)
         with drawn.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -139,13 +139,13 @@ class HeadUnderTest:
 
     @cached_property
     def examples(self) -> list[Example]:
-        """All records with their pictures and truths."""
+        """All records with their pictures and annotations."""
         kind = self.config.target()
         return [Example(record, read_image(record.path), kind.read(record)) for record in self.records]
 
     @cached_property
     def known(self) -> list[tuple[Example, Array]]:
-        """The records that have a truth, with it."""
+        """The records that have an annotation, with it."""
         found = [(example, example.annotation) for example in self.examples if example.annotation is not None]
         if len(found) < 8:
             raise AssertionError(
@@ -191,7 +191,7 @@ class HeadUnderTest:
         return self.summarise(bare, [annotation for _, annotation in self.known[:num]])
 
     def tabulate(self, predictions: Sequence[Prediction], annotations: Sequence[Array]) -> dict[str, Array]:
-        """What the head's metrics measure of predictions in the source frame, stacked to [n, ...] a column."""
+        """The rows of the head's metrics for predictions in the source frame: column to values, stacked to [n, ...]."""
         metrics = self.plan.metrics()
         pairs = zip(predictions, annotations, strict=True)
         rows = [metrics.measure(prediction, annotation) for prediction, annotation in pairs]
@@ -238,7 +238,7 @@ class HeadUnderTest:
         return export_run(self.run, self.folder / "model.onnx")
 
     @cached_property
-    def deployed(self) -> Model:
+    def exported(self) -> Model:
         """The exported model, opened."""
         return load(self.model, threads=1)
 

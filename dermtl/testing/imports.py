@@ -1,4 +1,4 @@
-"""Checks of what the spec names: that it costs nothing to look at, and asks for nothing but the API."""
+"""Checks of imports: the spec is fast to import, and the plugin imports only the public modules of dermtl."""
 
 import ast
 import subprocess
@@ -33,7 +33,7 @@ _PUBLIC = ("dermtl.api", "dermtl.statistics", "dermtl.taxonomy", "dermtl.testing
 
 
 class ImportChecks:
-    """Of the spec and the modules it names."""
+    """Checks of the spec and the modules it names."""
 
     subject: HeadUnderTest
 
@@ -45,7 +45,7 @@ class ImportChecks:
         check(spent < SPEC_S, f"importing the spec takes {spent:.2f} s of processor time, allowed are {SPEC_S} s")
 
     def test_config_and_metrics_need_no_torch(self) -> None:
-        """Config and metrics import and work where there is no torch."""
+        """Config and metrics import and work without torch."""
         text = _PARTS.format(config=self.subject.spec.config, metrics=self.subject.spec.metrics)
         _python(text, "config or metrics need torch")
 

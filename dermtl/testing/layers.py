@@ -13,12 +13,12 @@ _FALLEN = 0.5  # share of the first loss that must be undercut
 
 
 class LayerChecks:
-    """Of the head's layers and activation."""
+    """Checks of the head's layers and activation."""
 
     subject: HeadUnderTest
 
     def test_shapes_on_every_family(self) -> None:
-        """On a CNN, a VGG and a ViT, for 1 and 3 pictures, raw has a row a picture and outputs are as declared."""
+        """On a CNN, a VGG and a ViT, for 1 and 3 pictures, raw has a row for each picture; outputs are as declared."""
         for backbone, network in self.subject.networks.items():
             network.eval()
             for num in (1, 3):
@@ -29,7 +29,7 @@ class LayerChecks:
                 self._check_declared(backbone, outputs, num)
 
     def test_training_takes_small_batches(self) -> None:
-        """In training mode, too, for 2 and 3 pictures."""
+        """Training mode takes 2 and 3 pictures."""
         for backbone in BACKBONES:
             network = self.subject.network(backbone)
             for num in (2, 3):
@@ -102,7 +102,7 @@ class LayerChecks:
         check(after > before, f"{name} goes from {before:.3g} to {after:.3g} while the loss falls: they disagree")
 
     def _primary(self, network: Network) -> float:
-        """The primary metric of the eight pictures, in eval mode with batch statistics settled."""
+        """The primary metric of the eight pictures, in eval mode after batch statistics have converged."""
         network.train()
         with torch.no_grad():
             for _ in range(20):

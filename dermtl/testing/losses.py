@@ -1,4 +1,4 @@
-"""Checks of the loss: finite, a sum over rows, and aware of all that the target says."""
+"""Checks of the loss: finite, a sum over rows, and dependent on every part of the target."""
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ from dermtl.testing.head_under_test import NAME, HeadUnderTest, head_of
 
 
 class LossChecks:
-    """Of the head's loss."""
+    """Checks of the head's loss."""
 
     subject: HeadUnderTest
 
     def test_loss_gives_named_finite_terms(self) -> None:
-        """For a batch, for one row, and for wild raw values the terms are named rows, finite, with a gradient."""
+        """For a batch, one row, and extreme raw values the terms are named, finite, [n], and have a gradient."""
         raw, target = self._batch()
         for rows, scale in ((len(raw), 1.0), (1, 1.0), (len(raw), 1e2), (len(raw), 1e3)):
             values = (torch.randn_like(raw[:rows]) * (scale > 1) * scale + raw[:rows]).requires_grad_()
@@ -33,7 +33,7 @@ class LossChecks:
             check(gradient.isfinite().all(), f"the loss has no finite gradient for raw values of about {scale:g}")
 
     def test_weights_are_of_rows(self) -> None:
-        """Weights name terms of the loss, are 0 or more a row, and each row's is the same in any batch."""
+        """Weights name terms of the loss, are 0 or more, and the weight of a row is the same in any batch."""
         raw, target = self._batch()
         head = self._head()
         weights = head.weights(target)
@@ -46,7 +46,7 @@ class LossChecks:
                 check(bool(torch.allclose(own, weight[rows])), f"weights of {name} depend on the rows beside")
 
     def test_rows_add_up(self) -> None:
-        """Rows apart: a row adds the same whatever stands beside it. Rows together: their order does not matter."""
+        """Rows apart: the value of a row does not depend on other rows. Rows together: their order does not matter."""
         raw, target = self._batch()
         head = self._head()
         apart = head.rows == "apart"
@@ -79,7 +79,7 @@ class LossChecks:
         check(once == self._loss(raw, target), "loss gives another value for the same rows")
 
     def test_loss_hears_every_part_of_the_target(self) -> None:
-        """Every part of the target has a say: exchanged between records, it changes the loss."""
+        """Every part of the target changes the loss if it is exchanged between records."""
         raw, target = self._batch()
         known = self._loss(raw, target)
         for part, region in _parts(target).items():
@@ -107,7 +107,7 @@ class LossChecks:
         check(gradient.isfinite().all(), "the loss of an empty target has no finite gradient")
 
     def test_soft_targets_agree_with_hard_ones(self) -> None:
-        """Where shares of classes are taken, a share of one is the class itself."""
+        """If the loss takes shares of classes, a share of one gives the loss of the class itself."""
         head, kind = self._head(), self.subject.config.target()
         if not (type(head).soft_targets and isinstance(kind, Category)):
             return
@@ -158,7 +158,7 @@ def _near(one: float, other: float, limit: float = 1e-4) -> bool:
 
 
 def _parts(target: Tensor) -> dict[str, tuple[slice | int, ...]]:
-    """The parts that must be heard: the whole of a scalar, each number of a short vector, four quarters of a raster."""
+    """The parts that must change the loss: a scalar, each number of a short vector, four quarters of a raster."""
     if target.ndim == 1:
         return {"all": ()}
     if target.ndim == 2:

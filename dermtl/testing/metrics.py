@@ -1,4 +1,4 @@
-"""Checks of metrics: what is best, what is chance, what cannot be said, and that order and copies change nothing."""
+"""Checks of metrics: best values, chance, values that cannot be estimated, and independence of order and copies."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from dermtl.testing.head_under_test import SIZE, HeadUnderTest
 
 
 class MetricChecks:
-    """Of the head's metrics."""
+    """Checks of the head's metrics."""
 
     subject: HeadUnderTest
 
     def test_metrics_are_plain_numbers(self) -> None:
-        """Every figure is a float, the primary one among them, and the names do not depend on the records."""
+        """Every metric is a float, the primary metric is among them, and names do not depend on the records."""
         right, truths = self._right()
         figures = self.subject.summarise(right, truths)
         primary = self.subject.plan.metrics().primary
@@ -30,7 +30,7 @@ class MetricChecks:
         check(list(fewer) == list(figures), "the names of the figures change with the records")
 
     def test_perfect_is_best(self) -> None:
-        """Nothing beats what is always right: not one answer for all, not the right answers in another order."""
+        """Perfect predictions are best: neither one prediction for all nor permuted predictions are better."""
         primary = self.subject.plan.metrics().primary
         best, others = self._primaries()
         check(math.isfinite(best), f"{primary} of perfect predictions is {best}")
@@ -38,7 +38,7 @@ class MetricChecks:
             check(math.isnan(value) or value <= best, f"{primary}: {name} gets {value:.4g}, what is right {best:.4g}")
 
     def test_constant_is_chance(self) -> None:
-        """One answer for all ranks nothing: areas under ROC curves are one half, and the primary is far from best."""
+        """One prediction for all records gives areas under ROC curves of one half, and a bad primary metric."""
         best, others = self._primaries()
         primary = self.subject.plan.metrics().primary
         for name, value in others.items():
@@ -51,7 +51,7 @@ class MetricChecks:
                 check(abs(value - 0.5) < 1e-6, f"{name} of one answer for all is {value:.4g}, expected 0.5")
 
     def test_what_cannot_be_said_is_nan(self) -> None:
-        """Where a class does not occur, or only one record is there, figures are NaN or as with all, never 0."""
+        """If a class does not occur, or there is one record, metrics are NaN or as with all records, never 0."""
         right, truths = self._right()
         full = self.subject.summarise(right, truths)
         primary = self.subject.plan.metrics().primary
@@ -66,7 +66,7 @@ class MetricChecks:
                 check(fine or value != 0, f"{figure} is 0 with {name}; what cannot be estimated is NaN")
 
     def test_order_and_shards_change_nothing(self) -> None:
-        """Records measured in another order, or in shards by other instances, give the same figures."""
+        """Records measured in another order, or in shards by other instances, give the same metrics."""
         right, truths = self._right()
         mixed = self._mixed(right)
         whole = self.subject.summarise(mixed, truths)
@@ -94,7 +94,7 @@ class MetricChecks:
                 check(np.array_equal(value, rows[1][column], equal_nan=value.dtype.kind == "f"), f"{column} changes")
 
     def test_weights_are_copies(self) -> None:
-        """Metrics that take weights give, for whole ones, what copies of the rows give."""
+        """Metrics with integer weights give the values of copied rows."""
         metrics = self.subject.plan.metrics()
         if not isinstance(metrics, WeightedMetrics):
             return
@@ -107,7 +107,7 @@ class MetricChecks:
         _require_alike(metrics.summarise(copied), figures(weights), "with weights instead of copies")
 
     def test_baselines_answer_like_the_head(self) -> None:
-        """Trivial baselines, where there are any, give the outputs' names and shapes."""
+        """Trivial baselines, if there are any, have the names and shapes of the outputs."""
         config = self.subject.config
         for name, prediction in config.baselines((120, 160)).items():
             check(set(prediction) == set(config.outputs()), f"baseline {name} gives {sorted(prediction)}")
@@ -120,7 +120,7 @@ class MetricChecks:
         return [self.subject.config.perfect_prediction(truth) for truth in truths], truths
 
     def _constant(self, row: int) -> list[Prediction]:
-        """One record's right answer in the network frame, given for all."""
+        """The perfect prediction of one record in the network frame, for all records."""
         config = self.subject.config
         answer = config.perfect_prediction(self.subject.targets[row].numpy())
         boxes = [Letterbox.of(example.image, SIZE) for example, _ in self.subject.known]
@@ -130,12 +130,12 @@ class MetricChecks:
         ]
 
     def _mixed(self, right: Sequence[Prediction]) -> list[Prediction]:
-        """Right for two records of three, one record's answer for the others."""
+        """Perfect predictions for two records of three, the prediction of one record for the others."""
         constant = self._constant(0)
         return [constant[row] if row % 3 == 0 else prediction for row, prediction in enumerate(right)]
 
     def _primaries(self) -> tuple[float, dict[str, float]]:
-        """The primary metric of what is right, and of what is not."""
+        """The primary metric of perfect predictions, and of wrong ones."""
         right, truths = self._right()
         primary = self.subject.plan.metrics().primary
         wrong = {f"record {row}'s answer for all": self._constant(row) for row in range(3)}
@@ -144,7 +144,7 @@ class MetricChecks:
         return best, {name: self.subject.summarise(answers, truths)[primary] for name, answers in wrong.items()}
 
     def _poorer(self, truths: Sequence[Array]) -> dict[str, list[int]]:
-        """Subsets that lack something."""
+        """Subsets that lack a class or have one record."""
         kind = self.subject.config.target()
         subsets = {"one record": [0]}
         if isinstance(kind, Category):

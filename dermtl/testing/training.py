@@ -1,4 +1,4 @@
-"""Checks of training: what is stored is all there is, and the way to it does not matter."""
+"""Checks of training: weights are the whole state, and workers or a resume change nothing."""
 
 import csv
 import logging
@@ -16,12 +16,12 @@ from dermtl.testing.head_under_test import NAME, HeadUnderTest
 
 
 class TrainingChecks:
-    """Of short runs through the whole engine."""
+    """Checks of short runs through the whole engine."""
 
     subject: HeadUnderTest
 
     def test_trains_where_truth_is_missing(self) -> None:
-        """A run over records of which some lack their truth ends, with finite losses and metrics."""
+        """A run on records of which some have no annotation ends, with finite losses and metrics."""
         with (self.subject.run / "metrics.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         check(len(rows) == 2, f"two epochs leave {len(rows)} rows in metrics.csv")
@@ -44,11 +44,11 @@ class TrainingChecks:
             check(torch.equal(value, theirs[name]), f"{name} differs once the weights are loaded into a new network")
 
     def test_workers_change_nothing(self) -> None:
-        """Two workers give the weights that none gives, to the bit."""
+        """Two workers give the same weights as none, to the bit."""
         self._check_equal(self.subject.train("workers", workers=2), "with two workers")
 
     def test_resume_changes_nothing(self) -> None:
-        """A run that was stopped after an epoch and resumed ends with the weights of one that was not."""
+        """A run that is stopped after an epoch and resumed ends with the weights of an uninterrupted run."""
         root = logging.getLogger("dermtl")
         stop, level, told = _StopAfterAnEpoch(self.subject.folder / "resumed"), root.level, root.propagate
         root.setLevel(logging.INFO)

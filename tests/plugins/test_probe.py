@@ -22,7 +22,7 @@ def two_deadly(install, spec_text):
 
 def test_what_hangs_or_dies_is_named_and_the_rest_is_tried(two_deadly):
     begun = time.monotonic()
-    listed = {listing.name: listing for listing in try_plugins(*HEADS, limit_s=1.5)}
+    listed = {listing.name: listing for listing in try_plugins(*HEADS, limit_s=3)}
     assert time.monotonic() - begun < 60
     assert {name: listed[name].state for name in ("a_good", "b_hangs", "c_dies", "d_good")} == {
         "a_good": "ok",
@@ -30,7 +30,7 @@ def test_what_hangs_or_dies_is_named_and_the_rest_is_tried(two_deadly):
         "c_dies": "broken",
         "d_good": "ok",
     }
-    assert listed["b_hangs"].reason == "takes longer than 1.5 s"
+    assert listed["b_hangs"].reason == "takes longer than 3 s"
     assert listed["c_dies"].reason == "ends the process that imports it (exit code 7)"
     assert {listed[name].state for name in BUILT_IN} == {"ok"}
 
@@ -51,7 +51,7 @@ def test_the_core_works_beside_them(two_deadly, five_broken, dermtl_process):
 def test_a_conflict_is_one_though_a_rival_hangs(install, spec_text):
     install("one-heads", {"depth": "prb_one:spec"}, {"prb_one": spec_text("depth")})
     install("two-heads", {"depth": "prb_two:spec"}, {"prb_two": "import time; time.sleep(600)"})
-    listed = {listing.distribution: listing for listing in try_plugins(*HEADS, limit_s=1.5)}
+    listed = {listing.distribution: listing for listing in try_plugins(*HEADS, limit_s=3)}
     assert listed["one-heads"].state == "conflict"
     assert "two-heads; write one-heads:depth" in listed["one-heads"].reason
     assert listed["two-heads"].state == "broken"
@@ -62,10 +62,10 @@ def test_one_that_holds_the_interpreter_or_leaves_a_process_behind_holds_nobody_
     install("a-heads", {"a_leaves": "prb_leaves:spec"}, {"prb_leaves": leaves + spec_text("a_leaves")})
     install("b-heads", {"b_holds": "prb_holds:spec"}, {"prb_holds": "import re; re.match('(a+)+b', 'a' * 60)"})
     begun = time.monotonic()
-    listed = {listing.name: listing for listing in try_plugins(*HEADS, limit_s=1.5)}
+    listed = {listing.name: listing for listing in try_plugins(*HEADS, limit_s=3)}
     assert time.monotonic() - begun < 60
     assert listed["a_leaves"].state == "ok"
-    assert listed["b_holds"].reason == "takes longer than 1.5 s"
+    assert listed["b_holds"].reason == "takes longer than 3 s"
     assert {listed[name].state for name in BUILT_IN} == {"ok"}
 
 
