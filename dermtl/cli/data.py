@@ -6,6 +6,7 @@ import click
 
 from dermtl.cli.check import check
 from dermtl.cli.import_ import import_
+from dermtl.cli.preview import preview
 from dermtl.cli.split import split
 
 
@@ -34,3 +35,4 @@ def synth(folder: Path, num: int, seed: int) -> None:
 data.add_command(import_)
 data.add_command(split)
 data.add_command(check)
+data.add_command(preview)

@@ -62,6 +62,6 @@ class Category(Kind):
         return np.asarray(np.eye(len(self.classes), dtype=np.float32)[int(annotation)])
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
-        """The three likeliest classes as text."""
-        best = np.argsort(value)[::-1][:3]
+        """The likeliest class and up to two more that have at least half a percent, as text."""
+        best = [index for rank, index in enumerate(np.argsort(value)[::-1][:3]) if rank == 0 or value[index] >= 0.005]
         return caption(image, ["   ".join(f"{self.classes[i]} {value[i]:.0%}" for i in best)])

@@ -1,9 +1,15 @@
 """Colours and strokes that stay readable on skin, on X-rays and on fundus pictures."""
 
+import importlib.util
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+
 from PIL import Image, ImageDraw, ImageFont
 
 # Okabe and Ito's palette, distinguishable with the common colour vision deficiencies.
 PALETTE = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
+_FONT = "DejaVuSans.ttf"
 
 
 def caption(image: Image.Image, lines: list[str]) -> Image.Image:
@@ -12,11 +18,13 @@ def caption(image: Image.Image, lines: list[str]) -> Image.Image:
     used = int(image.info.get("caption_px", 0))
     canvas = image.copy()
     pen = ImageDraw.Draw(canvas, "RGBA")
-    font = ImageFont.load_default(size=height)
+    font = _font(height)
     bottom = used + len(lines) * (height + 4) + 4
     pen.rectangle((0, used, canvas.width, bottom), fill=(0, 0, 0, 170))
     for index, line in enumerate(lines):
-        pen.text((5, used + 2 + index * (height + 4)), line, fill=(255, 255, 255), font=font)
+        text = line if font else _ascii(line)
+        place = (5, used + 2 + index * (height + 4))
+        pen.text(place, text, fill=(255, 255, 255), font=font or ImageFont.load_default(size=height))
     canvas.info["caption_px"] = bottom
     return canvas
 
@@ -24,3 +32,27 @@ def caption(image: Image.Image, lines: list[str]) -> Image.Image:
 def stroke_px(image: Image.Image) -> int:
     """Width of an outline in pixels for a picture of this size."""
     return max(2, min(image.size) // 150)
+
+
+@lru_cache(maxsize=32)
+def _font(size: int) -> ImageFont.FreeTypeFont | None:
+    """DejaVu Sans, which holds Latin, Greek, Cyrillic and more: the system's or matplotlib's; None without either.
+
+    Args:
+        size: Height of the letters in pixels.
+    """
+    spec = importlib.util.find_spec("matplotlib")  # not imported: its folder holds the font
+    folders = (spec and spec.submodule_search_locations) or ()
+    inside = [str(Path(folder) / "mpl-data" / "fonts" / "ttf" / _FONT) for folder in folders]
+    for name in (_FONT, *inside):
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return None
+
+
+def _ascii(text: str) -> str:
+    """Letters without their marks, and ``?`` for what is left: Pillow's own font has no others and draws boxes."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).encode("ascii", "replace").decode()
