@@ -1,4 +1,4 @@
-"""Text of tables as spreadsheets save them: Windows-1252 or UTF-16, a line ``sep=;`` first, old line ends.
+"""Tables as spreadsheets save them: Windows-1252 or UTF-16, a line ``sep=;`` first, old line ends, workbooks.
 
 The strict reader is :mod:`dermtl.files.table`; here a table is made fit for it.
 """
@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dermtl.errors import ManifestError
+from dermtl.files import workbook
 from dermtl.files.table import Cells, read_header, read_table
 
 _log = logging.getLogger(__name__)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _START = 1 << 16  # bytes that hold the header
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx, which is a zip file, and xls
-WORKBOOK_HINT = "save the sheet as CSV UTF-8, and take that file"
+WORKBOOK_HINT = "pip install 'dermtl[xlsx]', or save the sheet as CSV UTF-8 and take that file"
 
 
 def is_workbook(data: bytes) -> bool:
@@ -46,6 +47,9 @@ def read_spreadsheet(path: Path) -> Iterator[tuple[str, Cells]]:
     Raises:
         ManifestError: It is a workbook or no text, or see :func:`~dermtl.files.table.read_table`.
     """
+    if path.suffix.lower() in workbook.SUFFIXES and workbook.can_read_workbooks():
+        yield from workbook.read_workbook(path)
+        return
     data = path.read_bytes()
     if is_workbook(data):
         raise ManifestError("is an Excel workbook", where=str(path), hint=WORKBOOK_HINT)
@@ -70,6 +74,8 @@ def read_spreadsheet(path: Path) -> Iterator[tuple[str, Cells]]:
 
 def spreadsheet_header(path: Path) -> tuple[str, ...]:
     """The columns of a table in any of these forms; none where the file cannot be read or is no text."""
+    if path.suffix.lower() in workbook.SUFFIXES:
+        return workbook.workbook_header(path)
     try:
         with path.open("rb") as file:
             start = file.read(_START)

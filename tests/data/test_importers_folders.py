@@ -135,7 +135,7 @@ def test_a_table_of_other_columns_is_answered_with_its_own_command(tmp_path: Pat
     for name, words in (
         ("other.csv", "other.csv --image-column file --label-column dx"),
         ("pipes.csv", "none of the known formats.*name the right folder or table"),
-        ("book.xlsx", "is an Excel workbook.*save the sheet as CSV UTF-8"),
+        ("book.xlsx", "is an Excel workbook that cannot be read.*save the sheet as CSV UTF-8"),
     ):
         with pytest.raises(ManifestError, match=words):
             import_data(tmp_path / name)

@@ -1,14 +1,19 @@
 import csv
+import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dermtl.config.experiment import Data
 from dermtl.data.checks.check_dataset import examine
 from dermtl.data.importers.ingest import import_data
+from dermtl.data.importers.named import Columns
 from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import ManifestError
 from dermtl.files.spreadsheet import read_spreadsheet, spreadsheet_header
+from dermtl.files.table import read_table
 
 ROWS = [["image", "label", "note"], ["a.jpg", "nävus", "x, y"], ["b.jpg", "mel", ""]]
 
@@ -91,7 +96,7 @@ def test_a_workbook_is_one_finding_and_one_clear_error(start: bytes, tmp_path: P
     path = tmp_path / "book.xlsx"
     path.write_bytes(start + bytes(range(256)))
     assert [one.code for one in examine(path).findings] == ["workbook"]
-    with pytest.raises(ManifestError, match=r"is an Excel workbook.*save the sheet as CSV UTF-8"):
+    with pytest.raises(ManifestError, match=r"an Excel workbook.*save the sheet as CSV UTF-8"):
         list(read_spreadsheet(path))
 
 
@@ -101,3 +106,43 @@ def test_the_usual_columns_are_known_in_any_case(tmp_path: Path) -> None:
     made = import_data(tmp_path / "t.csv", tmp_path / "out.csv")
     assert made.columns == ("image", "label", "Age")
     assert (tmp_path / "out.csv").read_text() == "image,label,Age\na.jpg,mel,4\n"
+
+
+def test_a_workbook_as_openpyxl_writes_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Numbers, days, truth values and text as a person sees them, from the first sheet that holds anything."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.title = "Deckblatt"
+    sheet = book.create_sheet("Daten")
+    sheet.append([])
+    sheet.append(["Datei ", "Diagnose", "Nr", "Alter", "Tag", "sicher", None])
+    for index in range(4):
+        Image.effect_noise((32, 32), 60).save(tmp_path / f"Bild {index}.jpg")
+        row = [f"Bild {index}.jpg", ("Nävus", "Melanom")[index % 2], f"00{index // 2}", 41.5 + index, None, True]
+        row[4] = datetime(2024, 5, 31 - index)
+        sheet.append(row)
+    sheet.append([None, "", None])
+    book.create_sheet("Alt").append(["x"])
+    book.save(tmp_path / "Patienten.xlsx")
+    made = import_data(tmp_path, columns=Columns("Datei", "Diagnose", "Nr"))
+    rows = [cells for _, cells in read_table(made.manifest)]
+    assert [cells["label"] for cells in rows] == ["Nävus", "Melanom"] * 2
+    assert [cells["group"] for cells in rows] == ["000", "000", "001", "001"]
+    assert [cells["Alter"] for cells in rows] == ["41.5", "42.5", "43.5", "44.5"]
+    assert (rows[0]["Tag"], rows[0]["sicher"]) == ("2024-05-31", "True")
+    assert "sheet 'Daten' is read, not 'Alt'" in caplog.text
+    made.manifest.unlink()
+    with pytest.raises(ManifestError, match=r"--image-column Datei --label-column Diagnose"):
+        import_data(tmp_path)
+
+
+def test_workbooks_of_a_million_cells_of_nothing_are_bounded(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as packed,
+        packed.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as part,
+    ):
+        for _ in range(1100):
+            part.write(bytes(1 << 20))
+    with pytest.raises(ManifestError, match="cannot be read"):
+        import_data(tmp_path / "bomb.xlsx")

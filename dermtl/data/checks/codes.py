@@ -9,7 +9,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "no-table": (_E, "check the path"),
     "empty-table": (_E, "the first line names the columns, each further line a picture"),
     "encoding": (_E, "save the table as CSV UTF-8; dermtl data import reads it as it is, and writes UTF-8"),
-    "workbook": (_E, "save the sheet as CSV UTF-8"),
+    "workbook": (_E, "save the sheet as CSV UTF-8; dermtl data import reads it with the extra xlsx"),
     "passed-over": (_W, "convert those that are pictures to JPEG or PNG"),
     "empty-rows": (_W, "take them out"),
     "separator-line": (_E, "delete this line, which only spreadsheets know; dermtl data import reads it"),

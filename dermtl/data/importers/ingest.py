@@ -27,7 +27,7 @@ from dermtl.data.importers.seen import WORKBOOKS, tell
 from dermtl.data.manifest.folders import look_around
 from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
 from dermtl.files.atomic import write_atomic
-from dermtl.files.spreadsheet import WORKBOOK_HINT
+from dermtl.files.spreadsheet import WORKBOOK_HINT, spreadsheet_header
 from dermtl.files.table import write_table
 from dermtl.imaging.decode import SUFFIXES
 from dermtl.imaging.suffixes import is_picture
@@ -104,8 +104,8 @@ def import_data(
         raise ManifestError("no such file or folder", where=str(source))
     if source.suffix.lower() in _ARCHIVES and source.is_file():
         raise ManifestError("is an archive", where=str(source), hint="unpack it first, then import the folder")
-    if source.suffix.lower() in WORKBOOKS and source.is_file():
-        raise ManifestError("is an Excel workbook", where=str(source), hint=WORKBOOK_HINT)
+    if source.suffix.lower() in WORKBOOKS and source.is_file() and not spreadsheet_header(source):
+        raise ManifestError("is an Excel workbook that cannot be read", where=str(source), hint=WORKBOOK_HINT)
     out = folder_of(source) / "manifest.csv" if out is None else Path(os.path.abspath(out))  # noqa: PTH100
     if write:
         refuse_overwriting(out)

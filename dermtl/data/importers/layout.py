@@ -11,10 +11,13 @@ from pathlib import Path
 from dermtl.data.importers.lock import is_imported
 from dermtl.errors import ManifestError
 from dermtl.files.spreadsheet import read_spreadsheet, spreadsheet_header
+from dermtl.files.workbook import SUFFIXES as WORKBOOK_SUFFIXES
 from dermtl.imaging.decode import SUFFIXES
 
 WRITTEN = ".files"  # ending of the folder of pictures that an import has written
 _TABLES = frozenset({"", ".csv", ".tsv", ".tab"})
+ANY_TABLE = _TABLES | set(WORKBOOK_SUFFIXES)
+"""Endings of tables in a source of any layout; those of a known layout are texts."""
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])", re.IGNORECASE)
 
 

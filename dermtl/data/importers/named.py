@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dermtl.config.missing import is_missing
 from dermtl.data.importers.importer import Row
-from dermtl.data.importers.layout import Table, folder_of, tables
+from dermtl.data.importers.layout import ANY_TABLE, Table, folder_of, tables
 from dermtl.data.importers.paired import mask_of
 from dermtl.data.manifest.folders import Folder, look_around
 from dermtl.errors import ManifestError
@@ -96,7 +96,7 @@ class _Files:
 
 
 def _table(source: Path, columns: Columns) -> Table:
-    every = tables(source)
+    every = [table for table in tables(source, suffixes=ANY_TABLE) if table.header]
     found = [table for table in every if set(columns.renamed.values()) <= set(table.header)]
     if len(found) == 1:
         return found[0]

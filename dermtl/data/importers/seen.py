@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PureWindowsPath
 
-from dermtl.data.importers.layout import Table, header_of, tables
+from dermtl.data.importers.layout import ANY_TABLE, Table, header_of, tables
 from dermtl.data.importers.named import Columns
 from dermtl.data.manifest.folders import Folder, first_names
 from dermtl.data.manifest.people import names_people
@@ -40,7 +40,7 @@ def tell(folder: Folder) -> list[str]:
         lines.append(f"masks of no picture  {_few(folder.stray_masks)}")
     if folder.companions:
         lines.append(f"made from a picture, left out  {_few(folder.companions)}")
-    found = [table for table in tables(folder.path) if table.header]
+    found = [table for table in tables(folder.path, suffixes=ANY_TABLE) if table.header]
     lines += [f"table     {_within(table.path, folder)}: {', '.join(table.header)}" for table in found]
     known = {table.path for table in found}
     rest = [path for path in folder.others if path not in known and not path.name.endswith(_OWN)]
@@ -51,10 +51,11 @@ def tell(folder: Folder) -> list[str]:
 
 def tell_unread(folder: Folder) -> Iterator[str]:
     """Tables and workbooks that lie beside pictures, each with its columns."""
-    for table in _real(folder):
+    read = _real(folder)
+    for table in read:
         yield f"{_within(table.path, folder)} is not read (columns {', '.join(table.header)})"
     for path in folder.others:
-        if path.suffix.lower() in WORKBOOKS:
+        if path.suffix.lower() in WORKBOOKS and path not in {table.path for table in read}:
             yield f"{_within(path, folder)} is an Excel workbook and is not read: {WORKBOOK_HINT}"
 
 
@@ -95,7 +96,7 @@ def guess_columns(source: Path, folder: Folder) -> Columns | None:
 
 
 def _real(folder: Folder) -> list[Table]:
-    return [table for table in tables(folder.path) if len(table.header) > 1]
+    return [table for table in tables(folder.path, suffixes=ANY_TABLE) if len(table.header) > 1]
 
 
 def _naming(rows: Sequence[Mapping[str, str]], names: set[str]) -> str:

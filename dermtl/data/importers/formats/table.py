@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dermtl.config.missing import is_missing
 from dermtl.data.importers.importer import Row
+from dermtl.data.importers.layout import ANY_TABLE, folder_of, tables
 from dermtl.data.importers.layout import Table as Csv
-from dermtl.data.importers.layout import folder_of, tables
 from dermtl.data.importers.paired import mask_of
 from dermtl.data.manifest.folders import look_around
 from dermtl.errors import ManifestError
@@ -53,7 +53,8 @@ class Table:
 
 
 def _found(source: Path) -> list[Csv]:
-    return [table for table in tables(source, depth=1) if "image" in {column.lower() for column in table.header}]
+    found = tables(source, depth=1, suffixes=ANY_TABLE)
+    return [table for table in found if "image" in {column.lower() for column in table.header}]
 
 
 def _name(column: str, header: Sequence[str]) -> str:
