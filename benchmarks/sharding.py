@@ -40,7 +40,7 @@ def measure(path: Path, steps: int) -> dict[str, float]:
 
     from dermtl.config.load import load_experiment
     from dermtl.training.data.batch_order import BatchOrder
-    from dermtl.training.data.dataset import load_batches
+    from dermtl.training.data.loader import load_batches
     from dermtl.training.distributed.loss_averaging import RunningMeans
     from dermtl.training.distributed.process_group import ProcessGroup
     from dermtl.training.distributed.sharding import local_shard

@@ -1,6 +1,6 @@
-"""What a head predicts. A kind owns geometry and form: reading, carrying along, restoring, writing, drawing.
+"""Kinds of annotations and outputs: how they are read, moved by augmentation, restored, written and drawn.
 
-NumPy and Pillow only, so a deployed model is understood without the plugin, or the torch, that trained it.
+NumPy and Pillow only, so an exported model is used without torch and without the plugin that trained it.
 """
 
 from dermtl.kinds.category import Category

@@ -21,7 +21,7 @@ class Category(Kind):
 
     Attributes:
         classes: Names in the order of the outputs.
-        column: Manifest column with the class's name.
+        column: Manifest column with the name of the class.
     """
 
     kind: ClassVar[str] = "category"
@@ -45,7 +45,7 @@ class Category(Kind):
         return (len(self.classes),)
 
     def to_json(self, value: Array) -> dict[str, Any]:
-        """The likeliest class and every probability."""
+        """The most probable class and every probability."""
         best = int(np.argmax(value))
         return {"label": self.classes[best], "probability": self.columns(value)}
 
@@ -62,6 +62,6 @@ class Category(Kind):
         return np.asarray(np.eye(len(self.classes), dtype=np.float32)[int(annotation)])
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
-        """The likeliest class and up to two more that have at least half a percent, as text."""
+        """The most probable class, and up to two more with at least half a percent, as text."""
         best = [index for rank, index in enumerate(np.argsort(value)[::-1][:3]) if rank == 0 or value[index] >= 0.005]
         return caption(image, ["   ".join(f"{self.classes[i]} {value[i]:.0%}" for i in best)])

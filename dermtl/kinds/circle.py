@@ -30,8 +30,8 @@ class Circle(Kind):
         cx: Manifest column of the centre's x.
         cy: Manifest column of the centre's y.
         r: Manifest column of the radius.
-        mask: Column of a mask to derive the circle from instead: centroid, and the radius of equal area.
-        allow_anisotropic: Carry circles through views that turn them into ellipses, keeping the area.
+        mask: Manifest column of a mask from which the circle is derived: centroid, and the radius of equal area.
+        allow_anisotropic: Allow views that turn circles into ellipses; the circle keeps the area.
     """
 
     kind: ClassVar[str] = "circle"
@@ -43,7 +43,7 @@ class Circle(Kind):
     allow_anisotropic: bool = False
 
     def read(self, record: Record) -> Array | None:
-        """The circle; None where the cells are empty, or the mask is."""
+        """The circle; None if the cells or the mask are empty."""
         if self.mask:
             path = record.file(self.mask)
             return None if path is None else equal_area_circle(foreground(read_mask(path)))
@@ -66,7 +66,7 @@ class Circle(Kind):
         return circle
 
     def encode(self, annotation: Array, view: View) -> Array | None:
-        """Centre and radius under the view, r' = r * sqrt(|det A|); None where most of the disc has left it."""
+        """Centre and radius in the view, r' = r * sqrt(|det A|); None if most of the disc is outside."""
         if not self.allow_anisotropic and (view.affine.anisotropy > MAX_ANISOTROPY or view.bent_px > MAX_BENT_PX):
             raise AnnotationError(
                 f"an augmentation turns circles into ellipses (anisotropy {view.affine.anisotropy:.2f}, "
@@ -95,7 +95,7 @@ class Circle(Kind):
         return (3,)
 
     def to_json(self, value: Array) -> dict[str, Any]:
-        """Centre and radius in pixels of the picture given."""
+        """Centre and radius in pixels of the source picture."""
         return {"circle": self.columns(value)}
 
     def columns(self, value: Array) -> dict[str, float]:

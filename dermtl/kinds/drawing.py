@@ -1,4 +1,4 @@
-"""Colours and strokes that stay readable on skin, on X-rays and on fundus pictures."""
+"""Colours and strokes that are visible on skin, X-rays and fundus pictures."""
 
 import importlib.util
 import unicodedata

@@ -14,14 +14,14 @@ from dermtl.kinds.record import Record
 
 
 class Kind(ABC):
-    """A kind of truth and of output. Subclasses are frozen dataclasses of plain values.
+    """A kind of annotation and output. Subclasses are frozen dataclasses of plain values.
 
-    The *annotation* is the truth in the source frame, the *target* the same in the network frame; both are arrays.
-    A *value* is one output for one picture, in the source frame once restored.
+    The *annotation* is the truth in the source frame, the *target* is the same in the network frame; both are arrays.
+    A *value* is one output for one picture; :meth:`restore` brings it to the source frame.
 
     Attributes:
-        kind: Its name in the metadata of a model.
-        spatial: Whether it moves with the picture.
+        kind: Name of the kind in the metadata of a model.
+        spatial: Whether annotations move with the picture.
     """
 
     kind: ClassVar[str]
@@ -29,24 +29,24 @@ class Kind(ABC):
 
     @abstractmethod
     def read(self, record: Record) -> Array | None:
-        """The record's annotation, or None where it has none.
+        """The record's annotation, or None if the record has none.
 
         Raises:
             AnnotationError: The cells cannot be understood.
         """
 
     def encode(self, annotation: Array, view: View) -> Array | None:
-        """The target of an annotation under a view, always of one shape; None where the view has lost it.
+        """The target of an annotation in a view, always of one shape; None if the view no longer shows it.
 
         Raises:
-            AnnotationError: The view cannot carry this kind.
+            AnnotationError: Annotations of this kind cannot be moved by the view.
         """
         return annotation
 
     def restore(self, value: Any, frame: Frame) -> Any:
         """Bring an output, [..., *shape], from the network frame to the source frame.
 
-        Written with ``frame``, arithmetic and indexing only: inside the exported graph the arrays are tensors.
+        Use only ``frame``, arithmetic and indexing: inside the exported graph the arrays are tensors.
         """
         return value
 
@@ -61,12 +61,12 @@ class Kind(ABC):
 
     @abstractmethod
     def columns(self, value: Array) -> dict[str, float]:
-        """A value as one number a column, for tables."""
+        """A value as one number per column, for tables."""
 
     def truth_columns(self, annotation: Array) -> Mapping[str, float | str]:
-        """An annotation as one number or text a column, for tables.
+        """An annotation as one number or text per column, for tables.
 
-        Here the columns of a value, for kinds whose annotation looks like one; others say it themselves.
+        Default: the columns of a value, for kinds whose annotations have the form of values.
         """
         return self.columns(annotation)
 

@@ -24,9 +24,9 @@ class Mask(Kind):
     Value: float32 [C, H, W], the probability of each class; the background has the rest.
 
     Attributes:
-        classes: Names of the foreground classes. With one, the file holds 0 and 255 (or 0 and 1); with several, the
-            file holds the class's number, counted from 1 in this order.
-        column: Manifest column with the mask's path.
+        classes: Names of the foreground classes. With one class, pixels of the file are 0 and 255 (or 0 and 1); with
+            several, a pixel is the number of its class, counted from 1 in this order.
+        column: Manifest column with the path of the mask.
     """
 
     kind: ClassVar[str] = "mask"
@@ -67,11 +67,11 @@ class Mask(Kind):
         return values
 
     def encode(self, annotation: Array, view: View) -> Array | None:
-        """The classes under the network's pixel centres."""
+        """The classes at the centres of the network's pixels."""
         return view.raster(annotation)
 
     def restore(self, value: Any, frame: Frame) -> Any:
-        """Probabilities on the source's grid."""
+        """Probabilities at the pixels of the source picture."""
         return frame.raster(value)
 
     @property
@@ -80,7 +80,7 @@ class Mask(Kind):
         return (len(self.classes), "H", "W")
 
     def decide(self, value: Array) -> Array:
-        """The likeliest class of every pixel, background included.
+        """The most probable class of every pixel, including the background.
 
         Args:
             value: float [C, H, W].
@@ -117,7 +117,7 @@ class Mask(Kind):
         decided = self.decide(value)
         for index in range(1, len(self.classes) + 1):
             region = Image.fromarray((decided == index).astype(np.uint8) * 255)
-            # An erosion: what a box blur leaves at 255 has no other class around. MinFilter takes seconds a picture.
+            # An erosion: pixels that a box blur leaves at 255 have no other class around. MinFilter takes seconds.
             inner = region.filter(ImageFilter.BoxBlur(stroke_px(image) // 2)).point(lambda level: level // 255 * 255)
             edge = Image.fromarray(np.asarray(region) - np.asarray(inner))
             colour = PALETTE[(index - 1) % len(PALETTE)]
@@ -127,7 +127,7 @@ class Mask(Kind):
 
 
 def is_void(values: Array) -> bool:
-    """Whether 255 stands beside numbers: 1 and 255, and no other value but 0.
+    """Whether 255 is used beside class numbers: the values are 1, 255 and perhaps 0.
 
     Args:
         values: uint8 [H, W].
@@ -139,9 +139,9 @@ def is_void(values: Array) -> bool:
 
 
 def foreground(values: Array) -> Array:
-    """Where a mask of one class holds it.
+    """The foreground of a mask of one class: pixels above 127, or above 0 if no pixel is above 127.
 
-    Above 127, so that a lossy file's noise is ignored; in files of small numbers, above 0.
+    The limit of 127 ignores the noise of lossy files.
 
     Args:
         values: uint8 [H, W].

@@ -16,7 +16,7 @@ from dermtl.taxonomy.node_sums import roll_up
 
 @dataclass(frozen=True)
 class Nodes(Kind):
-    """An output only. Value: float32 [U]; a node has the sum of those directly below it, the root 1.
+    """An output without annotations. Value: float32 [U]; a node has the sum of the nodes directly below it, the root 1.
 
     Attributes:
         nodes: Names in the order of the outputs, paths below the root, parents before their children.
@@ -26,7 +26,7 @@ class Nodes(Kind):
     nodes: tuple[str, ...]
 
     def read(self, record: Record) -> Array | None:
-        """None: what is true of a record is said by the classes below."""
+        """None: the truth of a record is its class."""
         return None
 
     def perfect_value(self, annotation: Array) -> Array:
@@ -52,7 +52,7 @@ class Nodes(Kind):
         return {name: float(score) for name, score in zip(self.nodes, value, strict=True)}
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
-        """The way down the tree that takes the likeliest child each time, as text."""
+        """The path down the tree through the most probable child at each node, as text."""
         scores, here, steps = self.columns(value), self.nodes[0], []
         while below := [name for name in self.nodes if len(line := lineage(name)) > 1 and line[-2] == here]:
             here = max(below, key=scores.__getitem__)

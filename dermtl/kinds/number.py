@@ -18,7 +18,7 @@ class Number(Kind):
 
     Attributes:
         names: Manifest columns, in the order of the outputs.
-        units: One a name; empty text for none.
+        units: Unit of each name; empty text: none.
     """
 
     kind: ClassVar[str] = "number"
@@ -26,7 +26,7 @@ class Number(Kind):
     units: tuple[str, ...] = ()
 
     def read(self, record: Record) -> Array | None:
-        """The numbers; any empty cell means no annotation."""
+        """The numbers; None if any cell is empty."""
         values = [record.number(name) for name in self.names]
         known = [value for value in values if value is not None]
         return np.array(known, np.float32) if len(known) == len(self.names) else None
@@ -37,7 +37,7 @@ class Number(Kind):
         return (len(self.names),)
 
     def to_json(self, value: Array) -> dict[str, Any]:
-        """Name to number, and name to unit where there is one."""
+        """Name to number, and name to unit if it has one."""
         units = {name: unit for name, unit in zip(self.names, self.units, strict=False) if unit}
         return {"value": self.columns(value), **({"units": units} if units else {})}
 

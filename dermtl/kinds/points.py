@@ -1,4 +1,4 @@
-"""Named places in the picture."""
+"""Named points in the picture."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,10 +19,10 @@ from dermtl.kinds.record import Record
 class Points(Kind):
     """Annotation and value: float32 [P, 2], x and y in source pixels; target: in network pixels.
 
-    Points may lie outside the picture. An edge, a box by its corners or a polygon are points, too.
+    Points may be outside the picture. An axis, the corners of a box and a polygon are points, too.
 
     Attributes:
-        names: Of the points, in the order of the outputs; the manifest's columns are ``<name>.x`` and ``<name>.y``.
+        names: Names of the points, in the order of the outputs; their columns are ``<name>.x`` and ``<name>.y``.
     """
 
     kind: ClassVar[str] = "points"
@@ -30,7 +30,7 @@ class Points(Kind):
     names: tuple[str, ...]
 
     def read(self, record: Record) -> Array | None:
-        """The points; None where all cells are empty."""
+        """The points; None if all cells are empty."""
         cells = [record.number(f"{name}.{axis}") for name in self.names for axis in ("x", "y")]
         known = [cell for cell in cells if cell is not None]
         if not known:
@@ -40,7 +40,7 @@ class Points(Kind):
         return np.array(known, np.float32).reshape(-1, 2)
 
     def encode(self, annotation: Array, view: View) -> Array | None:
-        """The points under the view; None where the middle of them has left it."""
+        """The points in the view; None if their mean is outside."""
         moved = view.affine.points(annotation)
         middle = moved.mean(axis=0)
         return moved.astype(np.float32) if ((middle >= 0) & (middle <= view.size)).all() else None
@@ -55,7 +55,7 @@ class Points(Kind):
         return (len(self.names), 2)
 
     def to_json(self, value: Array) -> dict[str, Any]:
-        """Name to x and y in pixels of the picture given."""
+        """Name to x and y in pixels of the source picture."""
         return {"points": {name: [float(x), float(y)] for name, (x, y) in zip(self.names, value, strict=True)}}
 
     def columns(self, value: Array) -> dict[str, float]:
@@ -67,7 +67,7 @@ class Points(Kind):
         }
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
-        """A dot for each point, of its own colour."""
+        """A dot for each point, each in another colour."""
         canvas = image.copy()
         canvas.info.update(image.info)
         pen, radius = ImageDraw.Draw(canvas), 2 * stroke_px(image)

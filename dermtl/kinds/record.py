@@ -11,14 +11,14 @@ from dermtl.errors import AnnotationError
 from dermtl.imaging.decode import read_size
 
 _PART = r"[^/\\:.\0-\x1f][^/\\:\0-\x1f]*"
-_PLAIN = re.compile(rf"{_PART}(?:/{_PART})*")  # nearly every path there is, known at a glance
+_PLAIN = re.compile(rf"{_PART}(?:/{_PART})*")  # nearly all paths, recognised fast
 _LEAVES = re.compile(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)|[\0-\x1f]")  # absolute, a drive, upwards, control characters
 
 
-def inside(path: str) -> str | None:
-    """A manifest's path with forward slashes and without needless parts, or None where it could leave its root.
+def safe_relative_path(path: str) -> str | None:
+    """A manifest's path, normalised and with forward slashes; None if it could leave its root.
 
-    Judged by the text alone: links that somebody put inside the root are followed.
+    Only the text is checked: links inside the root are followed.
     """
     if _PLAIN.fullmatch(path):
         return path
@@ -57,7 +57,7 @@ class Record:
         return read_size(self.path)
 
     def text(self, column: str) -> str | None:
-        """A cell without surrounding blanks, or None where it is empty.
+        """A cell without surrounding blanks, or None if it is empty.
 
         Raises:
             AnnotationError: The manifest has no such column.
@@ -68,11 +68,11 @@ class Record:
         return self.cells[column].strip() or None
 
     def is_unknown(self, column: str) -> bool:
-        """Whether the cell holds a word for "nothing known", such as NA, and reads as empty for that reason."""
+        """Whether the cell is empty because it has a word for a missing value, such as NA."""
         return column in getattr(self.cells, "gone", ())
 
     def file(self, column: str) -> Path | None:
-        """A cell as the path of a file under the root, or None where it is empty.
+        """A cell as the path of a file under the root, or None if it is empty.
 
         Raises:
             AnnotationError: The path leaves the root, or there is no such column.
@@ -80,7 +80,7 @@ class Record:
         text = self.text(column)
         if text is None:
             return None
-        path = inside(text)
+        path = safe_relative_path(text)
         if path is None:
             raise AnnotationError(
                 f"column {column!r}: the path {text!r} is absolute or leaves the data's root", where=self.where
@@ -88,7 +88,7 @@ class Record:
         return self.root / path
 
     def number(self, column: str) -> float | None:
-        """A cell as a finite number, or None where it is empty.
+        """A cell as a finite number, or None if it is empty.
 
         Raises:
             AnnotationError: The cell is not a finite number, or there is no such column.

@@ -17,7 +17,7 @@ KINDS: Mapping[str, type[Kind]] = {kind.kind: kind for kind in (Category, Tags, 
 
 
 def kind_from_metadata(metadata: Mapping[str, Any]) -> Kind:
-    """Rebuild a kind.
+    """Rebuild a kind from a model's metadata.
 
     Raises:
         BundleError: The kind is unknown to this version, or its values do not fit.

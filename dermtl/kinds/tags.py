@@ -1,4 +1,4 @@
-"""Independent labels, any number of which may hold."""
+"""Independent labels, any number of which may apply."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,12 +15,12 @@ from dermtl.kinds.record import Record
 
 @dataclass(frozen=True)
 class Tags(Kind):
-    """Annotation and target: float32 [K] of 0 and 1. Value: float32 [K], one probability a label.
+    """Annotation and target: float32 [K] of 0 and 1. Value: float32 [K], one probability per label.
 
     Attributes:
         labels: Names in the order of the outputs.
-        column: Column with the names that hold, joined by ``separator``; empty: one 0/1 column a label.
-        separator: Between the names.
+        column: Manifest column with the names of the labels that apply; empty: one 0/1 column per label.
+        separator: Separator of the names in that column.
     """
 
     kind: ClassVar[str] = "tags"
@@ -29,7 +29,7 @@ class Tags(Kind):
     separator: str = "|"
 
     def read(self, record: Record) -> Array | None:
-        """Which labels hold. One column: empty says none, and NA says nothing. Many: any empty one says nothing."""
+        """Which labels apply. One column: an empty cell means none, NA unknown. Several: any empty cell: unknown."""
         if self.column and record.is_unknown(self.column):
             return None
         if self.column:
@@ -56,7 +56,7 @@ class Tags(Kind):
         return (len(self.labels),)
 
     def to_json(self, value: Array) -> dict[str, Any]:
-        """The labels at or above one half, and every probability."""
+        """The labels with a probability of at least one half, and every probability."""
         return {"labels": self._present(value), "probability": self.columns(value)}
 
     def columns(self, value: Array) -> dict[str, float]:
@@ -64,7 +64,7 @@ class Tags(Kind):
         return {name: float(score) for name, score in zip(self.labels, value, strict=True)}
 
     def draw(self, image: Image.Image, value: Array) -> Image.Image:
-        """The labels that hold, as text."""
+        """The labels with a probability of at least one half, as text."""
         return caption(image, [", ".join(self._present(value)) or "none"])
 
     def _present(self, value: Array) -> list[str]:

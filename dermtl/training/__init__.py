@@ -1,1 +1,1 @@
-"""From an experiment to a run: augmentation, batches, stages, the loop, the run's folder."""
+"""From an experiment to a run: data, optimiser, processes, loop, selection of weights, resume."""

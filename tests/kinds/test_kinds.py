@@ -8,7 +8,7 @@ from PIL import Image
 from dermtl.errors import AnnotationError, BundleError
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.kinds import Category, Circle, Kind, Mask, Nodes, Number, Record, Tags
-from dermtl.kinds.record import inside
+from dermtl.kinds.record import safe_relative_path
 from dermtl.kinds.registry import kind_from_metadata
 from dermtl.taxonomy.names import lineage
 from dermtl.taxonomy.node_sums import roll_up
@@ -194,7 +194,7 @@ def test_mask_comes_back_from_the_network_frame(root: Path) -> None:
     ],
 )  # fmt: skip
 def test_paths_stay_inside(path: str, expected: str | None) -> None:
-    assert inside(path) == expected
+    assert safe_relative_path(path) == expected
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from dermtl.model.network import Network, build_network
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runs.folder import RunFolder, TrainedRun
 from dermtl.training.data.batch_order import BatchOrder
-from dermtl.training.data.dataset import Examples, load_batches
+from dermtl.training.data.dataset import Examples
+from dermtl.training.data.loader import load_batches
 from dermtl.training.loop.loss import Objective
 from dermtl.training.loop.step import Step
 from dermtl.training.loop.validate import Validator

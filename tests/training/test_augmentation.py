@@ -11,7 +11,8 @@ from dermtl.errors import AnnotationError, ConfigError
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
 from dermtl.kinds import Circle, Mask
-from dermtl.training.data.augmentation import PRESETS, Augmentation
+from dermtl.training.data.augmentation import Augmentation
+from dermtl.training.data.augmentation_presets import PRESETS
 
 SIZE = 160
 SOURCE_HW = (240, 320)

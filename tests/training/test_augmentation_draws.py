@@ -16,7 +16,8 @@ from dermtl.arrays import Array
 from dermtl.imaging.affine import Affine
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
-from dermtl.training.data.augmentation import PRESETS, Augmentation
+from dermtl.training.data.augmentation import Augmentation
+from dermtl.training.data.augmentation_presets import PRESETS
 from dermtl.training.data.batch_order import keyed_seed
 
 SIZE = 32

@@ -11,7 +11,8 @@ from dermtl.errors import ImageReadError
 from dermtl.kinds import Category, Circle, Kind, Mask, Number, Record
 from dermtl.training.data.augmentation import Augmentation
 from dermtl.training.data.batch_order import BatchOrder, keyed_seed
-from dermtl.training.data.dataset import Batch, Examples, collate, load_batches
+from dermtl.training.data.dataset import Batch, Examples, collate
+from dermtl.training.data.loader import load_batches
 
 SIZE = 48
 

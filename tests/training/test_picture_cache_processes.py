@@ -17,7 +17,8 @@ from PIL import Image
 from dermtl.kinds import Record
 from dermtl.training.data.augmentation import Augmentation
 from dermtl.training.data.batch_order import BatchOrder
-from dermtl.training.data.dataset import Examples, load_batches
+from dermtl.training.data.dataset import Examples
+from dermtl.training.data.loader import load_batches
 from dermtl.training.data.picture_cache import PictureCache, open_cache
 
 SIZE, NUM = 32, 6

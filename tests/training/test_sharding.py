@@ -23,7 +23,7 @@ from dermtl.model.checkpoint import load_state, load_weights
 from dermtl.runs.folder import RunFolder, load_run
 from dermtl.training.data.batch_order import BatchOrder
 from dermtl.training.data.batch_source import BatchSource
-from dermtl.training.data.dataset import load_batches
+from dermtl.training.data.loader import load_batches
 from dermtl.training.distributed.process_group import ProcessGroup
 from dermtl.training.loop.loss import Objective
 from dermtl.training.loop.validate import Validator

@@ -21,7 +21,7 @@ from dermtl.data.manifest.read import read_manifest
 from dermtl.errors import DataError, ManifestError
 from dermtl.files.prefetch import in_threads
 from dermtl.kinds import Kind, Record
-from dermtl.kinds.record import inside
+from dermtl.kinds.record import safe_relative_path
 
 
 def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping[str, Kind] | None = None) -> Report:
@@ -101,7 +101,7 @@ def _records(table: Table, root: Path, column: str, findings: list[Finding]) -> 
             findings.append(found("empty-image", where, "expected a path, got an empty cell", column=column))
             continue
         findings += check_path(text, root, where, column)
-        image = inside(text)
+        image = safe_relative_path(text)
         if image is not None:
             yield Record(image, root, cells, where)
 

@@ -11,7 +11,7 @@ from dermtl.data.checks.paths import check_path, missing
 from dermtl.errors import DataError
 from dermtl.imaging.header import Header
 from dermtl.kinds import Record
-from dermtl.kinds.record import inside
+from dermtl.kinds.record import safe_relative_path
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _outline(
     if not text:
         return None
     findings += check_path(text, record.root, record.where, column)
-    path = inside(text)
+    path = safe_relative_path(text)
     if path is None:
         return None
     if not (record.root / path).is_file():

@@ -9,7 +9,7 @@ from dermtl.data.checks.rows import Table
 from dermtl.data.importers.lock import lock_path, read_lock, sha256
 from dermtl.errors import ManifestError
 from dermtl.files.prefetch import in_threads
-from dermtl.kinds.record import inside
+from dermtl.kinds.record import safe_relative_path
 
 
 def check_lock(manifest: Path, table: Table, absent: Sequence[Finding]) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def _named(table: Table, digests: Mapping[str, Any]) -> Iterator[tuple[str, str,
     for where, cells in table.rows:
         for column, cell in cells.items():
             path = cell.strip()
-            if path in digests and inside(path) == path:
+            if path in digests and safe_relative_path(path) == path:
                 yield where, column, path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from unicodedata import normalize
 
 from dermtl.data.checks.finding import Finding, found
-from dermtl.kinds.record import inside
+from dermtl.kinds.record import safe_relative_path
 
 
 def check_path(text: str, root: Path, where: str, column: str) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def check_path(text: str, root: Path, where: str, column: str) -> Iterator[Findi
     if text.startswith(("/", "\\")) or PureWindowsPath(text).drive:
         yield found("path-absolute", where, f"the path {shown} is absolute", column=column)
         return
-    path = inside(text)
+    path = safe_relative_path(text)
     if path is None:
         yield found("path-parent", where, f"the path {shown} leaves the data's folder", column=column)
         return

@@ -31,7 +31,7 @@ from dermtl.files.spreadsheet import WORKBOOK_HINT, spreadsheet_header
 from dermtl.files.table import write_table
 from dermtl.imaging.decode import SUFFIXES
 from dermtl.imaging.suffixes import is_picture
-from dermtl.kinds.record import inside
+from dermtl.kinds.record import safe_relative_path
 from dermtl.plugins.installed import CORE, distribution_of, in_one_line, origin_of
 
 _log = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ def _place(row: Row, out: Path, hashed: bool) -> _Placed:
 
 
 def _drawn_path(drawn: Drawn, out: Path) -> Path:
-    name = inside(f"{drawn.name}.png")
+    name = safe_relative_path(f"{drawn.name}.png")
     if name is None:
         raise ManifestError(f"a picture of the source is named {drawn.name!r}, which leaves its folder")
     return out.parent / f"{out.stem}{WRITTEN}" / name
@@ -232,7 +232,7 @@ def _relative(path: Path, out: Path) -> str:
         hint = f"--out must lie in a folder above all pictures, such as {Path(common) / out.name}"
         raise ManifestError(f"the picture lies outside {out.parent}", where=str(path), hint=hint)
     text = full[len(root) :]
-    if inside(text) != text or text != text.strip():
+    if safe_relative_path(text) != text or text != text.strip():
         raise ManifestError("a manifest cannot hold this name", where=str(path), hint="rename the file")
     return text
 

@@ -14,7 +14,7 @@ from dermtl.data.manifest.missing import MissingWords
 from dermtl.data.manifest.split_names import SPLITS
 from dermtl.errors import ManifestError
 from dermtl.files.table import Cells, read_table, to_cells, write_table
-from dermtl.kinds.record import Record, inside
+from dermtl.kinds.record import Record, safe_relative_path
 
 __all__ = ["SPLITS", "read_manifest", "write_table"]
 
@@ -61,7 +61,7 @@ def _records(rows: Iterable[tuple[str, Mapping[str, str]]], data: Data) -> Itera
             continue
         if not text:
             raise ManifestError(f"column {column!r}: expected a path, got an empty cell", where=where)
-        image = inside(text)
+        image = safe_relative_path(text)
         if image is None:
             hint = f"paths are relative to {root}"
             raise ManifestError(f"the path {text!r} is absolute or leaves the data's root", where=where, hint=hint)

@@ -1,1 +1,1 @@
-"""From records to batches: pictures, augmentation, order, caches."""
+"""From records to batches: examples, augmentation, order, loading, caches."""

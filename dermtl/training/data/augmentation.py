@@ -1,9 +1,9 @@
-"""The only file that knows albumentations, its random state and its half pixels.
+"""Augmentation with albumentations; the only file that imports it.
 
-What an augmentation did to the geometry is not asked of albumentations, whose keypoints follow no single convention.
-It is read off the pixels: a picture that holds each pixel's own coordinates goes through the same transforms as a
-mask, so every output pixel says where it came from. An affine map is fitted to that, with its largest misfit; circles
-follow the map, masks follow the pixels, and neither can part from the picture.
+The geometry of an augmentation is not taken from albumentations, whose keypoints follow no single convention, but read
+off the pixels: a picture with the coordinates of each pixel goes through the same transforms as a mask, so every output
+pixel states where it came from. An affine map is fitted to these coordinates, and its largest error is stored. Circles
+follow the map and masks follow the pixels, so both stay with the picture.
 """
 
 import os
@@ -17,70 +17,19 @@ from dermtl.arrays import Array
 from dermtl.errors import ConfigError
 from dermtl.imaging.affine import Affine
 from dermtl.imaging.view import View
+from dermtl.training.data.augmentation_presets import PRESETS
 from dermtl.training.data.inscribed_rectangle import inscribed_crop
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
 import cv2
 
-_FLIPS: list[dict[str, Any]] = [{"HorizontalFlip": {"p": 0.5}}, {"VerticalFlip": {"p": 0.5}}]
-_COLOUR: dict[str, Any] = {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.8}
-PRESETS: Mapping[str, list[dict[str, Any]]] = {
-    "none": [],
-    "light": [*_FLIPS, {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.1, "p": 0.5}}],
-    "default": [
-        *_FLIPS,
-        {
-            "Affine": {
-                "scale": [0.8, 1.2],
-                "translate_percent": [-0.08, 0.08],
-                "rotate": [-180, 180],
-                "balanced_scale": True,
-                "keep_ratio": True,
-                "p": 0.9,
-            }
-        },
-        {"RandomBrightnessContrast": _COLOUR},
-        {"HueSaturationValue": {"hue_shift_limit": 5, "sat_shift_limit": 20, "val_shift_limit": 0, "p": 0.5}},
-    ],
-    "strong": [
-        *_FLIPS,
-        {
-            "Affine": {
-                "scale": [0.7, 1.35],
-                "translate_percent": [-0.1, 0.1],
-                "rotate": [-180, 180],
-                "balanced_scale": True,
-                "keep_ratio": True,
-                "p": 0.9,
-            }
-        },
-        {
-            "ColorJitter": {
-                "brightness": [0.7, 1.3],
-                "contrast": [0.7, 1.3],
-                "saturation": [0.7, 1.3],
-                "hue": [-0.04, 0.04],
-                "p": 0.8,
-            }
-        },
-        {
-            "CoarseDropout": {
-                "num_holes_range": [1, 3],
-                "hole_height_range": [0.1, 0.25],
-                "hole_width_range": [0.1, 0.25],
-                "p": 0.4,
-            }
-        },
-    ],
-}
-
 
 class InscribedRotation(albumentations.DualTransform):  # type: ignore[misc]
-    """Turn by whole degrees, 0 to 359 alike, and crop the largest upright rectangle that holds only picture.
+    """Rotate by whole degrees, uniformly from 0 to 359, and crop the largest upright rectangle inside the picture.
 
-    The crop is letterboxed again, so circles stay circles. It belongs at the start of a list: an earlier move of the
-    picture within its square is not seen.
+    The crop is letterboxed again, so circles stay circles. It has to be the first transform of a list: it does not see
+    how earlier ones moved the picture in its square.
 
     Source: Esteva et al. 2017.
     """
@@ -89,16 +38,16 @@ class InscribedRotation(albumentations.DualTransform):  # type: ignore[misc]
 
     @property
     def targets_as_params(self) -> list[str]:
-        """Where the picture lies in its square must be known."""
+        """The letterbox, which states where the picture is in its square."""
         return ["letterbox"]
 
     def get_params_dependent_on_data(self, params: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-        """The map of one picture."""
+        """The map for one picture, and the size of its crop."""
         crop, (width, height) = inscribed_crop(data["letterbox"], self.py_random.randrange(360))
         return {"move": crop, "width": width, "height": height}
 
     def apply(self, img: Array, move: Affine, width: float, height: float, **params: Any) -> Array:
-        """Move pixels, and blacken what lies outside the crop."""
+        """Move pixels, and blacken all outside the crop."""
         size = img.shape[0]
         half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])  # OpenCV counts from the first pixel's centre
         matrix = Affine(half).then(move).then(Affine(half).inverse()).matrix
@@ -109,25 +58,25 @@ class InscribedRotation(albumentations.DualTransform):  # type: ignore[misc]
         return moved
 
     def apply_to_mask(self, mask: Array, **params: Any) -> Array:
-        """The only masks here are coordinates, which may be interpolated."""
+        """Move coordinates, the only masks here, with interpolation."""
         return self.apply(mask, **params)
 
 
-_OWN: Mapping[str, Callable[..., Any]] = {"InscribedRotation": InscribedRotation}
+_CUSTOM: Mapping[str, Callable[..., Any]] = {"InscribedRotation": InscribedRotation}
 
 
 class Augmentation:
     """A pipeline of albumentations on the letterboxed picture.
 
     Args:
-        config: A preset's name, or a list of one-key mappings, albumentation or InscribedRotation to its arguments.
-        where: Place of the config in the experiment file, for messages.
+        config: Name of a preset, or a list of mappings with one key each, a transform's name, and its arguments.
+        where: Position of the config in the experiment file, for messages.
 
     Attributes:
-        text: What pictures become follows from this and the seed.
+        text: Versions and arguments that, with the seed, determine the augmented pictures.
 
     Raises:
-        ConfigError: An unknown preset or albumentation, or arguments that it does not take.
+        ConfigError: The preset or a transform is unknown, or a transform does not accept its arguments.
     """
 
     def __init__(self, config: str | Sequence[Mapping[str, Any]], *, where: str = "") -> None:
@@ -141,25 +90,25 @@ class Augmentation:
 
     @property
     def moves(self) -> bool:
-        """Whether it changes pictures at all."""
+        """Whether it has any transform."""
         return self._pipeline is not None
 
     def __call__(self, image: Array, letterbox: View, seed: int, *, spatial: bool) -> tuple[Array, View]:
         """Augment one picture.
 
         Args:
-            image: uint8 [S, S, 3], letterboxed.
-            letterbox: The view that made it.
-            seed: Everything random follows from this.
+            image: Letterboxed picture, uint8 [S, S, 3].
+            letterbox: View of the letterbox.
+            seed: Seed of everything random.
             spatial: Whether the geometry is needed.
 
         Returns:
-            uint8 [S, S, 3], and the view from the source frame; the letterbox itself where ``spatial`` is false.
+            uint8 [S, S, 3], and the view from the source frame to it; if not ``spatial``, the letterbox itself.
         """
         if self._pipeline is None:
             return image, letterbox
-        # One stream for all transforms: set_random_seed would start each of them at the same first number, so that two
-        # flips of probability 0.5 would only ever happen together.
+        # One stream for all transforms: with set_random_seed each of them would draw the same first number, so that two
+        # flips of probability 0.5 would always happen together.
         self._pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         size = letterbox.size
         result = self._pipeline(
@@ -183,9 +132,9 @@ class Augmentation:
 def _build(step: Any, where: str) -> Any:
     if not isinstance(step, Mapping) or len(step) != 1:
         got = list(step) if isinstance(step, Mapping) else step
-        raise ConfigError(f"training.augmentation: expected one name a step, got {got!r}", where=where)
+        raise ConfigError(f"training.augmentation: expected one name per step, got {got!r}", where=where)
     ((name, arguments),) = step.items()
-    kind: Callable[..., Any] | None = _OWN.get(name) or getattr(albumentations, name, None)
+    kind: Callable[..., Any] | None = _CUSTOM.get(name) or getattr(albumentations, name, None)
     if not (isinstance(kind, type) and issubclass(kind, albumentations.BasicTransform | albumentations.BaseCompose)):
         raise ConfigError(f"training.augmentation: albumentations has no {name!r}", where=where)
     if not isinstance(arguments, Mapping | None):
@@ -194,7 +143,7 @@ def _build(step: Any, where: str) -> Any:
     if isinstance(arguments.get("transforms"), list):
         arguments["transforms"] = [_build(inner, where) for inner in arguments["transforms"]]
     if issubclass(kind, albumentations.BasicTransform):
-        arguments["strict"] = True  # an unknown argument would otherwise be a mere warning
+        arguments["strict"] = True  # otherwise an unknown argument is only a warning
     try:
         return kind(**{key: tuple(value) if isinstance(value, list) and key != "transforms" else value
                        for key, value in arguments.items()})  # fmt: skip
@@ -203,13 +152,13 @@ def _build(step: Any, where: str) -> Any:
 
 
 def _coordinates(size: int) -> Array:
-    """float32 [S, S, 3]: x and y of each pixel's centre, and 1, which tells real pixels from filled ones."""
+    """X and y of each pixel's centre, and 1, which distinguishes real pixels from filled ones; float32 [S, S, 3]."""
     centres = np.arange(size, dtype=np.float32) + 0.5
     return np.dstack([*np.meshgrid(centres, centres), np.ones((size, size), np.float32)])
 
 
 def _view(moved: Array, letterbox: View) -> View:
-    """The view that a moved coordinate picture tells of."""
+    """The view that belongs to a moved picture of coordinates."""
     size = letterbox.size
     real = moved[..., 2] == 1
     lookup = np.where(real[..., None], moved[..., :2], np.nan)
@@ -221,7 +170,7 @@ def _view(moved: Array, letterbox: View) -> View:
     before = moved[rows[::step], columns[::step], :2].astype(np.float64)
     backward, *_ = np.linalg.lstsq(np.column_stack([after, np.ones(len(after))]), before, rcond=None)
     augmented = Affine(backward.T).inverse()
-    # Nearest sampling leaves up to half a pixel, which is not bending.
+    # Nearest-neighbour sampling is up to half a pixel off, which is no bending.
     misfit = np.abs(augmented.inverse().points(after) - before).max() - 0.5
     source = letterbox.affine.inverse().points(lookup)
     return View(letterbox.affine.then(augmented), size, letterbox.source_hw, max(0.0, float(misfit)), source)

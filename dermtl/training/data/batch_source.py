@@ -8,8 +8,9 @@ from dermtl.errors import ConfigError
 from dermtl.kinds import Record
 from dermtl.model.network import Network
 from dermtl.training.data.batch_order import BatchOrder, balanced_shares
-from dermtl.training.data.dataset import Batch, Examples, collate, load_batches
+from dermtl.training.data.dataset import Batch, Examples, collate
 from dermtl.training.data.feature_cache import FeatureCache, FrozenBackbone
+from dermtl.training.data.loader import load_batches
 from dermtl.training.distributed.process_group import ProcessGroup
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from dermtl.config.training import Training
 from dermtl.model.head import Features
 from dermtl.model.network import Network
 from dermtl.training.data.batch_order import BatchOrder
-from dermtl.training.data.dataset import Batch, Examples, load_batches
+from dermtl.training.data.dataset import Batch, Examples
 from dermtl.training.data.image_size import shrink
+from dermtl.training.data.loader import load_batches
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The largest upright rectangle inside a turned one. Knows no pixels."""
+"""The largest upright rectangle inside a rotated one."""
 
 import math
 
@@ -9,10 +9,10 @@ from dermtl.imaging.view import View
 
 
 def inscribed_wh(width: float, height: float, angle_rad: float) -> tuple[float, float]:
-    """Width and height of the largest upright rectangle inside a rectangle that is turned about its centre.
+    """Width and height of the largest upright rectangle inside a rectangle that is rotated about its centre.
 
-    Source: elementary geometry. Either two corners of the result touch the long sides (half constrained), or all
-    four touch a side each.
+    Source: elementary geometry. Either two corners of the result touch the long sides (half constrained), or each of
+    the four corners touches a side.
     """
     sine, cosine = abs(math.sin(angle_rad)), abs(math.cos(angle_rad))
     long, short = max(width, height), min(width, height)
@@ -24,14 +24,14 @@ def inscribed_wh(width: float, height: float, angle_rad: float) -> tuple[float, 
 
 
 def inscribed_crop(letterbox: View, angle_deg: float) -> tuple[Affine, tuple[float, float]]:
-    """Turn a letterboxed picture, crop that rectangle from it, and letterbox the crop again.
+    """Rotate a letterboxed picture, crop the largest upright rectangle, and letterbox the crop again.
 
     Args:
-        letterbox: The picture's view before.
-        angle_deg: Counter-clockwise as seen.
+        letterbox: View of the letterboxed picture.
+        angle_deg: Angle in degrees, counter-clockwise as seen.
 
     Returns:
-        Network pixels before to network pixels after, a similarity; and width and height of the crop in pixels after.
+        The similarity from old to new network pixels; and width and height of the crop in new network pixels.
     """
     height, width = letterbox.source_hw
     side = letterbox.size

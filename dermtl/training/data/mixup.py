@@ -1,4 +1,4 @@
-"""Mixup and cutmix: a batch blended with itself in reverse order, pictures and class shares alike."""
+"""Mixup and cutmix: a batch blended with its reverse, both pictures and class shares."""
 
 from collections.abc import Mapping
 
@@ -20,10 +20,10 @@ class Mixing:
     """Blends batches.
 
     Args:
-        mix: How.
+        mix: Section of the experiment with the parameters.
         num_classes: Head to its number of classes.
 
-    Source: Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix); one draw a batch, as timm does it.
+    Source: Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix); one draw per batch, as in timm.
     """
 
     def __init__(self, mix: Mix, num_classes: Mapping[str, int]) -> None:
@@ -36,11 +36,11 @@ class Mixing:
         Args:
             images: uint8 [N, 3, S, S].
             targets: Head to the rows that have a class, and the classes, int64 [n].
-            seed: Of the draws.
+            seed: Seed of the draws.
 
         Returns:
-            float or uint8 [N, 3, S, S], and head to rows and class shares, float [n, K]; rows without a class, or
-            whose partner has none, are left out.
+            float or uint8 [N, 3, S, S], and head to rows and class shares, float [n, K]; a row is left out if it or its
+            partner has no class.
         """
         random = torch.Generator().manual_seed(seed)
         if float(torch.rand((), generator=random)) >= self._mix.share:
@@ -57,24 +57,24 @@ class Mixing:
         else:
             mixed = images.float().lerp(images.flip(0).float(), 1 - share)
         return mixed, {
-            name: found
+            name: blended
             for name, (rows, target) in targets.items()
-            if len((found := self._shares(name, rows, target, len(images), share))[0])
+            if len((blended := self._shares(name, rows, target, len(images), share))[0])
         }
 
     def _shares(self, head: str, rows: Tensor, target: Tensor, num: int, share: float) -> tuple[Tensor, Tensor]:
         full = torch.full((num,), -1, dtype=torch.int64, device=target.device)
         full[rows] = target
         known = torch.nonzero((full >= 0) & (full.flip(0) >= 0)).flatten()
-        own, other = (F.one_hot(side[known], self._num_classes[head]).float() for side in (full, full.flip(0)))
-        return known, own.lerp(other, 1 - share)
+        first, second = (F.one_hot(side[known], self._num_classes[head]).float() for side in (full, full.flip(0)))
+        return known, first.lerp(second, 1 - share)
 
 
 def plan_mixing(mix: Mix | None, network: Network, plans: Mapping[str, HeadPlan]) -> Mixing | None:
-    """The mixing of an experiment; None where none is asked for.
+    """The mixing of an experiment; None without ``training.mix``.
 
     Raises:
-        ConfigError: A head's truth cannot be blended, or its loss takes no shares.
+        ConfigError: The targets of a head cannot be blended, or its loss does not accept class shares.
     """
     if mix is None:
         return None
@@ -90,7 +90,7 @@ def plan_mixing(mix: Mix | None, network: Network, plans: Mapping[str, HeadPlan]
 
 
 def _beta(alpha: float, random: torch.Generator) -> float:
-    """A draw of Beta(alpha, alpha) from a seed of its own."""
+    """A draw of Beta(alpha, alpha)."""
     seed = int(torch.randint(2**31, (), generator=random))
     return float(np.random.default_rng(seed).beta(alpha, alpha))
 

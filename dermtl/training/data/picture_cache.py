@@ -1,11 +1,12 @@
-"""Letterboxed pictures kept after they were first decoded, in memory or on disk, shared by worker processes.
+"""Letterboxed pictures, stored after they were first decoded, in memory or on disk, and shared by worker processes.
 
-Workers share the open file, however they were started: a forked one inherits it, one that was started anew is handed it
-with the examples. A cache in memory has no name, so the system frees it with the last process, killed or not.
+Workers share one open file: a forked worker inherits it, a spawned worker receives it with the examples. A cache in
+memory has no name, so the system frees it when the last process ends or is killed.
 
-One file holds a table of (checksum, height, width) and the pixels, a fixed place for each record. A row counts only if
-its checksum fits, and the checksum is written last: a torn or damaged row reads as absent and is written again.
-The file's name follows from every picture's path, size and time of change, and from the letterbox's size.
+The file has a table of (checksum, height, width) and the pixels, with a fixed offset for each record. An entry is valid
+if its checksum matches. The checksum is written last, so an incomplete or damaged entry counts as missing and is
+written again. The name of a file on disk depends on path, size and modification time of every picture, and on the size
+of the letterbox.
 """
 
 import errno
@@ -29,15 +30,15 @@ from dermtl.kinds.record import Record
 
 _log = logging.getLogger(__name__)
 _ENTRY = struct.Struct("<III")  # CRC-32 of the pixels, height and width of the source in pixels
-_LAYOUT = 3  # raised with every change of the letterbox or of this file's form
-_SHARE = 0.5  # of the free memory that a cache in memory may take
+_LAYOUT = 3  # to be raised with every change of the letterbox or of the file's layout
+_MAX_SHARE = 0.5  # largest share of the free memory for a cache in memory
 
 
 class PictureCache:
-    """A place for each record's letterboxed picture.
+    """Stores the letterboxed picture of each record.
 
     Args:
-        descriptor: An open file, at least :meth:`num_bytes` long; owned from here on.
+        descriptor: Open file of at least :meth:`num_bytes`, which the cache closes.
         num: Number of records.
         size: Side of the pictures in pixels.
     """
@@ -49,82 +50,82 @@ class PictureCache:
         self._size = size
 
     def __reduce__(self) -> tuple[Callable[..., "PictureCache"], tuple[Any, int, int]]:
-        """For a worker process that was not forked: a descriptor's number means nothing there, so the file is sent."""
-        return _handed_on, (DupFd(self._descriptor), self._num, self._size)
+        """Pickle for a spawned worker, in which the descriptor's number is invalid, so the open file is sent."""
+        return _unpickle, (DupFd(self._descriptor), self._num, self._size)
 
     @staticmethod
     def num_bytes(num: int, size: int) -> int:
-        """Length of the file."""
+        """Length of the file in bytes."""
         return num * (_ENTRY.size + 3 * size * size)
 
     def get(self, index: int) -> tuple[Array, tuple[int, int]] | None:
-        """The picture, uint8 [S, S, 3], and the source's height and width; None where there is none."""
+        """A picture, uint8 [S, S, 3], and height and width of its source; None if it is not stored."""
         checksum, height, width = _ENTRY.unpack(os.pread(self._descriptor, _ENTRY.size, index * _ENTRY.size))
         if not height:
             return None
-        pixels = os.pread(self._descriptor, 3 * self._size**2, self._place(index))
+        pixels = os.pread(self._descriptor, 3 * self._size**2, self._offset(index))
         if zlib.crc32(pixels) != checksum:
             return None
         return np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3), (height, width)
 
     def put(self, index: int, image: Array, source_hw: tuple[int, int]) -> None:
-        """Keep a picture; a full disk only costs the keeping."""
+        """Store a picture; if the disk is full, log a warning."""
         pixels = np.ascontiguousarray(image).tobytes()
         try:
-            os.pwrite(self._descriptor, pixels, self._place(index))
+            os.pwrite(self._descriptor, pixels, self._offset(index))
             entry = _ENTRY.pack(zlib.crc32(pixels), *source_hw)
             os.pwrite(self._descriptor, entry, index * _ENTRY.size)
         except OSError as error:
             _log.warning("a picture was not cached: %s", error.strerror)
 
-    def _place(self, index: int) -> int:
+    def _offset(self, index: int) -> int:
         return self._num * _ENTRY.size + index * 3 * self._size**2
 
 
 def open_cache(mode: str, records: Sequence[Record], size: int, folder: Path | None = None) -> PictureCache | None:
-    """The cache of some records, its size told; None where none is wanted, or, with a warning, where there is no room.
+    """The cache of some records; None if no cache is wanted or, with a warning, if there is not enough room.
 
     Args:
-        mode: ``off``, ``ram`` (gone with the process) or ``disk`` (found again by later runs, and by others now).
-        records: In the order of the indices.
+        mode: ``off``, ``ram`` (freed with the process) or ``disk`` (shared with other runs).
+        records: Records in the order of their indices.
         size: Side of the letterboxed pictures in pixels.
-        folder: Of caches on disk; default: ``dermtl`` in the user's cache folder.
+        folder: Folder of caches on disk; default: ``dermtl`` in the user's cache folder.
     """
     if mode == "off" or not records:
         return None
     needed = PictureCache.num_bytes(len(records), size)
-    told = f"{len(records)} pictures of {size} px take {needed / 1e6:,.0f} MB"
+    summary = f"{len(records)} pictures of {size} px take {needed / 1e6:,.0f} MB"
     try:
         if mode == "disk":
             path = (folder or cache_folder()) / f"{pictures_key(records, size)}.pictures"
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            told += f" in {path}"
+            summary += f" in {path}"
         else:
-            if needed > _SHARE * _free_memory():
-                _log.warning("no cache: %s, more than half of the free memory (training.cache: disk)", told)
+            if needed > _MAX_SHARE * _free_memory():
+                _log.warning("no cache: %s, more than half of the free memory (training.cache: disk)", summary)
                 return None
             descriptor = _memory_file()
     except OSError as error:
-        _log.warning("no cache: %s; %s", told, error.strerror)
+        _log.warning("no cache: %s; %s", summary, error.strerror)
         return None
     try:
         if mode == "disk":
-            _reserve(path, descriptor, needed)  # a full disk is found now, not in the middle of an epoch
+            _reserve(path, descriptor, needed)  # find a full disk now, not in the middle of an epoch
         else:
             os.ftruncate(descriptor, needed)
     except OSError as error:
         os.close(descriptor)
         if mode == "disk":
             path.unlink(missing_ok=True)
-        _log.warning("no cache: %s; %s", told, error.strerror)
+        _log.warning("no cache: %s; %s", summary, error.strerror)
         return None
-    _log.info("cache: %s", told)
+    _log.info("cache: %s", summary)
     return PictureCache(descriptor, len(records), size)
 
 
 def pictures_key(records: Sequence[Record], size: int) -> str:
-    """Names some pictures, by path, size and time of change, at a side of the letterbox in pixels."""
+    """Name of a cache: a digest of path, size and modification time of every picture, and of the letterbox side."""
     digest = hashlib.blake2b(f"{_LAYOUT},{size}".encode(), digest_size=20)
     for record in records:
         status = record.path.stat()
@@ -137,15 +138,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dermtl"
 
 
-def _handed_on(handle: Any, num: int, size: int) -> PictureCache:
+def _unpickle(handle: Any, num: int, size: int) -> PictureCache:
     return PictureCache(handle.detach(), num, size)
 
 
 def _reserve(path: Path, descriptor: int, num_bytes: int) -> None:
-    """Make a file so long, with room on the disk for all of it.
+    """Extend a file, with room on the disk for all of it.
 
     Raises:
-        OSError: There is no such room.
+        OSError: There is not enough room.
     """
     if hasattr(os, "posix_fallocate"):
         try:
@@ -153,14 +154,14 @@ def _reserve(path: Path, descriptor: int, num_bytes: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that does not reserve
                 raise
-    # Not on macOS. A sparse file takes its room page by page, so what is free now has to do.
+    # macOS. A sparse file takes its room page by page, so there must be enough free room now.
     if num_bytes - os.fstat(descriptor).st_blocks * 512 > shutil.disk_usage(path.parent).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, num_bytes)
 
 
 def _memory_file() -> int:
-    """An unnamed file in memory; an unnamed temporary file where the system has none, as on macOS."""
+    """An unnamed file in memory; on systems without, such as macOS, an unnamed temporary file."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("dermtl-pictures")
     with tempfile.TemporaryFile() as file:
@@ -168,7 +169,7 @@ def _memory_file() -> int:
 
 
 def _free_memory() -> int:
-    """Bytes that may be taken; all of the machine's where the system does not say what is free."""
+    """Free memory in bytes; all memory if the system does not report what is free."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,4 +1,4 @@
-"""What the loss says of single records, and of all of them: neither depends on batches, processes or their order."""
+"""Losses of single records and their mean; both are independent of batches, processes and order."""
 
 import math
 from collections import defaultdict
@@ -10,14 +10,14 @@ from torch import Tensor
 
 from dermtl.training.loop.loss import Objective, Targets
 
-_Row = tuple[float, float]  # what a record adds to a term's numerator and to its denominator
+_Row = tuple[float, float]  # what a record adds to the numerator and to the denominator of a term
 
 
 class RecordLosses:
-    """Collects, for every record that has a target, what it adds to each term of each head.
+    """Collects what every record with a target adds to each term of each head.
 
     Args:
-        objective: The heads' losses; learned weights do not count here.
+        objective: Losses of the heads; learned weights are not used.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -26,26 +26,26 @@ class RecordLosses:
         self._waiting: defaultdict[str, list[tuple[Sequence[int], Tensor, Tensor]]] = defaultdict(list)
 
     def add(self, indices: Sequence[int], raw: Mapping[str, Tensor], targets: Targets) -> None:
-        """Take up a batch.
+        """Add a batch.
 
         Args:
-            indices: Position of each record.
+            indices: Index of each record.
             raw: Head to its raw output, [N, ...].
             targets: Head to the rows that have a target, and their targets.
         """
         for name, (rows, target) in targets.items():
-            own = [indices[row] for row in rows.tolist()]
+            members = [indices[row] for row in rows.tolist()]
             known = raw[name].float()[rows]
             if self._objective.heads[name].rows == "together":
-                self._waiting[name].append((own, known, target))
+                self._waiting[name].append((members, known, target))
             else:
-                self._note(name, own, known, target)
+                self._store(name, members, known, target)
 
     def means(self, gather: Callable[[Any], list[Any]]) -> dict[str, float]:
         """``loss``, ``<head>.loss`` and ``<head>.loss.<term>`` over the records of all processes.
 
         Args:
-            gather: Brings each process's value.
+            gather: Returns each process's value.
         """
         found: dict[str, float] = {}
         for name, records in self._gathered(gather).items():
@@ -58,7 +58,7 @@ class RecordLosses:
         return found
 
     def by_record(self, gather: Callable[[Any], list[Any]]) -> dict[int, float]:
-        """Position of a record to its loss: its heads' mean over the records that have a target is the head's loss."""
+        """Index of a record to its loss; the mean over the records with a target is the loss of the heads."""
         found: defaultdict[int, float] = defaultdict(float)
         for name, records in self._gathered(gather).items():
             sums = {term: math.fsum(row[term][1] for row in records.values()) for term in _terms(records)}
@@ -70,15 +70,15 @@ class RecordLosses:
     def _gathered(self, gather: Callable[[Any], list[Any]]) -> dict[str, dict[int, dict[str, _Row]]]:
         for name, parts in self._waiting.items():
             indices = [index for part, _, _ in parts for index in part]
-            self._note(name, indices, torch.cat([raw for _, raw, _ in parts]), torch.cat([t for _, _, t in parts]))
+            self._store(name, indices, torch.cat([raw for _, raw, _ in parts]), torch.cat([t for _, _, t in parts]))
         self._waiting.clear()
-        whole: dict[str, dict[int, dict[str, _Row]]] = {name: {} for name in self._rows}
-        for own in gather(self._rows):
-            for name, records in own.items():
-                whole[name].update(records)
-        return whole
+        rows: dict[str, dict[int, dict[str, _Row]]] = {name: {} for name in self._rows}
+        for part in gather(self._rows):
+            for name, records in part.items():
+                rows[name].update(records)
+        return rows
 
-    def _note(self, name: str, indices: Sequence[int], raw: Tensor, target: Tensor) -> None:
+    def _store(self, name: str, indices: Sequence[int], raw: Tensor, target: Tensor) -> None:
         weights, ones = self._objective.weights(name, target), torch.ones(len(target))
         terms = {
             term: list(zip(values.tolist(), weights.get(term, ones).tolist(), strict=True))
@@ -93,7 +93,7 @@ def _terms(records: Mapping[int, Mapping[str, _Row]]) -> list[str]:
 
 
 def _quotients(records: Mapping[int, Mapping[str, _Row]]) -> dict[str, float]:
-    """Term to the sum of its numerators over that of its denominators; a sum of 0 leaves the term out."""
+    """Term to the sum of its numerators over the sum of its denominators; terms with denominator 0 are left out."""
     found: dict[str, float] = {}
     for term in _terms(records):
         denominator = math.fsum(row[term][1] for row in records.values())
