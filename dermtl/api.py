@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dermtl.kinds import Mask as Mask
     from dermtl.kinds import Nodes as Nodes
     from dermtl.kinds import Number as Number
+    from dermtl.kinds import PartialMask as PartialMask
     from dermtl.kinds import Points as Points
     from dermtl.kinds import Record as Record
     from dermtl.kinds import Tags as Tags
@@ -47,7 +48,7 @@ _NAMES = {
     "dermtl.imaging.decode": "read_mask",
     "dermtl.imaging.letterbox": "Frame",
     "dermtl.imaging.view": "View",
-    "dermtl.kinds": "Category Circle Kind Mask Nodes Number Points Record Tags",
+    "dermtl.kinds": "Category Circle Kind Mask Nodes Number PartialMask Points Record Tags",
     "dermtl.kinds.drawing": "caption",
     "dermtl.model.head": "FeatureInfo Features Head",
     "dermtl.plugins.contract": "DecisionRule HeadConfig Measures Metrics Prediction WeightedMetrics",

@@ -9,8 +9,9 @@ from dermtl.kinds.kind import Kind
 from dermtl.kinds.mask import Mask
 from dermtl.kinds.nodes import Nodes
 from dermtl.kinds.number import Number
+from dermtl.kinds.partial_mask import PartialMask
 from dermtl.kinds.points import Points
 from dermtl.kinds.record import Record
 from dermtl.kinds.tags import Tags
 
-__all__ = ["Category", "Circle", "Kind", "Mask", "Nodes", "Number", "Points", "Record", "Tags"]
+__all__ = ["Category", "Circle", "Kind", "Mask", "Nodes", "Number", "PartialMask", "Points", "Record", "Tags"]

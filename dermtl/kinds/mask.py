@@ -34,18 +34,44 @@ class Mask(Kind):
     classes: tuple[str, ...] = ("foreground",)
     column: str = "mask"
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the file holds numbers of classes, also below a palette."""
+        return len(self.classes) > 1
+
     def read(self, record: Record) -> Array | None:
         """The class of every pixel; an empty cell is no annotation."""
+        values = self.read_values(record)
+        return None if values is None else self.judge(values, record)
+
+    def read_values(self, record: Record) -> Array | None:
+        """The values that the file holds, uint8 [H, W]; an empty cell is no annotation.
+
+        Raises:
+            DataError: The file cannot be read, or has not its picture's size.
+        """
         file, path = record.file(self.column), record.text(self.column)
         if file is None:
             return None
-        values = read_mask(file, is_numbered=len(self.classes) > 1)
+        values = read_mask(file, is_numbered=self.is_numbered)
         if values.shape != record.size_hw:
             got, expected = values.shape, record.size_hw
             raise AnnotationError(
                 f"mask {path} has {got[1]}x{got[0]} pixels, its image {expected[1]}x{expected[0]}", where=record.where
             )
-        top = int(values.max(initial=0))
+        return values
+
+    def judge(self, values: Array, record: Record) -> Array:
+        """The class of every pixel from the values of a file.
+
+        Args:
+            values: uint8 [H, W].
+            record: The row, for messages.
+
+        Raises:
+            AnnotationError: There are values that no class has.
+        """
+        path, top = record.text(self.column), int(values.max(initial=0))
         if len(self.classes) == 1:
             if 1 < top < 128:
                 raise AnnotationError(
@@ -55,7 +81,7 @@ class Mask(Kind):
                 raise AnnotationError(
                     f"mask {path} holds 1 and 255, and 255 beside 1 is how VOC marks what is to be ignored",
                     where=record.where,
-                    hint="save 0 and 255, or 0 and 1, with the border on one side",
+                    hint="the head's key ignore: 255 leaves those pixels out; else save 0 and 255, or 0 and 1",
                 )
             return foreground(values)
         if top > len(self.classes):

@@ -42,7 +42,7 @@ def look_at(record: Record, roles: Roles) -> Look:
     outlines = [
         outline
         for kind in roles.masks
-        for outline in [_outline(record, kind.column, picture.header, findings, is_numbered=len(kind.classes) > 1)]
+        for outline in [_outline(record, kind.column, picture.header, findings, is_numbered=kind.is_numbered)]
         if outline is not None
     ]
     for other in roles.others:

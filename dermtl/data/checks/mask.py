@@ -10,7 +10,7 @@ from dermtl.data.checks.finding import Finding, found
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.decode import read_header, read_mask
 from dermtl.imaging.header import Header
-from dermtl.kinds import Mask
+from dermtl.kinds import Mask, PartialMask
 
 _HALF = 127  # a mask of one class holds it above this level
 
@@ -76,19 +76,20 @@ def check_levels(outlines: list[Outline], kind: Mask) -> Iterator[Finding]:
     seen = [outline for outline in outlines if outline.levels]
     num_classes = len(kind.classes) or _guess(seen)
     for outline in seen:
-        top = outline.levels[-1]
+        levels = [level for level in outline.levels if not isinstance(kind, PartialMask) or level != kind.ignore] or [0]
+        top = levels[-1]
         where, column = outline.where, kind.column
         if num_classes > 1:
             if top > num_classes:
                 message = f"mask {outline.name} holds the value {top}, but there are {num_classes} classes"
                 yield found("mask-values", where, message, column=column)
-        elif 1 < top <= _HALF:
+        elif 1 < top <= (255 if isinstance(kind, PartialMask) else _HALF):
             message = f"mask {outline.name} holds values up to {top}"
             yield found("mask-values", where, message, column=column)
-        elif top == 255 and set(outline.levels) - {0} == {1, 255}:
+        elif top == 255 and set(levels) - {0} == {1, 255}:
             message = f"mask {outline.name} holds 1 and 255, and 255 beside 1 is how VOC marks what is to be ignored"
             yield found("mask-values", where, message, column=column)
-        elif stray := [level for level in outline.levels if top > 1 and level not in (0, 255)]:
+        elif stray := [level for level in levels if top > 1 and level not in (0, 255)]:
             message = f"mask {outline.name} holds {len(stray)} levels besides 0 and 255, such as {stray[0]}"
             yield found("mask-stray", where, message, column=column)
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from dermtl.api import HeadConfig, Kind, Mask
+from dermtl.api import HeadConfig, Kind, Mask, PartialMask
 
 UNET_CHANNELS = (256, 128, 64, 32, 16)
 FPN_CHANNELS = 128
@@ -20,6 +20,13 @@ class SegmentationConfig(HeadConfig):
         description="Names of the foreground classes; with several, a mask's pixels hold the class's number from 1.",
     )
     column: str = Field("mask", description="Manifest column with the mask's path.")
+    ignore: int | None = Field(
+        None,
+        ge=1,
+        le=255,
+        description="Value of mask pixels that neither the loss nor the metrics count, such as VOC's 255; one class is "
+        "then 1.",
+    )
     decoder: Literal["unet", "fpn"] = Field("unet", description="Decoder of the feature pyramid.")
     channels: tuple[PositiveInt, ...] | PositiveInt | None = Field(
         None,
@@ -43,6 +50,8 @@ class SegmentationConfig(HeadConfig):
     def _consistent(self) -> Self:
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("a class is listed twice")
+        if self.ignore is not None and self.ignore <= len(self.classes):
+            raise ValueError(f"ignore: {self.ignore} is the number of a class")
         if self.decoder == "unet" and (isinstance(self.channels, int) or self.channels == ()):
             raise ValueError("the unet decoder needs a list of channels")
         if self.decoder == "fpn" and isinstance(self.channels, tuple):
@@ -57,12 +66,12 @@ class SegmentationConfig(HeadConfig):
         return self.channels if isinstance(self.channels, tuple) else UNET_CHANNELS
 
     def mask(self) -> Mask:
-        """The kind of annotation and output."""
+        """The kind of the output."""
         return Mask(self.classes, self.column)
 
     def target(self) -> Kind:
         """The class of every pixel."""
-        return self.mask()
+        return self.mask() if self.ignore is None else PartialMask(self.classes, self.column, self.ignore)
 
     def outputs(self) -> dict[str, Kind]:
         """``mask``: the probability of each class at each pixel."""

@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dermtl.api import PartialMask
+
 EPS = 1.0
+IGNORED = PartialMask.IGNORED
 
 
 def foreground(raw: Tensor) -> Tensor:
@@ -23,13 +26,14 @@ def cross_entropy(raw: Tensor, target: Tensor) -> Tensor:
 
     Args:
         raw: As :func:`foreground`.
-        target: integers [N, S, S], 0 for background and 1..C.
+        target: integers [N, S, S], 0 for background and 1..C; pixels of 255 do not count.
     """
+    counted = target != IGNORED
     if raw.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(raw[:, 0].float(), (target == 1).float(), reduction="none").mean(
-            dim=(1, 2)
-        )
-    return F.cross_entropy(raw.float(), target.long(), reduction="none").mean(dim=(1, 2))
+        loss = F.binary_cross_entropy_with_logits(raw[:, 0].float(), (target == 1).float(), reduction="none")
+    else:
+        loss = F.cross_entropy(raw.float(), torch.where(counted, target, 0).long(), reduction="none")
+    return (loss * counted).sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
 
 
 def soft_dice(raw: Tensor, target: Tensor) -> Tensor:
@@ -37,9 +41,9 @@ def soft_dice(raw: Tensor, target: Tensor) -> Tensor:
 
     Args:
         raw: As :func:`foreground`.
-        target: integers [N, S, S], 0 for background and 1..C.
+        target: integers [N, S, S], 0 for background and 1..C; pixels of 255 do not count.
     """
-    probability = foreground(raw)
+    probability = foreground(raw) * (target != IGNORED).unsqueeze(1)
     numbers = torch.arange(1, probability.shape[1] + 1, device=target.device).view(1, -1, 1, 1)
     truth = (target.unsqueeze(1) == numbers).float()
     common = (probability * truth).sum(dim=(2, 3))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dermtl.api import Array, Measures, Prediction
+from dermtl.api import Array, Measures, PartialMask, Prediction
 from dermtl.statistics import weighted_means
 from dermtl_segmentation.boundary import boundary_scores
 from dermtl_segmentation.config import SegmentationConfig
@@ -36,13 +36,16 @@ class SegmentationMetrics:
 
         Args:
             prediction: ``mask``, float [C, H, W], probabilities.
-            annotation: uint8 [H, W], 0 for background and 1..C.
+            annotation: uint8 [H, W], 0 for background and 1..C; pixels of 255 do not count, and edges are
+                measured as if they were background in both masks.
         """
         decided = self._mask.decide(np.asarray(prediction["mask"]))
         if decided.shape != annotation.shape:
             raise ValueError(f"predicted mask has shape {decided.shape}, true mask {annotation.shape}")
+        counted = annotation != PartialMask.IGNORED
+        decided = np.where(counted, decided, 0)
         counts = {
-            name: _counts(decided == number, annotation == number)
+            name: _counts((decided == number)[counted], (annotation == number)[counted])
             for number, name in enumerate(self._mask.classes, start=1)
         }
         edges = [
@@ -81,7 +84,7 @@ def mean_known(values: Iterable[float], none: float = _NAN) -> float:
 
 
 def _counts(found: Array, true: Array) -> tuple[int, int, int, int]:
-    """Pixels in both, in the first only, in the second only, in neither; bool [H, W]."""
+    """Pixels in both, in the first only, in the second only, in neither; bool arrays of one shape."""
     both, num_found, num_true = int((found & true).sum()), int(found.sum()), int(true.sum())
     return both, num_found - both, num_true - both, found.size - num_found - num_true + both
 

@@ -61,3 +61,26 @@ def test_half_precision_sums_do_not_overflow():
 def test_foreground_leaves_the_rest_to_the_background():
     raw = torch.randn(2, 4, 3, 3)
     torch.testing.assert_close(foreground(raw).sum(dim=1), 1 - torch.softmax(raw, dim=1)[:, 0])
+
+
+@pytest.mark.parametrize("num_logits", [1, 3])
+def test_ignored_pixels_do_not_count(num_logits):
+    """PyTorch's own ignore_index and the counted pixels alone are the witnesses."""
+    raw, target = torch.randn(2, num_logits, 6, 6), torch.randint(0, max(num_logits, 2), (2, 6, 6))
+    target[0, :2] = 255
+    target[1, :, 3:] = 255
+    got = cross_entropy(raw, target)
+    for row in range(2):
+        counted = target[row] != 255
+        if num_logits == 1:
+            wanted = F.binary_cross_entropy_with_logits(raw[row, 0][counted], target[row][counted].float())
+        else:
+            wanted = F.cross_entropy(raw[row : row + 1], target[row : row + 1], ignore_index=255)
+        torch.testing.assert_close(got[row], wanted)
+    torch.testing.assert_close(soft_dice(raw, target)[:1], soft_dice(raw[:1, :, 2:], target[:1, 2:]))
+    nothing = torch.full((1, 6, 6), 255)
+    assert cross_entropy(raw[:1], nothing).item() == 0
+    raw.requires_grad_()
+    (cross_entropy(raw, target) + soft_dice(raw, target)).sum().backward()
+    assert not raw.grad[0, :, :2].any()
+    assert raw.grad[0, :, 2:].any()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dermtl.api import Mask
+from dermtl.api import Mask, PartialMask
 
 
 def _measure(found, true, classes=("lesion",)):
@@ -110,6 +110,26 @@ def test_the_likeliest_class_is_decided_with_the_background():
     metrics = SegmentationMetrics(SegmentationConfig(classes=("cup", "disc")))
     probability = np.array([[[0.3, 0.4]], [[0.3, 0.2]]], np.float32)  # background 0.4 in both pixels
     assert metrics.measure({"mask": probability}, np.array([[0, 1]], np.uint8))["dice"] == 1
+
+
+def test_ignored_pixels_are_in_no_metric():
+    rng = np.random.default_rng(0)
+    probability = rng.random((1, 8, 8)).astype(np.float32)
+    truth = (rng.random((8, 8)) < 0.5).astype(np.uint8)
+    metrics = SegmentationMetrics(SegmentationConfig(ignore=255))
+    half = metrics.measure({"mask": probability[:, :, :4]}, truth[:, :4])
+    truth[:, 4:] = 255
+    whole = metrics.measure({"mask": probability}, truth)
+    names = ("dice", "jaccard", "sensitivity", "specificity", "failure_rate")
+    assert [whole[name] for name in names] == [half[name] for name in names]
+
+
+def test_ignored_pixels_are_of_the_truth_alone():
+    config = SegmentationConfig(classes=["disc", "cup"], ignore=255)
+    assert config.target() == PartialMask(("disc", "cup"), "mask", 255)
+    assert config.outputs() == {"mask": Mask(("disc", "cup"), "mask")}
+    with pytest.raises(ValueError, match="ignore: 2 is the number of a class"):
+        SegmentationConfig(classes=["disc", "cup"], ignore=2)
 
 
 def test_sizes_must_agree():
