@@ -27,6 +27,7 @@ def summarise(run: Path) -> None:
     best = facts["best"]
     click.echo(f"\nweights      epoch {best['epoch']} of {facts['epochs']} (training.select.by: {best['by']})")
     click.echo(f"experiment   {run / 'experiment.yaml'}")
+    click.echo(f"pictures     {run / 'batch.jpg'} shows what the network was fed")
     click.echo(f"curves       {run / 'curves.png'}")
     click.echo(f"report       {folder / 'report.html'}")
     click.echo(f"model        {run / 'model.onnx'}")

@@ -15,6 +15,7 @@ from dermtl.runs.folder import RunFolder
 from dermtl.tracking.curves import draw_curves
 from dermtl.tracking.installed import make_trackers
 from dermtl.tracking.trackers import Trackers
+from dermtl.training.data.sheet import write_sheet
 from dermtl.training.distributed.process_group import ProcessGroup
 from dermtl.training.loop.listener import Listener
 from dermtl.training.loop.trainer import Trainer
@@ -69,6 +70,8 @@ def train(
     processes.barrier()  # no process writes before all have read and checked
     if is_writer:
         _write_first_files(folder, prepared, settings, None if resume else facts)
+        if not resume:
+            write_sheet(folder.path / "batch.jpg", examples[0])
     processes.barrier()
     tell_groups(prepared.records, experiment.data.group)
     _log.info("run %s: %s", folder.path, ", ".join(f"{len(prepared.side(s))} {s}" for s in ("train", "val", "test")))

@@ -28,7 +28,7 @@ def test_from_a_folder_to_a_verified_model(call, drawn, tmp_path):
     run = tmp_path / "run"
     done = call("train", drawn, "--run", run, *TINY, "-o", "training.workers=0", "--seed", "3")
     assert done.code == 0, done.err
-    assert {path.name for path in run.iterdir()} >= {"experiment.yaml", "model.onnx", "curves.png", "best.safetensors"}
+    assert {path.name for path in run.iterdir()} >= {"experiment.yaml", "model.onnx", "curves.png", "batch.jpg"}
     assert (run / "evaluation" / "test" / "report.html").is_file()
     session = onnxruntime.InferenceSession(run / "model.onnx")
     assert {output.name for output in session.get_outputs()} == {"label.probability", "outline.mask", "circle.circle"}
