@@ -127,9 +127,9 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
     if isinstance(node, yaml.MappingNode):
         built: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            name = str(loader.construct_object(key_node))
             mark = key_node.start_mark
             here = f"{source.name}:{mark.line + 1}:{mark.column + 1}"
+            name = str(_construct(loader, key_node, key, here))
             if name in built:
                 raise ConfigError(f"{dotted((*key, name))}: this key stands twice", where=here, hint="delete one")
             source.positions[*key, name] = here
@@ -137,13 +137,17 @@ def _build(loader: _Loader, node: yaml.Node, key: Key, source: Source) -> Any:
         return built
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*key, index), source) for index, item in enumerate(node.value)]
-    try:
-        value = loader.construct_object(node)
-    except ValueError as error:  # a tag such as !!int on a word
-        raise ConfigError(f"{dotted(key)}: {error}", where=source.where(key)) from error
+    value = _construct(loader, node, key, source.where(key))
     if isinstance(value, bool | int | float):
         source.texts[key] = node.value
     return value
+
+
+def _construct(loader: _Loader, node: yaml.Node, key: Key, where: str) -> Any:
+    try:
+        return loader.construct_object(node)
+    except (ValueError, KeyError) as error:  # a tag such as !!int or !!bool on a word
+        raise ConfigError(f"{dotted(key)}: {error}", where=where) from error
 
 
 def dotted(key: Sequence[str | int]) -> str:

@@ -82,6 +82,12 @@ def test_broken_yaml_is_refused_with_its_place(parts: list[str]) -> None:
         assert "x.yaml" in str(error)  # noqa: PT017
 
 
+@pytest.mark.parametrize("text", ["!!int b: 1", "a: !!int b", "!!bool b: 1", "a: !!bool b"])
+def test_a_tag_that_does_not_fit_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"x\.yaml:1:"):
+        parse_source(text, name="x.yaml")
+
+
 def test_positions_of_keys_and_items() -> None:
     source = parse_source("a: 1\nb:\n  c: [x, y]\n  d:\n    - e: 2\n", name="f.yaml")
     assert source.where(("a",)) == "f.yaml:1:1"
