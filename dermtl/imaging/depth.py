@@ -6,6 +6,7 @@ from PIL import Image
 from dermtl.errors import ImageReadError
 from dermtl.imaging.header import FAULTS, Source, open_picture
 
+FEW_LEVELS = 32  # of 256: a DICOM picture of 16 bits with fewer was scaled from a range that it does not fill
 _FEW_BITS = 14  # what cameras and scanners give; a picture of 16 bits reaches further
 
 

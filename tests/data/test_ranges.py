@@ -19,15 +19,18 @@ def ramp(top: int) -> np.ndarray:
     return np.linspace(0, top, 64 * 64).round().astype(np.uint16).reshape(64, 64)
 
 
+def pictures(root: Path) -> list[Path]:
+    return sorted([*root.glob("*.png"), *root.glob("*.dcm")])
+
+
 def records(root: Path) -> list[Record]:
     return [
-        Record(path.name, root, {"image": path.name}, f"m.csv:{index}")
-        for index, path in enumerate(sorted(root.glob("*.png")))
+        Record(path.name, root, {"image": path.name}, f"m.csv:{index}") for index, path in enumerate(pictures(root))
     ]
 
 
 def codes(root: Path) -> dict[str, str]:
-    (root / "m.csv").write_text("\n".join(["image", *(path.name for path in sorted(root.glob("*.png"))), ""]))
+    (root / "m.csv").write_text("\n".join(["image", *(path.name for path in pictures(root)), ""]))
     return {one.code: f"{one.severity} {one.message}" for one in examine(root / "m.csv").findings}
 
 
@@ -102,6 +105,29 @@ def test_255_beside_1_is_no_lesion(tmp_path: Path, caplog: pytest.LogCaptureFixt
     read = Mask().read(record)
     assert read is not None
     assert np.array_equal(read, values == 1)
+
+
+def test_dicom_without_a_window_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Skin and air of a CT lie within a hundredth of the stored range."""
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    values = np.random.default_rng(0).integers(-1000, 1000, (32, 32), np.int16)
+    data = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = 32, 32, 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 16
+    data.HighBit, data.PixelRepresentation, data.PixelData = 15, 1, values.tobytes()
+    pydicom.dcmwrite(tmp_path / "0.dcm", data, enforce_file_format=True)
+    assert codes(tmp_path)["narrow-window"].startswith("warning 0.dcm uses 8 of 256 levels")
+    preflight(records(tmp_path), {})
+    assert "1 of 1 DICOM pictures of 16 bits that were looked at show 8 of 256 levels at most" in caplog.text
+    data.WindowCenter, data.WindowWidth = 0, 2000
+    pydicom.dcmwrite(tmp_path / "0.dcm", data, enforce_file_format=True)
+    assert "narrow-window" not in codes(tmp_path)
 
 
 def test_dicom_is_known_by_its_mark(tmp_path: Path) -> None:

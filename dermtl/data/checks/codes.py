@@ -47,6 +47,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "near-blank": (_W, "look at it"),
     "pixel-range": (_E, "save it as 8 or 16 bits without sign, scaled to the range"),
     "narrow-range": (_W, "scale the values to the whole of 16 bits, or save 8 bits"),
+    "narrow-window": (_W, "give the file a window (VOI), or scale its values: without one the stored range is shown"),
     "colour-profile": (
         _W,
         "convert the pictures to sRGB: the numbers are used as they stand",

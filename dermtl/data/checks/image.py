@@ -11,7 +11,7 @@ from dermtl.arrays import Array
 from dermtl.data.checks.finding import Finding, found
 from dermtl.errors import ImageFault, ImageReadError, MissingExtra
 from dermtl.imaging.decode import read_header, read_image
-from dermtl.imaging.depth import is_wide, narrow_bits
+from dermtl.imaging.depth import FEW_LEVELS, is_wide, narrow_bits
 from dermtl.imaging.formats import FORM_BY_SUFFIX, sniff
 from dermtl.imaging.header import Header
 
@@ -68,6 +68,9 @@ def look(path: Path, where: str, column: str) -> Picture:
         code = _CODES.get(error.reason) or ("truncated" if is_cut(data, form) else "unreadable")
         return Picture(header, None, (found(code, where, f"{path.name} {_inner(error)}", column=column),))
     findings = [*_name(path, header), *_content(path.name, pixels)]
+    num_levels = int(np.ptp(pixels)) + 1
+    if header.form == "DICOM" and is_wide(header.mode) and 1 < num_levels < FEW_LEVELS:
+        findings.append(("narrow-window", f"{path.name} uses {num_levels} of 256 levels"))
     digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, key=repr(pixels.shape).encode())
     located = tuple(found(code, where, message, column=column) for code, message in findings)
     return Picture(header, digest.digest(), located, narrow_bits(data) if is_wide(header.mode) else None)

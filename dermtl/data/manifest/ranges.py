@@ -4,9 +4,11 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from dermtl.errors import DermtlError
-from dermtl.imaging.decode import read_header
-from dermtl.imaging.depth import is_wide, narrow_bits
+from dermtl.imaging.decode import read_header, read_image
+from dermtl.imaging.depth import FEW_LEVELS, is_wide, narrow_bits
 from dermtl.kinds.record import Record
 from dermtl.statistics.spread import spread
 
@@ -27,6 +29,11 @@ def tell_ranges(records: Sequence[Record]) -> None:
         except DermtlError:
             continue
     wide = [record for record, header in headers if is_wide(header.mode)]
+    dicom = [record for record, header in headers if is_wide(header.mode) and header.form == "DICOM"][:_DECODED]
+    levels = [int(np.ptp(read_image(record.path))) + 1 for record in dicom]
+    if few := [num for num in levels if num < FEW_LEVELS]:
+        told = "%d of %d DICOM pictures of 16 bits that were looked at show %d of 256 levels at most: a window lacks"
+        _log.warning(told, len(few), len(dicom), max(few))
     bits = [num for record in wide[:_DECODED] if (num := narrow_bits(record.path)) is not None]
     if bits:
         told = "%d of %d pictures of 16 bits that were looked at use %d bits at most and become nearly black"
