@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dermtl.config.load import load_experiment
-from dermtl.errors import ConfigError
-from dermtl.files.atomic import refuse_file_as_folder, write_atomic
+from dermtl.files.atomic import refuse_file_as_folder, refuse_used_folder, write_atomic
 from dermtl.runs.calibrate_folds import calibrate_trained_folds
 from dermtl.runs.folder import RunFolder
 from dermtl.training.distributed.process_group import ProcessGroup
@@ -40,9 +39,10 @@ def train_folds(
     """
     experiment, _ = load_experiment(path, [*overrides, f"data.split.folds={num}"])
     folder = run or Path("runs") / experiment.name
-    refuse_file_as_folder(folder)
-    if not resume and folder.exists() and any(folder.iterdir()):
-        raise ConfigError("exists already", where=str(folder), hint="give another --run, or go on with --resume")
+    if resume:
+        refuse_file_as_folder(folder)
+    else:
+        refuse_used_folder(folder, except_for=path, hint="give another --run, or go on with --resume")
     names = [f"fold-{fold}" for fold in range(num)]
     for fold, name in enumerate(names):
         _log.info("fold %d of %d", fold + 1, num)

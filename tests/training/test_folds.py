@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dermtl.cli.calibrate import calibrate
-from dermtl.errors import BundleError, ConfigError, InputError, TrainingError
+from dermtl.errors import BundleError, ConfigError, DataError, InputError, TrainingError
 from dermtl.evaluation.evaluate import evaluate_target
 from dermtl.evaluation.evaluation_target import OUT_OF_FOLD
 from dermtl.evaluation.options import EvaluationOptions
@@ -196,7 +196,7 @@ def test_folds_go_on_where_they_were_left(
     with pytest.raises(KeyboardInterrupt):
         train_folds(tiny_experiment, ONE, num=3, run=tmp_path / "run")
     monkeypatch.undo()
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(DataError, match="exists already"):
         train_folds(tiny_experiment, ONE, num=3, run=tmp_path / "run")
     train_folds(tiny_experiment, ONE, num=3, run=tmp_path / "run", resume=True)
     for one, other in zip(fold_runs(folds), fold_runs(tmp_path / "run"), strict=True):

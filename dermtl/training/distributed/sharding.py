@@ -191,9 +191,9 @@ def _blocks(network: Network) -> dict[str, nn.Module]:
 
 def _shard_before_loading(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Replace full tensors by this process's shards; a hook that runs before ``load_state_dict``."""
-    for name, own in module.state_dict(keep_vars=True).items():
-        if isinstance(given := state.get(prefix + name), Tensor):
-            state[prefix + name] = shard_like(given, own)
+    for name, current in module.state_dict(keep_vars=True).items():
+        if isinstance(full := state.get(prefix + name), Tensor):
+            state[prefix + name] = shard_like(full, current)
 
 
 def _blank(network: Network) -> Tensor:

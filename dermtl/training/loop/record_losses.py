@@ -47,25 +47,25 @@ class RecordLosses:
         Args:
             gather: Returns each process's value.
         """
-        found: dict[str, float] = {}
+        means: dict[str, float] = {}
         for name, records in self._gathered(gather).items():
             terms = _quotients(records)
-            found.update({f"{name}.loss.{term}": value for term, value in terms.items()})
+            means.update({f"{name}.loss.{term}": value for term, value in terms.items()})
             if terms:
-                found[f"{name}.loss"] = self._objective.factors[name] * sum(terms.values())
-        if losses := [found[f"{name}.loss"] for name in self._rows if f"{name}.loss" in found]:
-            found["loss"] = sum(losses)
-        return found
+                means[f"{name}.loss"] = self._objective.factors[name] * sum(terms.values())
+        if losses := [means[f"{name}.loss"] for name in self._rows if f"{name}.loss" in means]:
+            means["loss"] = sum(losses)
+        return means
 
     def by_record(self, gather: Callable[[Any], list[Any]]) -> dict[int, float]:
         """Index of a record to its loss; the mean over the records with a target is the loss of the heads."""
-        found: defaultdict[int, float] = defaultdict(float)
+        total: defaultdict[int, float] = defaultdict(float)
         for name, records in self._gathered(gather).items():
             sums = {term: math.fsum(row[term][1] for row in records.values()) for term in _terms(records)}
             for index, row in records.items():
                 shares = [value * len(records) / sums[term] for term, (value, _) in row.items() if sums[term] > 0]
-                found[index] += self._objective.factors[name] * sum(shares)
-        return dict(found)
+                total[index] += self._objective.factors[name] * sum(shares)
+        return dict(total)
 
     def _gathered(self, gather: Callable[[Any], list[Any]]) -> dict[str, dict[int, dict[str, _Row]]]:
         for name, parts in self._waiting.items():
@@ -94,10 +94,10 @@ def _terms(records: Mapping[int, Mapping[str, _Row]]) -> list[str]:
 
 def _quotients(records: Mapping[int, Mapping[str, _Row]]) -> dict[str, float]:
     """Term to the sum of its numerators over the sum of its denominators; terms with denominator 0 are left out."""
-    found: dict[str, float] = {}
+    quotients: dict[str, float] = {}
     for term in _terms(records):
         denominator = math.fsum(row[term][1] for row in records.values())
         values = [row[term][0] for row in records.values()]
         if denominator > 0:
-            found[term] = math.fsum(values) / denominator if all(map(math.isfinite, values)) else math.nan
-    return found
+            quotients[term] = math.fsum(values) / denominator if all(map(math.isfinite, values)) else math.nan
+    return quotients

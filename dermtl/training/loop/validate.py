@@ -57,11 +57,11 @@ class Validator:
                 values = restore_batch(self._network.activate(raw), kinds, batch.sizes_hw, batch.images.shape[-1])
                 for index, predicted, annotations in zip(batch.indices, values, batch.annotations, strict=True):
                     scores.add(index, predicted, annotations)
-            found = losses.means(self._gather)
+            figures = losses.means(self._gather)
         scores.pool(self._gather)
         for name in self._plans:
-            found.update({f"{name}.{metric}": float(value) for metric, value in scores.summary(name).items()})
-        return found
+            figures.update({f"{name}.{metric}": float(value) for metric, value in scores.summary(name).items()})
+        return figures
 
     def record_losses(self, batches: Iterable[Batch]) -> dict[int, float]:
         """Index of each validation record with a target, of all processes, to its loss."""

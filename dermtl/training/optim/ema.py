@@ -44,12 +44,12 @@ class WeightEma:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """While active, the network has the average as its weights."""
-        own = {name: tensor.detach().clone() for name, tensor in self._network.state_dict().items()}
+        weights = {name: tensor.detach().clone() for name, tensor in self._network.state_dict().items()}
         self._network.load_state_dict(self._mean)
         try:
             yield
         finally:
-            self._network.load_state_dict(own)
+            self._network.load_state_dict(weights)
 
     def state(self) -> dict[str, object]:
         """State for :meth:`restore`."""
