@@ -15,11 +15,11 @@ _TABLES = ("manifest.csv", "labels.csv")
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of pictures, or a table of them with truths.")
-@click.option("--against", metavar="timm|FILE.onnx", help="What to compare with: its backbone in torch, or a file.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of every contender; default: one a core.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="How often each is measured.")
-@click.option("--plot", type=click.Path(path_type=Path), help="A .svg or .png file to draw the figures into.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of pictures, or a table with annotations.")
+@click.option("--against", metavar="timm|FILE.onnx", help="Compare with its backbone in torch, or with another file.")
+@click.option("--threads", type=click.IntRange(min=1), help="Number of threads of every contender; default: all cores.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="Number of rounds.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Write a plot to this .svg or .png file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def benchmark(
     model: Path,
@@ -32,10 +32,9 @@ def benchmark(
 ) -> None:
     """Time an exported model: cold start, latency, throughput, memory; alone or beside another.
 
-    What stands side by side was measured in turns, on the same pictures and with as many threads; without --data on the
-    golden samples. Where --data is a table, or a folder with a manifest.csv or labels.csv, each head's primary metric
-    joins in, with its 95% interval. Pictures that a model was trained on are left out, as far as its run is there to
-    tell.
+    Contenders are measured in turns, on the same pictures and with the same number of threads; without --data on the
+    golden samples. If --data is a table, or a folder with a manifest.csv or labels.csv, each head's primary metric
+    is also reported, with its 95% interval. Pictures that a model was trained on are left out, if its run is known.
 
     \b
     Example:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def export(run: Path, out: Path | None, precision: str) -> None:
     """Write a run as one ONNX file, and check it against the network.
 
-    The file takes raw pictures, uint8 [N, H, W, 3] of any size, and answers in their own pixels. Golden samples go
-    beside it; dermtl verify replays them anywhere. Lower precision is refused, with a table and exit code 1, where it
-    costs more on the validation records than the gate allows, or gains nothing.
+    The file takes raw pictures, uint8 [N, H, W, 3] of any size, and gives outputs in their pixels. Golden samples are
+    written beside it; dermtl verify replays them anywhere. Lower precision is refused, with a table and exit code 1, if
+    it costs more on the validation records than the gate allows, or gains nothing.
 
     \b
     Example:

@@ -13,7 +13,7 @@ def model() -> None:
 @click.option("--image-size", type=click.IntRange(32, 2048), help="Side of the input; default: the weights' own.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, image_size: int | None, as_json: bool) -> None:
-    """Print a backbone's groups, maps and size, and the licence of its weights; none are loaded.
+    """Print groups of layers, feature maps and size of a backbone, and the licence of its weights; loads no weights.
 
     \b
     Example:

@@ -23,24 +23,30 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="A .jsonl, .csv or .parquet file; default: JSON to stdout."
+    "--out", type=click.Path(path_type=Path), help="A .jsonl, .csv or .parquet file. [default: JSON lines to stdout]"
 )
-@click.option("--overlay", type=click.Path(path_type=Path), help="Folder for pictures with everything drawn.")
+@click.option("--overlay", type=click.Path(path_type=Path), help="Folder for pictures with all outputs drawn.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder for masks as PNG files.")
 @click.option("--dicom-seg", type=click.Path(path_type=Path), help="Folder for masks of DICOM files as DICOM SEG.")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted, if there is one.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted --out file, if there is one.")
 @click.option("--skip-unreadable", is_flag=True, help="Exit with 0 although pictures could not be predicted.")
-@click.option("--batch-size", default=4, show_default=True, type=click.IntRange(min=1), help="Pictures in one run.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads in all; default: one a core.")
-@click.option("--reduced", is_flag=True, help="Decode large JPEGs in part: faster, but answers move a little.")
-@click.option("--provider", "providers", multiple=True, help="ONNX Runtime's, such as cuda; default: cpu. Repeatable.")
+@click.option(
+    "--batch-size", default=4, show_default=True, type=click.IntRange(min=1), help="Pictures in one run of the graph."
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Number of all threads; default: all cores.")
+@click.option(
+    "--reduced", is_flag=True, help="Decode large JPEGs at a part of their size: faster, slightly other outputs."
+)
+@click.option(
+    "--provider", "providers", multiple=True, help="ONNX Runtime provider, such as cuda; default: cpu. Repeatable."
+)
 @click.option(
     "--shard",
     default="1/1",
     callback=_shard,
     metavar="I/N",
-    help="Every n-th picture only, beginning with the i-th, i from 1.",
+    help="Predict only every n-th picture, from the i-th on; i counts from 1.",
 )
 def predict(
     model: Path,

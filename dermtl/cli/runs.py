@@ -21,9 +21,9 @@ def runs() -> None:
 @click.argument("folder", type=click.Path(path_type=Path), default="runs")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(folder: Path, as_json: bool) -> None:
-    """List the runs in a folder, by default "runs": how far each is and what it reached.
+    """List the runs in a folder, by default "runs": state, epochs and metrics.
 
-    On validation a head's primary metric is shown after the epoch of the lowest loss; on test, where it was evaluated.
+    On validation a head's primary metric is shown after the epoch of the best weights; on test, if it was evaluated.
 
     \b
     Example:
@@ -65,10 +65,10 @@ def list_(folder: Path, as_json: bool) -> None:
 @click.argument("folders", metavar="RUN RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(folders: tuple[Path, ...], as_json: bool) -> None:
-    """Show where the experiments of runs differ, and what each run reached.
+    """Show the keys in which the experiments of runs differ, and the metrics of each run.
 
-    Figures on test come with their 95% intervals; those of single classes are in the JSON only. Exits with 1 where a
-    folder is no run or is damaged.
+    Metrics on test have 95% intervals; those of single classes are only in the JSON. Exits with 1 if a folder is no
+    run, or damaged.
 
     \b
     Example:

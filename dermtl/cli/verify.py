@@ -8,17 +8,19 @@ import click
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--images", type=click.Path(path_type=Path), help="Folder of pictures to compare the ways in on, too.")
 @click.option(
-    "--run", type=click.Path(path_type=Path), help="The run or folds it was exported from, whose network joins in."
+    "--images", type=click.Path(path_type=Path), help="Folder of pictures on which the ways are also compared."
+)
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="The exported run or folds, whose network is also compared."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(model: Path, images: Path | None, run: Path | None, as_json: bool) -> None:
-    """Replay a model's golden samples and compare with what the network answered. Needs no torch.
+    """Replay a model's golden samples and compare with the outputs of the network. Needs no torch.
 
-    Two ways in are checked: raw pictures through the graph, and pictures that the host letterboxed first. With
-    --images, encoded files of your own go both ways, with --run through the network as well, which needs torch. Exit
-    code 1 on a difference above its limit.
+    Two ways are checked: raw pictures through the graph, and pictures that the host letterboxed first. With --images,
+    your own files are compared both ways, with --run also through the network, which needs torch. Exit code 1 if a
+    difference is above its limit.
 
     \b
     Example:

@@ -1,6 +1,6 @@
-"""Reading zip archives from strangers: a few kilobytes can stand for gigabytes.
+"""Reading of untrusted zip archives, in which a few kilobytes can unpack to gigabytes.
 
-No more is unpacked than an archive declares, and what it declares is bounded by its size.
+No more is unpacked than an archive declares, and the declared size is bounded by the size of the archive.
 """
 
 import io
@@ -14,15 +14,15 @@ import numpy as np
 from dermtl.arrays import Array
 
 ALWAYS = 64 * 2**20  # bytes that any archive may unpack to
-RATIO = 100  # times its packed bytes that a larger one may unpack to; numbers of float32 rarely pack to a tenth
-# What zipfile, zlib and NumPy raise on damaged bytes: flags may claim encryption, or an unknown version or method.
+RATIO = 100  # largest ratio of unpacked to packed bytes beyond that; float32 arrays rarely reach 10
+# Exceptions of zipfile, zlib and NumPy for damaged bytes, whose flags may claim encryption or an unknown method.
 DAMAGED = (
     OSError, ValueError, EOFError, RuntimeError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile
 )  # fmt: skip
 
 
 def refuse_inflated(archive: zipfile.ZipFile) -> None:
-    """Refuse an archive that declares far more than it holds, before anything is unpacked.
+    """Refuse an archive that would unpack to far more than its size, before anything is unpacked.
 
     Args:
         archive: Opened for reading.
@@ -40,7 +40,7 @@ def refuse_inflated(archive: zipfile.ZipFile) -> None:
 
 
 def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One entry, unpacked to its declared size at most; ``ZipFile.read`` unpacks all there is and then cuts it.
+    """One entry, unpacked up to its declared size; ``ZipFile.read`` would unpack everything first.
 
     Raises:
         KeyError: There is no such entry.
@@ -51,7 +51,7 @@ def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_arrays(source: Path | bytes) -> dict[str, Array]:
-    """The arrays of a ``.npz``, by name; none with Python objects.
+    """The arrays of a ``.npz`` by name, without Python objects.
 
     Raises:
         ValueError: The archive would unpack to far more than its packed size allows, or an array is damaged.

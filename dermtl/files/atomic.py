@@ -1,6 +1,7 @@
-"""Writing a file whole or not at all: a reader, or a run that is resumed, never sees half of one.
+"""Atomic writing: a reader, or a resumed run, sees either the old file or the whole new one.
 
-The data go to a new file beside the old one, to the disk, and then take its name. Knows nothing of what it writes.
+Data are written to a new file beside the old one and flushed to the disk; then the new file takes the old name. Knows
+nothing of the content.
 """
 
 import os
@@ -15,14 +16,14 @@ from dermtl.errors import DataError
 
 @contextmanager
 def new_version(path: Path) -> Iterator[Path]:
-    """An empty file beside ``path`` for the block to fill; it takes the name of ``path`` when the block ends well.
+    """An empty file beside ``path``, to be written in the block; it replaces ``path`` if the block ends normally.
 
     Args:
         path: The file; missing folders are made.
 
     Raises:
-        DataError: The folder cannot be written, or the disk is full. An older file stays as it was, as it does when
-            the block raises anything else.
+        DataError: The folder cannot be written, or the disk is full. An older file is not changed, nor if the block
+            raises any other exception.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -33,7 +34,7 @@ def new_version(path: Path) -> Iterator[Path]:
             yield draft
             with draft.open("rb+") as file:
                 os.fsync(file.fileno())
-            draft.chmod(mode)  # safetensors leaves its files to their owner alone
+            draft.chmod(mode)  # safetensors makes files that only their owner can read
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
@@ -56,9 +57,9 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names of a folder's files to the disk, before a file that one of them replaces is removed.
+    """Flush the names of a folder's files to the disk, for example before a replaced file is removed.
 
-    Where the system cannot do that for folders (Windows), nothing happens.
+    Does nothing on Windows, which cannot flush folders.
     """
     if os.name == "nt":
         return
@@ -70,10 +71,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def refuse_file_as_folder(folder: Path) -> None:
-    """Refuse a folder that could not be made, before hours of work are to be written there.
+    """Refuse a folder that could not be made, before hours of work whose results belong there.
 
     Raises:
-        DataError: A file has its name, or that of a folder above.
+        DataError: A file has the name of the folder, or of a folder above it.
     """
     for path in (folder, *folder.parents):
         if path.exists():

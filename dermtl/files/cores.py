@@ -1,4 +1,4 @@
-"""How many cores this process may use: fewer than the machine has where a container or its affinity says so."""
+"""The number of cores that this process may use, which a container or its affinity may limit."""
 
 import math
 import os
@@ -8,10 +8,9 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def count_cores() -> int:
-    """Cores for this process, at least 1.
+    """The number of cores of this process, at least 1.
 
-    ONNX Runtime and ``os.cpu_count`` see the whole machine, and a container with two of its 64 cores would be given
-    64 threads.
+    ``os.cpu_count`` and ONNX Runtime count the whole machine: a container with 2 of 64 cores would get 64 threads.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -19,7 +18,7 @@ def count_cores() -> int:
 
 
 def _quota() -> int:
-    """What the control group allows, rounded up; a large number where it says nothing."""
+    """The quota of the control group, rounded up; a large number if there is none."""
     try:
         allowed, period = _QUOTA.read_text(encoding="ascii").split()
         return math.ceil(int(allowed) / int(period))

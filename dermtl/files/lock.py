@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which the system lets go of when its holder ends, however it ends."""
+"""Locks on files, so that one process at a time writes; the system releases a lock when its process ends."""
 
 import logging
 import os
@@ -8,27 +8,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
-_FAR = 2**30  # Windows lets nobody read what is locked: lock a byte that the file does not have
+_FAR = 2**30  # Windows prevents reading of locked bytes: lock a byte beyond the end of the file
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[Callable[[], None]]:
-    """Hold a file, made where there is none, against other processes that do the same.
+    """Lock a file against other processes that do the same; the file is created if it does not exist.
 
-    Where the file system has no locks it goes on without, and says so in the log.
+    On a file system without locks it continues without a lock, with a warning in the log.
 
     Args:
         path: The file; its folder exists.
 
     Returns:
-        What removes the file, to be called at the end of it all or never.
+        A function that removes the file, to be called at the end or not at all.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        BlockingIOError: Another process holds the lock.
         OSError: It cannot be opened.
     """
     file = _hold(path)
-    while not _is(file, path):  # its holder removed it in between
+    while not _is(file, path):  # another process removed the file in between
         os.close(file)
         file = _hold(path)
     is_open = True

@@ -1,4 +1,4 @@
-"""Work done ahead of who reads it, in threads, in order, and never far ahead. Knows nothing of pictures."""
+"""Prefetching: work in threads ahead of its reader, in order, and by a bounded number of items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,16 +16,17 @@ Result = TypeVar("Result")
 def prefetch(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, spare: int = 1
 ) -> Iterator[Result]:
-    """``map`` in threads, in order, begun only so far ahead of the reader that a long list makes no long queue.
+    """``map`` in threads, in order, with a bounded number of items ahead of the reader.
 
-    An exception comes where its result would have come. Leaving early drops what has not begun and waits for what has.
+    An exception is raised in place of its result. Leaving early cancels items that have not begun and waits for those
+    that have.
 
     Args:
-        function: Safe to call from several threads.
-        items: Read by the reader's thread, no further than needed.
+        function: Function of an item, called from several threads.
+        items: Items, read in the thread of the reader, no further than needed.
         workers: Number of threads.
-        spare: Number of results that may wait beside one for each thread. More keep all threads busy where single items
-            take much longer than others, and each may hold its memory.
+        spare: Number of results that may wait in addition to one for each thread. More of them keep all threads busy
+            if some items take much longer than others, but each holds its memory.
     """
     pending: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="dermtl")
@@ -41,13 +42,13 @@ def prefetch(
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of ``size`` items, the last one perhaps shorter."""
+    """Lists of ``size`` items; the last one may be shorter."""
     waiting = iter(items)
     while batch := list(islice(waiting, size)):
         yield batch
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """``map`` in order on all cores of this process, for results that are small beside the work."""
+    """``map`` in order on all cores of this process, for small results."""
     workers = count_cores()
     return prefetch(function, items, workers=workers, spare=_SPARE * workers)

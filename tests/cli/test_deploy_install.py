@@ -12,6 +12,13 @@ import pytest
 pytestmark = pytest.mark.release
 REPOSITORY = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "tests")
+EXPERIMENT = """
+name: x
+data: {root: data}
+backbone: {name: resnet18}
+heads: {diagnosis: {type: classification}}
+training: {stages: [{epochs: 1, lr: 1e-3}]}
+"""
 
 
 class Deployed:
@@ -100,6 +107,7 @@ def test_verify(deployed, tiny_model):
 
 @pytest.mark.parametrize("arguments", [("train", "x.yaml"), ("export", "run"), ("model", "show", "resnet18")])
 def test_what_needs_torch_says_what_to_install(deployed, arguments):
+    (deployed.folder / "x.yaml").write_text(EXPERIMENT, encoding="utf-8")
     done = deployed.run("dermtl", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()

@@ -17,8 +17,8 @@ _QUESTIONS = {
 def list_(as_json: bool) -> None:
     """List the installed heads, importers, trackers and commands with their distribution, version and state.
 
-    Each is tried in another process; one that takes longer than 5 s, or ends the process, is broken. The environment
-    variable DERMTL_PLUGINS leaves only what it lists (name or distribution:name, commas between; none for none).
+    Each is imported in another process; one that takes longer than 5 s, or ends the process, is broken. The environment
+    variable DERMTL_PLUGINS selects plugins (name or distribution:name, separated by commas; none for none).
 
     \b
     Example:
@@ -30,7 +30,7 @@ def list_(as_json: bool) -> None:
     from dermtl.cli.table import show_table
     from dermtl.plugins.probe import try_plugins
 
-    with ThreadPoolExecutor() as pool:  # groups side by side: each is waiting for a process
+    with ThreadPoolExecutor() as pool:  # groups at the same time: each waits for a process
         groups = list(pool.map(lambda item: list(try_plugins(*item)), _QUESTIONS.items()))
     rows = [asdict(listing) for listings in groups for listing in listings]
     if as_json:
