@@ -7,22 +7,24 @@ import click
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--rule", help="For every threshold, in place of the heads' own: sensitivity>=0.95, youden, cost:10.")
+@click.option(
+    "--rule", help="Rule for every threshold, in place of the heads' rules: sensitivity>=0.95, youden, cost:10."
+)
 @click.option("--lower-bound", is_flag=True, help="With --rule: Wilson's lower limit must meet it.")
 @click.option(
     "--conformal",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="SHARE",
-    help="Sets of classes that hold the true one in this share of pictures; added to what is settled, if it has none.",
+    help="Sets of classes that hold the true one in this share of pictures; added to a calibrated run without sets.",
 )
-@click.option("--replace", is_flag=True, help="Settle again; what was evaluated or exported before is out of date.")
+@click.option("--replace", is_flag=True, help="Fit again; what was evaluated or exported before is out of date.")
 def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float | None, replace: bool) -> None:
-    """Settle a run's temperatures and thresholds on its validation split, and freeze them.
+    """Fit a run's temperatures and thresholds on its validation split, and freeze them.
 
     Writes decisions.json, which evaluate, export and predict apply. dermtl train does it once at its end. Exit code 1
-    where something could not be settled.
+    where something could not be frozen.
 
-    Of the folds of a cross-validation, the thresholds of their ensemble are settled, by members that did not learn from
+    Of the folds of a cross-validation, the thresholds of their ensemble are fitted, by members that did not learn from
     a record.
 
     \b
@@ -49,23 +51,23 @@ def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float |
             raise ConfigError(
                 "the ensemble of folds takes no sets", where="--conformal", hint="no record is left to it"
             )
-        settled = calibrate_folds(run, rule=rule, lower_bound=lower_bound, replace_old=replace)
+        frozen = calibrate_folds(run, rule=rule, lower_bound=lower_bound, replace_old=replace)
     else:
-        settled = calibrate_run(run, rule=rule, lower_bound=lower_bound, conformal=conformal, replace_old=replace)
-    if not settled.facts:
+        frozen = calibrate_run(run, rule=rule, lower_bound=lower_bound, conformal=conformal, replace_old=replace)
+    if not frozen.facts:
         click.echo("nothing to settle: no head with classes or labels, or no validation split")
         return
-    calibration = settled.facts.get("calibration", {})
+    calibration = frozen.facts.get("calibration", {})
     rows = [
         (head, f"{temperature:.4g}", *(f"{calibration[head][when]['ece']:.4f}" for when in ("before", "after")))
-        for head, temperature in settled.temperatures.items()
+        for head, temperature in frozen.temperatures.items()
     ]
     if rows:
         show_table(("head", "temperature", "ECE before", "after"), rows)
         click.echo()
     points = [
         (d.head, d.name, d.chosen["rule"], threshold_text(d.threshold), *(f"{d.chosen[key]:.3f}" for key in _ACHIEVED))
-        for d in settled.questions
+        for d in frozen.binary
     ]
     if points:
         show_table(("head", "positive", "rule", "threshold", *_ACHIEVED), points)
@@ -78,16 +80,16 @@ def calibrate(run: Path, rule: str | None, lower_bound: bool, conformal: float |
             f"{s.threshold:.4g}",
             *(f"{s.chosen[key]:.3f}" for key in ("coverage", "mean_size")),
         )
-        for s in settled.sets
+        for s in frozen.sets
     ]
     if sets:
         click.echo()
         show_table(("head", "set holds", "classes from", "held", "classes in a set"), sets)
-    where = "validation" if settled.facts["split"] == "val" else settled.facts["split"]
-    click.echo(f"settled on {settled.facts['records']} {where} records: {run / 'decisions.json'}")
-    if settled.facts.get("after_test") or settled.facts.get("sets_after_test"):
+    where = "validation" if frozen.facts["split"] == "val" else frozen.facts["split"]
+    click.echo(f"settled on {frozen.facts['records']} {where} records: {run / 'decisions.json'}")
+    if frozen.facts.get("after_test") or frozen.facts.get("sets_after_test"):
         click.echo("recorded: the test split had been evaluated before")
-    if settled.facts["unsettled"]:
+    if frozen.facts["unsettled"]:
         sys.exit(1)
 
 

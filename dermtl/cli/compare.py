@@ -33,18 +33,20 @@ def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool
     from dermtl.evaluation.compare.compare import compare as compare_
     from dermtl.evaluation.saved_evaluation import read_saved_evaluation
 
-    found = compare_(read_saved_evaluation(first, split), read_saved_evaluation(second, split), resamples=resamples)
+    comparison = compare_(
+        read_saved_evaluation(first, split), read_saved_evaluation(second, split), resamples=resamples
+    )
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, allow_nan=False))
+        click.echo(json.dumps(comparison.to_json(), indent=2, allow_nan=False))
     else:
-        _show(found)
+        _show(comparison)
 
 
-def _show(found: Comparison) -> None:
+def _show(comparison: Comparison) -> None:
     from dermtl.cli.table import show_table
     from dermtl.evaluation.formatting import number_text
 
-    document = found.to_json()
+    document = comparison.to_json()
     rows = [
         (head, metric, *(number_text(figure[key]) for key in ("first", "second", "difference", "low", "high")))
         for head, parts in document["heads"].items()

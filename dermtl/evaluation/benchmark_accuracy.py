@@ -75,8 +75,8 @@ def measure_accuracy(models: Sequence[Path], table: Path) -> BenchmarkAccuracy:
     chosen = {record.image for record in records}
     files = []
     for target in targets:
-        own = [record for record in target.records if record.image in chosen]
-        files.append(_primary_metrics(evaluate_target(target, own)))
+        records_of_target = [record for record in target.records if record.image in chosen]
+        files.append(_primary_metrics(evaluate_target(target, records_of_target)))
     return BenchmarkAccuracy(records, len(targets[0].records) - len(records), files)
 
 

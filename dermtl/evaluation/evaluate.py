@@ -109,12 +109,12 @@ def evaluate(
                 metrics,
                 predictions.record_scores,
                 probabilities,
-                frozen.questions,
+                frozen.binary,
                 resamples=resamples,
             )
             for by in options.by
         },
-        units=unit_report(records, metrics, probabilities, frozen.questions, column=options.unit, resamples=resamples),
+        units=unit_report(records, metrics, probabilities, frozen.binary, column=options.unit, resamples=resamples),
         readers=options.readers.study(predictions.table(), resamples=resamples) if options.readers else None,
     )
 

@@ -73,11 +73,11 @@ def read_saved_evaluation(path: Path, split: str = "test") -> SavedEvaluation:
 
 def _baselines(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Trivial predictor to metric to value, as the metrics of a head hold them; null is not estimable."""
-    found: dict[str, dict[str, float]] = {}
+    by_name: dict[str, dict[str, float]] = {}
     for metric, estimate in metrics.items():
         for name, value in estimate.get("baselines", {}).items():
-            found.setdefault(name, {})[metric] = nan if value is None else value
-    return found
+            by_name.setdefault(name, {})[metric] = nan if value is None else value
+    return by_name
 
 
 def read_evaluated_table(saved: SavedEvaluation, manifest: Path | None = None) -> tuple[list[Record], list[Record]]:

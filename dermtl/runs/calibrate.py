@@ -39,29 +39,29 @@ def calibrate_run(
     conformal: float | None = None,
     replace_old: bool = False,
 ) -> Decisions:
-    """Settle a run's temperatures, thresholds and sets on its validation split, and write ``decisions.json``.
+    """Fit a run's temperatures, thresholds and sets on its validation split, and write ``decisions.json``.
 
-    Where a test split was evaluated before, that is recorded: ``after_test``. A run that is settled, but without sets,
-    takes sets besides, and nothing else of it moves; for these it is recorded as ``sets_after_test``.
+    Where a test split was evaluated before, that is recorded: ``after_test``. A calibrated run without sets takes
+    sets besides, and nothing else of it moves; for these it is recorded as ``sets_after_test``.
 
     Args:
         path: The run's folder.
-        rule: For every question, in place of the heads' own.
-        lower_bound: With ``rule``.
-        conformal: Coverage of every head's sets, in place of the heads' own.
-        replace_old: Settle again although it was done.
+        rule: Rule for every decision, in place of the heads' rules.
+        lower_bound: Only with ``rule``: whether Wilson's lower limit must meet it.
+        conformal: Coverage of every head's sets, in place of the heads' coverages.
+        replace_old: Fit again although it was done.
 
     Returns:
-        What was settled; empty, and nothing written, where no head gives probabilities of classes or labels, or no
+        What was fitted; empty, and nothing written, where no head gives probabilities of classes or labels, or no
         record is in the validation split.
 
     Raises:
-        ConfigError: It was settled before, the rule or the coverage is none, or this is not a run.
-        BundleError: What was settled before belongs to other weights.
+        ConfigError: It was fitted before, the rule or the coverage is none, or this is not a run.
+        BundleError: What was fitted before belongs to other weights.
         PluginContract: A head's tempered output is not what a temperature makes of it.
     """
     run = load_bare_run(path)
-    kept = None if replace_old else _kept(run.folder, adds=conformal is not None and rule is None)
+    frozen = None if replace_old else _frozen(run.folder, adds=conformal is not None and rule is None)
     plans = ranking_heads(run.plans)
     data = run.experiment.data
     records = [
@@ -76,8 +76,8 @@ def calibrate_run(
     predictor = NetworkPredictor(run.network, run.kinds, run.experiment.backbone.image_size)
     predictions = predict(EvaluationTarget(predictor, plans, records), records)
     probabilities, groups = predictions.probabilities, predictions.groups
-    if kept is not None:
-        found = _with_sets(kept, probabilities, coverages, groups, after_test=_is_tested(run.folder))
+    if frozen is not None:
+        decisions = _with_sets(frozen, probabilities, coverages, groups, after_test=_is_tested(run.folder))
     else:
         facts = {
             "split": "val",
@@ -87,24 +87,24 @@ def calibrate_run(
             "data": run.folder.facts.get("data", {}).get("digest", ""),
             "after_test": _is_tested(run.folder),
         }
-        found = fit_decisions(probabilities, rules, facts, coverages=coverages, groups=groups)
-    _check_heads(run, spread(records, _TRIED), found)
-    write_decisions(run.folder, found)
-    return found
+        decisions = fit_decisions(probabilities, rules, facts, coverages=coverages, groups=groups)
+    _check_heads(run, spread(records, _TRIED), decisions)
+    write_decisions(run.folder, decisions)
+    return decisions
 
 
-def write_decisions(folder: RunFolder, found: Decisions) -> None:
+def write_decisions(folder: RunFolder, decisions: Decisions) -> None:
     """Write ``decisions.json``."""
-    write_atomic(folder.decisions, json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n")
+    write_atomic(folder.decisions, json.dumps(decisions.to_json(), indent=2, allow_nan=False) + "\n")
 
 
-def _kept(folder: RunFolder, *, adds: bool) -> Decisions | None:
-    """What was settled before and stays; None where nothing was."""
+def _frozen(folder: RunFolder, *, adds: bool) -> Decisions | None:
+    """What was frozen before and stays; None where nothing was."""
     if not folder.decisions.exists():
         return None
-    kept = folder.read_decisions() if adds else Decisions()
-    if adds and not kept.sets:
-        return kept
+    frozen = folder.read_decisions() if adds else Decisions()
+    if adds and not frozen.sets:
+        return frozen
     refuse_frozen(folder)
 
 
@@ -124,17 +124,17 @@ def ranking_heads(plans: Mapping[str, HeadPlan]) -> dict[str, HeadPlan]:
 
 
 def _with_sets(
-    kept: Decisions,
+    frozen: Decisions,
     probabilities: Mapping[str, Probabilities],
     coverages: Mapping[str, float],
     groups: Sequence[str],
     *,
     after_test: bool,
 ) -> Decisions:
-    tempered = {head: found.tempered(kept.temperatures.get(head, 1.0)) for head, found in probabilities.items()}
-    made, unsettled = fit_class_sets(tempered, coverages, groups)
-    told = {"unsettled": [*kept.facts.get("unsettled", []), *unsettled], "sets_after_test": after_test}
-    return replace(kept, sets=made, facts={**kept.facts, **told})
+    tempered = {head: raw.tempered(frozen.temperatures.get(head, 1.0)) for head, raw in probabilities.items()}
+    sets, unfitted = fit_class_sets(tempered, coverages, groups)
+    facts = {"unsettled": [*frozen.facts.get("unsettled", []), *unfitted], "sets_after_test": after_test}
+    return replace(frozen, sets=sets, facts={**frozen.facts, **facts})
 
 
 def _is_tested(folder: RunFolder) -> bool:
@@ -169,13 +169,13 @@ def fit_once(folder: RunFolder, weights: str | None, calibrate: Callable[[], Dec
         _log.warning("temperatures and thresholds are not settled: %s", error)
 
 
-def _check_heads(run: TrainedRun, records: list[Record], found: Decisions) -> None:
+def _check_heads(run: TrainedRun, records: list[Record], decisions: Decisions) -> None:
     """That each head's layers do with a temperature what was fitted: a plugin may not give plain logits."""
     size = run.experiment.backbone.image_size
     images = [read_image(record.path) for record in records]
     plain = NetworkPredictor(run.network, run.kinds, size).predict_values(images)
-    tempered = NetworkPredictor(run.network, run.kinds, size, found.temperatures).predict_values(images)
-    for head, temperature in found.temperatures.items():
+    tempered = NetworkPredictor(run.network, run.kinds, size, decisions.temperatures).predict_values(images)
+    for head, temperature in decisions.temperatures.items():
         output = ranked_output(run.plans[head]) or ""
         before, after = (np.array([values[output] for values in given], np.float64) for given in (plain, tempered))
         before = np.clip(before, 1e-12, 1 - 1e-7)

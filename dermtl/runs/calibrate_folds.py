@@ -64,7 +64,7 @@ def calibrate_folds(
         "weights": members_digest(path),
         "unsettled": unfitted,
     }
-    frozen = Decisions(questions=decisions, facts=facts)
+    frozen = Decisions(binary=decisions, facts=facts)
     write_decisions(folder, frozen)
     return frozen
 

@@ -33,8 +33,8 @@ def fold_runs(path: Path) -> list[Path]:
 def members_digest(path: Path) -> str:
     """SHA-256 of what the ensemble's answers depend on: every member's weights and temperatures."""
     members = [RunFolder(run) for run in fold_runs(path)]
-    told = [(one.weights_digest(), sorted(one.read_decisions().temperatures.items())) for one in members]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    state = [(one.weights_digest(), sorted(one.read_decisions().temperatures.items())) for one in members]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 
 def load_ensemble(path: Path) -> TrainedRun:
@@ -55,5 +55,5 @@ def load_ensemble(path: Path) -> TrainedRun:
         if run.kinds != first.kinds:
             raise ConfigError("the folds answer differently", where=str(run.folder.path), hint=GIVE_CLASSES)
     network = Ensemble([run.network for run in runs], [run.decisions.temperatures for run in runs])
-    settled = RunFolder(path).read_decisions(members_digest(path))
-    return TrainedRun(first.folder, first.experiment, first.plans, network.eval(), settled)
+    frozen = RunFolder(path).read_decisions(members_digest(path))
+    return TrainedRun(first.folder, first.experiment, first.plans, network.eval(), frozen)

@@ -72,19 +72,19 @@ class Decisions:
 
     Attributes:
         temperatures: Head to the temperature that divides its logits; the logits of other heads stay as they are.
-        questions: Binary decisions, in the order of the heads.
+        binary: Binary decisions, in the order of the heads; ``questions`` in JSON.
         facts: The data that they were chosen on: split, records, digests, metrics before and after; plain JSON types.
         sets: Sets of classes, at most one for each head.
     """
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
-    questions: tuple[Decision, ...] = ()
+    binary: tuple[Decision, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     sets: tuple[ClassSet, ...] = ()
 
     def of(self, head: str) -> list[Decision]:
         """The binary decisions of one head."""
-        return [decision for decision in self.questions if decision.head == head]
+        return [decision for decision in self.binary if decision.head == head]
 
     def outputs_of(self, head: str) -> set[str]:
         """Names of the outputs that the decisions and the set of one head use."""
@@ -103,7 +103,7 @@ class Decisions:
         """
         decided = {
             decision.column: float(decision.score(values[decision.output]) >= decision.threshold)
-            for decision in self.questions
+            for decision in self.binary
             if decision.output in values
         }
         sets = [class_set.columns(values[class_set.output]) for class_set in self.sets if class_set.output in values]
@@ -132,7 +132,7 @@ class Decisions:
         """Everything, in plain JSON types."""
         questions = [
             {**asdict(decision), "positive": list(decision.positive), "doubtful": _pair(decision.doubtful)}
-            for decision in self.questions
+            for decision in self.binary
         ]
         return {
             "schema": SCHEMA,

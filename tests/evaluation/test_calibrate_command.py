@@ -50,7 +50,7 @@ def test_it_settles_once(copied: Path, temperature: float) -> None:
     first = (copied / "decisions.json").read_text()
     found = Decisions.from_json(json.loads(first))
     assert found.temperatures == {"diagnosis": temperature}
-    assert [decision.name for decision in found.questions] == ["nevus"]
+    assert [decision.name for decision in found.binary] == ["nevus"]
     assert not found.facts["after_test"]
     with pytest.raises(ConfigError, match="--replace"):
         run(copied)
@@ -58,7 +58,7 @@ def test_it_settles_once(copied: Path, temperature: float) -> None:
     result = run(copied, "--replace", "--rule", "specificity>=0.5")
     assert "had been evaluated" in result.output
     again = Decisions.from_json(json.loads((copied / "decisions.json").read_text()))
-    assert again.questions[0].chosen["rule"] == "specificity>=0.5"
+    assert again.binary[0].chosen["rule"] == "specificity>=0.5"
     assert again.facts["after_test"]
     assert again.temperatures == found.temperatures
 
@@ -75,16 +75,14 @@ def test_sets_are_added_and_nothing_else_moves(copied: Path, temperature: float)
     (held,) = after.sets
     assert (held.head, held.output, held.coverage) == ("diagnosis", "diagnosis.probability", 0.8)
     assert held.chosen["coverage"] >= 0.8
-    assert after == Decisions(
-        before.temperatures, before.questions, {**before.facts, "sets_after_test": True}, after.sets
-    )
+    assert after == Decisions(before.temperatures, before.binary, {**before.facts, "sets_after_test": True}, after.sets)
     for again in (("--conformal", 0.9), ("--conformal", 0.9, "--rule", "youden")):
         with pytest.raises(ConfigError, match="--replace"):
             run(copied, *again)
     run(copied, "--conformal", 0.7, "--replace")
     replaced = Decisions.from_json(json.loads((copied / "decisions.json").read_text()))
     assert replaced.sets[0].coverage == 0.7
-    assert replaced.questions == before.questions
+    assert replaced.binary == before.binary
 
 
 def test_a_promise_that_cannot_be_kept_is_a_finding(copied: Path) -> None:
@@ -133,7 +131,7 @@ def test_the_end_of_training_never_fails_for_it(
     (copied / "decisions.json").write_text("no JSON")
     module.calibrate_trained(copied)
     settled = (copied / "decisions.json").read_bytes()
-    assert Decisions.from_json(json.loads(settled)).questions
+    assert Decisions.from_json(json.loads(settled)).binary
 
     def refuse(*arguments: object, **options: object) -> Decisions:
         raise ConfigError("not today")

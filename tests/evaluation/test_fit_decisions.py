@@ -72,7 +72,7 @@ def test_labels_are_tempered_each_for_itself():
 def test_the_threshold_meets_its_rule_on_tempered_scores(rule, key):
     probabilities = drawn(sharp=3)
     found = fit_decisions({"d": probabilities}, {"d": (DecisionRule(("a", "b"), rule),)})
-    (decision,) = found.questions
+    (decision,) = found.binary
     tempered = probabilities.tempered(found.temperatures["d"])
     scores, truth = tempered.score(("a", "b")), tempered.holds(("a", "b"))
     called = scores >= decision.threshold
@@ -93,8 +93,8 @@ def test_a_threshold_that_nobody_reaches_reads_back_and_decides():
     found = Probabilities("d", "d.probability", ("ill", "well"), values, holds, np.arange(20), True)
     decisions, unsettled = fit_thresholds({"d": found}, {"d": (DecisionRule(("ill",), "cost:0.1"),)})
     assert not unsettled
-    text = json.dumps(Decisions(questions=decisions).to_json(), allow_nan=False)
-    (decision,) = Decisions.from_json(json.loads(text)).questions
+    text = json.dumps(Decisions(binary=decisions).to_json(), allow_nan=False)
+    (decision,) = Decisions.from_json(json.loads(text)).binary
     assert decision.threshold == 2
     assert decision.outcome({"ill": 1.0, "well": 0.0})["positive"] is False
     assert threshold_text(decision.threshold) == "nobody is positive"
@@ -114,7 +114,7 @@ def test_what_cannot_be_settled_is_left_out_and_listed(caplog):
     )
     found = fit_decisions({"few": few, "d": absent}, {"d": (DecisionRule(("a",)),), "x": (DecisionRule(("a",)),)})
     assert "few" not in found.temperatures
-    assert not found.questions
+    assert not found.binary
     assert [line.partition(":")[0] for line in found.facts["unsettled"]] == ["d", "d, a", "x, a"]
     assert "positives and negatives" in caplog.text
 

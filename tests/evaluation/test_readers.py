@@ -167,10 +167,10 @@ def test_the_decision_is_the_frozen_one_unless_named(planned):
         }
     )
     one, other = (Decision("d", "d.probability", name, (name,), 0.5) for name in "ab")
-    assert find_reader_decision(plans, Decisions(questions=(one,)), ()).positive == ("a",)
+    assert find_reader_decision(plans, Decisions(binary=(one,)), ()).positive == ("a",)
     assert find_reader_decision(plans, Decisions(), ("y",)).head == "t"
     with pytest.raises(InputError, match="Frozen decisions: a, b"):
-        find_reader_decision(plans, Decisions(questions=(one, other)), ())
+        find_reader_decision(plans, Decisions(binary=(one, other)), ())
     with pytest.raises(ManifestError, match="no head knows z"):
         find_reader_decision(plans, Decisions(), ("z",))
 

@@ -51,7 +51,7 @@ def test_a_prediction_has_the_decision_beside_the_probability(tmp_path, build_mo
 def test_nobody_reaches_a_threshold_of_two(tmp_path, build_model, build_bundle):
     """What the rule of costs freezes where calling nobody positive is cheapest."""
     nobody = replace(RED, threshold=2.0, doubtful=None)
-    model = load(build_model(tmp_path / "model.onnx", bundle=build_bundle(decisions=Decisions(questions=(nobody,)))))
+    model = load(build_model(tmp_path / "model.onnx", bundle=build_bundle(decisions=Decisions(binary=(nobody,)))))
     blue = np.zeros((20, 30, 3), np.uint8)
     blue[..., 2] = 255
     answer = model.predict(blue)["diagnosis"]["decision"]["reddish+bluish"]
@@ -73,7 +73,7 @@ def test_a_prediction_has_the_set_of_classes(tmp_path, build_model, build_bundle
     assert [column for column in header if ".set." in column] == [f"diagnosis.set.{name}" for name in own]
     black = model.predict(np.zeros((20, 30, 3), np.uint8))
     assert black["diagnosis"]["set"]["classes"] == [], "no class reaches 0.4"
-    every = replace(SETTLED, questions=(), sets=(replace(HELD, threshold=0.1),))
+    every = replace(SETTLED, binary=(), sets=(replace(HELD, threshold=0.1),))
     model = load(build_model(tmp_path / "every.onnx", bundle=build_bundle(decisions=every)))
     block = model.predict(blue)["diagnosis"]
     members = block["set"]["classes"]

@@ -88,7 +88,7 @@ def test_the_ensemble_decides_by_members_that_did_not_learn(folds: Path, tmp_pat
     from dermtl.runtime.bundle import read_bundle
 
     settled = load_ensemble(folds).decisions
-    (decision,) = settled.questions
+    (decision,) = settled.binary
     assert settled.temperatures == {}, "the members' own are inside"
     assert settled.facts["split"] == "out of fold"
     assert (settled.facts["records"], settled.facts["folds"]) == (24, 3)
@@ -123,14 +123,14 @@ def test_the_thresholds_of_the_ensemble_stay_frozen(folds: Path, tmp_path: Path)
     result = run(copied, "--rule", "specificity>=0.5", "--replace")
     assert result.exit_code == 0, result.output
     assert "settled on 24 out of fold records" in result.output
-    assert load_ensemble(copied).decisions.questions[0].chosen["rule"] == "specificity>=0.5"
+    assert load_ensemble(copied).decisions.binary[0].chosen["rule"] == "specificity>=0.5"
     member = json.loads((copied / "fold-1" / "decisions.json").read_text())
     member["temperatures"] = {"diagnosis": 2.0}
     (copied / "fold-1" / "decisions.json").write_text(json.dumps(member))
     with pytest.raises(BundleError, match="other weights"):
         load_ensemble(copied)
     calibrate_trained_folds(copied)
-    assert load_ensemble(copied).decisions.questions[0].chosen["rule"] == "sensitivity>=0.95"
+    assert load_ensemble(copied).decisions.binary[0].chosen["rule"] == "sensitivity>=0.95"
 
 
 def test_the_file_of_the_ensemble_is_verified_against_its_folds(folds: Path, drawn: Path, tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ class _Watched(Record):
     blank: list[str] = field(default_factory=list)
 
     def text(self, column: str) -> str | None:
-        found = super().text(column)
-        if found is None:
+        text = super().text(column)
+        if text is None:
             self.blank.append(column)
-        return found
+        return text
 
 
 def participant_flow(
@@ -54,7 +54,7 @@ def participant_flow(
             others[f"in split {record.split}" if record.split else "in no split"].append(record)
     return {
         "table": _count(table),
-        "left_out": [{"why": why, **_count(found)} for why, found in others.items()],
+        "left_out": [{"why": why, **_count(out)} for why, out in others.items()],
         "evaluated": _count(records),
         "heads": {name: _of_head(records, plan.target, measures[name]) for name, plan in plans.items()},
     }
@@ -72,7 +72,7 @@ def _of_head(records: Sequence[Record], target: Kind, measured: HeadScores) -> d
         if values.ndim == 1 and values.dtype.kind == "f"
     }
     return {
-        "left_out": [{"why": why, **_count(found)} for why, found in reasons.items()],
+        "left_out": [{"why": why, **_count(out)} for why, out in reasons.items()],
         "scored": _count([records[index] for index in sorted(scored)]),
         "undefined": {column: num for column, num in undefined.items() if num},
     }

@@ -37,11 +37,11 @@ class CommonNodes:
         """
         known = set(roll_up(second).names)
         shared = tuple(name for name in roll_up(first).names if name in known and name != ROOT and _REST not in name)
-        found = dict.fromkeys(_deepest(name, shared) for name in (*first, *second))
+        deepest = dict.fromkeys(_deepest(name, shared) for name in (*first, *second))
         names = tuple(
-            name for name in found if not any(name != other and is_descendant(name, other) for other in found)
+            name for name in deepest if not any(name != other and is_descendant(name, other) for other in deepest)
         )
-        if not shared or len(names) < 2 or ROOT in found:
+        if not shared or len(names) < 2 or ROOT in deepest:
             what = f"have {', '.join(shared) or 'no node of a tree'} in common"
             hint = "compare heads whose classes come from one taxonomy, or evaluate both with the same classes"
             raise DataError(f"the classes {_listed(first)} and {_listed(second)} {what}", hint=hint)

@@ -74,13 +74,13 @@ class OnNodes:
 def compare_nodes(common: CommonNodes, one: OnNodes, other: OnNodes, groups: Sequence[str]) -> dict[str, Any]:
     """``mcnemar`` of the decided nodes and ``delong`` of every shared node's ranking; without p where groups repeat."""
     independent = len(set(groups)) == len(groups)
-    found = asdict(mcnemar(one.decided == one.truth, other.decided == other.truth))
+    test = asdict(mcnemar(one.decided == one.truth, other.decided == other.truth))
     ranked = {}
     if independent:
         for index, node in enumerate(common.shared):
             tested = delong_test(one.ranked[:, index], other.ranked[:, index], one.holds[:, index], groups)
             ranked[f"{one.output}.{node}"] = asdict(tested)
     return {
-        "mcnemar": {one.output: found if independent else {**found, "exact_p": None, "mid_p": None}},
+        "mcnemar": {one.output: test if independent else {**test, "exact_p": None, "mid_p": None}},
         "delong": ranked,
     }

@@ -59,7 +59,7 @@ def class_set_metrics(
     Returns:
         ``promised`` coverage and ``threshold``; ``figures``: ``coverage``, ``mean_size``, and the shares of sets with
         one class (``single``) and none (``empty``), each with value, low, high, n and, of shares, ``wilson``;
-        ``by_class``: class to the coverage of its own records; ``sizes``: records whose set has 0, 1, ... K classes.
+        ``by_class``: class to the coverage of own records; ``sizes``: records whose set has 0, 1, ... K classes.
     """
     held = probabilities.values >= class_set.threshold
     covered, size = held[probabilities.truth], held.sum(axis=1)
@@ -70,12 +70,12 @@ def class_set_metrics(
     }
     for name in ("coverage", "single", "empty"):
         figures[name]["wilson"] = wilson_ends(_share(rows[name]))
-    own = {name: _share(covered[probabilities.truth[:, index]]) for index, name in enumerate(probabilities.names)}
+    by_class = {name: _share(covered[probabilities.truth[:, index]]) for index, name in enumerate(probabilities.names)}
     return {
         "promised": class_set.coverage,
         "threshold": class_set.threshold,
         "figures": figures,
-        "by_class": {name: proportion_estimate(share) for name, share in own.items()},
+        "by_class": {name: proportion_estimate(share) for name, share in by_class.items()},
         "sizes": np.bincount(size, minlength=len(probabilities.names) + 1).tolist(),
     }
 

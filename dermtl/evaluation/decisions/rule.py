@@ -29,7 +29,7 @@ def decision_rules(
     """
     if rule is not None:
         parse_rule(rule)
-    found = {}
+    by_head = {}
     for head, plan in plans.items():
         if ranked_output(plan) is None:
             continue
@@ -41,8 +41,8 @@ def decision_rules(
                 raise PluginContract("decisions() names no positive class", where=f"head {head!r}")
         if rule is not None:
             rules = tuple(replace(declared, rule=rule, lower_bound=lower_bound) for declared in rules)
-        found[head] = rules
-    return found
+        by_head[head] = rules
+    return by_head
 
 
 def class_set_coverages(plans: Mapping[str, HeadPlan], coverage: float | None = None) -> dict[str, float]:

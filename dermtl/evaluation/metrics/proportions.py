@@ -15,14 +15,14 @@ _HALF = 0.5
 
 
 def proportions(
-    values: Mapping[str, float], table: Mapping[str, Array], found: Probabilities | None
+    values: Mapping[str, float], table: Mapping[str, Array], probabilities: Probabilities | None
 ) -> dict[str, Proportion]:
     """The shares among a head's figures.
 
     Args:
         values: Metric to value.
         table: What was measured, column to [n, ...]: a metric that is the mean of its column of zeros and ones is one.
-        found: The head's probabilities, where it has some: accuracy, and each class's sensitivity and specificity.
+        probabilities: Those of the head, where it has some: accuracy, each class's sensitivity and specificity.
 
     Returns:
         Metric to hits and count; only metrics whose value is that share.
@@ -32,8 +32,8 @@ def proportions(
         if column in values and numbers.ndim == 1 and np.isin(numbers[~_missing(numbers)], (0.0, 1.0)).all():
             known = numbers[~_missing(numbers)]
             counted[column] = Proportion(int(known.sum()), len(known))
-    if found is not None:
-        counted |= _decided(found)
+    if probabilities is not None:
+        counted |= _decided(probabilities)
     return {
         metric: share
         for metric, share in counted.items()
@@ -41,17 +41,19 @@ def proportions(
     }
 
 
-def _decided(found: Probabilities) -> dict[str, Proportion]:
+def _decided(probabilities: Probabilities) -> dict[str, Proportion]:
     counted: dict[str, Proportion] = {}
-    if found.exclusive:
-        best = found.values.argmax(axis=1)
-        called = best[:, None] == np.arange(len(found.names))
-        counted["accuracy"] = Proportion(int((called & found.truth).sum()), len(found))
+    if probabilities.exclusive:
+        best = probabilities.values.argmax(axis=1)
+        predicted = best[:, None] == np.arange(len(probabilities.names))
+        counted["accuracy"] = Proportion(int((predicted & probabilities.truth).sum()), len(probabilities))
     else:
-        called = found.values >= _HALF
-        counted["exact_match"] = Proportion(int((called == found.truth).all(axis=1).sum()), len(found))
-    for index, name in enumerate(found.names):
-        decided, true = called[:, index], found.truth[:, index]
+        predicted = probabilities.values >= _HALF
+        counted["exact_match"] = Proportion(
+            int((predicted == probabilities.truth).all(axis=1).sum()), len(probabilities)
+        )
+    for index, name in enumerate(probabilities.names):
+        decided, true = predicted[:, index], probabilities.truth[:, index]
         counted[f"sensitivity.{name}"] = Proportion(int((decided & true).sum()), int(true.sum()))
         counted[f"specificity.{name}"] = Proportion(int((~decided & ~true).sum()), int((~true).sum()))
     return counted

@@ -63,12 +63,11 @@ class RecordScores:
     def pool(self, gather: Callable[[Any], list[Any]]) -> None:
         """Take in the rows of all processes, in the order of the records; ``gather`` brings each one's value."""
         for name in self._rows:
-            found = [
-                pair for own in gather(list(zip(self._indices[name], self._rows[name], strict=True))) for pair in own
-            ]
-            found.sort(key=lambda pair: pair[0])
-            self._indices[name] = [index for index, _ in found]
-            self._rows[name] = [row for _, row in found]
+            rows = list(zip(self._indices[name], self._rows[name], strict=True))
+            pairs = [pair for of_process in gather(rows) for pair in of_process]
+            pairs.sort(key=lambda pair: pair[0])
+            self._indices[name] = [index for index, _ in pairs]
+            self._rows[name] = [row for _, row in pairs]
 
     def primary(self, head: str) -> str:
         """The head's primary metric."""
@@ -96,8 +95,8 @@ def measure(head: str, metrics: Metrics, values: Mapping[str, Array], annotation
         values: Full output name to value, source frame; those of other heads are left aside.
         annotation: The truth.
     """
-    own = f"{head}."
-    prediction = {name.removeprefix(own): value for name, value in values.items() if name.startswith(own)}
+    prefix = f"{head}."
+    prediction = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
     with head_errors(head, "the measures of its metrics"):
         return metrics.measure(prediction, annotation)
 

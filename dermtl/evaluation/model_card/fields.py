@@ -58,10 +58,10 @@ def read_card_fields(path: Path | None, model: Path | None) -> CardFields:
     """
     if path is not None and not path.is_file():
         raise ConfigError("no such file", where=str(path), hint=f"keys: {', '.join(CardFields.model_fields)}")
-    found = path or (_beside(model) if model is not None else None)
-    if found is not None:
-        _log.info("card: the texts of %s", found)
-        source = read_source(found)
+    file = path or (_beside(model) if model is not None else None)
+    if file is not None:
+        _log.info("card: the texts of %s", file)
+        source = read_source(file)
         return validate(CardFields, source.data, source)
     if model is None or model.suffix != ".onnx" or not model.is_file():
         return CardFields()

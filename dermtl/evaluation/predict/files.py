@@ -116,11 +116,11 @@ def _numbers(output: str, expected: tuple[str, ...], columns: Mapping[str, list[
 
 
 def _truths(head: str, plan: HeadPlan, columns: Mapping[str, list[str]]) -> Truths | None:
-    own = {name.removeprefix(f"{head}.truth."): cells for name, cells in columns.items() if _is_truth(head, name)}
-    if not own:
+    of_head = {name.removeprefix(f"{head}.truth."): cells for name, cells in columns.items() if _is_truth(head, name)}
+    if not of_head:
         return None
-    known = np.array([any(row) for row in zip(*own.values(), strict=True)], bool)
-    return Truths(known, {name: _true(plan, cells) for name, cells in own.items()})
+    known = np.array([any(row) for row in zip(*of_head.values(), strict=True)], bool)
+    return Truths(known, {name: _true(plan, cells) for name, cells in of_head.items()})
 
 
 def _is_truth(head: str, column: str) -> bool:

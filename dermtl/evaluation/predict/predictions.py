@@ -69,7 +69,7 @@ class Predictions:
     @cached_property
     def probabilities(self) -> dict[str, Probabilities]:
         """The probabilities of every head that ranks its truth's own classes or labels, where a truth is known."""
-        found = {}
+        by_head = {}
         for head, plan in self.plans.items():
             output, truths = ranked_output(plan), self.truths.get(head)
             if output is None or truths is None:
@@ -81,8 +81,8 @@ class Predictions:
             else:
                 holds = np.stack([truths.columns[name][indices] > 0 for name in names], axis=1)
             values = np.ascontiguousarray(self.outputs[output][indices])
-            found[head] = Probabilities(head, output, names, values, holds, indices, exclusive)
-        return found
+            by_head[head] = Probabilities(head, output, names, values, holds, indices, exclusive)
+        return by_head
 
     def table(self) -> Table:
         """The columns of predictions.csv, in the order in which the records first fill them."""

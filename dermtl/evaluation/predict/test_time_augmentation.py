@@ -38,8 +38,8 @@ class FlippedPredictor:
         turned = [
             self._predictor.predict_values([np.ascontiguousarray(image[flip]) for image in images]) for flip in _FLIPS
         ]
-        found = []
+        predictions = []
         for answers in zip(*turned, strict=True):
             means = {name: np.mean([answer[name] for answer in answers], axis=0) for name in self._placeless}
-            found.append({**answers[0], **means})
-        return found
+            predictions.append({**answers[0], **means})
+        return predictions

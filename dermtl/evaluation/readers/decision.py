@@ -51,17 +51,17 @@ class ReaderDecision:
             one, other = below[0]
             raise ManifestError(f"{one!r} lies below {other!r} and would count twice", hint=f"leave {one!r} out")
         heads = dict.fromkeys(column.partition(".")[0] for column in header if "." in column)
-        found = {}
+        by_head = {}
         for name in [head] if head else heads:
             columns = [_column(header, name, one) for one in dict.fromkeys(positive)]
             if columns and all(columns):
-                found[name] = tuple(column for column in columns if column)
-        if len(found) != 1:
+                by_head[name] = tuple(column for column in columns if column)
+        if len(by_head) != 1:
             known = [c.split(".", 2)[2] for c in header for out in _OUTPUTS if f".{out}." in c]
-            hint = "choose one with --head" if found else f"known are {', '.join(known)}"
-            who = f"{' and '.join(found)} know" if found else "no head knows"
+            hint = "choose one with --head" if by_head else f"known are {', '.join(known)}"
+            who = f"{' and '.join(by_head)} know" if by_head else "no head knows"
             raise ManifestError(f"{who} {', '.join(positive)}", where=where, hint=hint)
-        ((name, of_head),) = found.items()
+        ((name, of_head),) = by_head.items()
         return cls(name, tuple(dict.fromkeys(positive)), of_head, where)
 
     def scores(self, table: Mapping[str, Sequence[Cell]], rows: Sequence[int]) -> Array:
@@ -77,10 +77,10 @@ class ReaderDecision:
         """
         classes = table.get(f"{self.head}.truth.class")
         labels = [table.get(f"{self.head}.truth.{name}") for name in self.positive]
-        found = []
+        positive = []
         for row in rows:
             if classes is not None and classes[row] != "":
-                found.append(any(is_descendant(str(classes[row]), name) for name in self.positive))
+                positive.append(any(is_descendant(str(classes[row]), name) for name in self.positive))
                 continue
             cells = ["" if column is None else column[row] for column in labels]
             if "" in cells:
@@ -89,8 +89,8 @@ class ReaderDecision:
                     where=self.where,
                     hint="evaluate with labels",
                 )
-            found.append(any(float(cell) > 0 for cell in cells))
-        return np.array(found, bool)
+            positive.append(any(float(cell) > 0 for cell in cells))
+        return np.array(positive, bool)
 
 
 def find_reader_decision(plans: Mapping[str, HeadPlan], frozen: Decisions, positive: Sequence[str]) -> ReaderDecision:
@@ -107,14 +107,14 @@ def find_reader_decision(plans: Mapping[str, HeadPlan], frozen: Decisions, posit
     """
     head = None
     if not positive:
-        if len(frozen.questions) != 1:
-            names = ", ".join(decision.name for decision in frozen.questions) or "none"
+        if len(frozen.binary) != 1:
+            names = ", ".join(decision.name for decision in frozen.binary) or "none"
             raise InputError(
                 f"what did the readers call positive? Frozen decisions: {names}",
                 where="--readers",
                 hint="name it by --positive, which may be repeated",
             )
-        (decision,) = frozen.questions
+        (decision,) = frozen.binary
         head, positive = decision.head, decision.positive
     header = [
         f"{output}.{column}"

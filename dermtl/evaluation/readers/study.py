@@ -58,18 +58,18 @@ class ReaderStudy:
         """
         whole = Ranking(self.scores, self.positive)
         read = {name: np.isfinite(decisions) for name, decisions in self.readers.items()}
-        own = {
+        rankings = {
             name: whole if known.all() else Ranking(self.scores[known], self.positive[known])
             for name, known in read.items()
         }
 
-        def found(weights: Array) -> dict[str, float]:
+        def estimates(weights: Array) -> dict[str, float]:
             curve, points = whole.curve(weights), []
             values = {"auroc": curve.auroc()}
             for name, decisions in self.readers.items():
                 known = read[name]
                 sensitivity, specificity = _point(decisions[known], self.positive[known], weights[known])
-                mine = curve if own[name] is whole else own[name].curve(weights[known])
+                mine = curve if rankings[name] is whole else rankings[name].curve(weights[known])
                 gain = sensitivity_at(mine, specificity) - sensitivity
                 points.append((sensitivity, specificity, gain))
                 values |= {f"sensitivity.{name}": sensitivity, f"specificity.{name}": specificity, f"gain.{name}": gain}
@@ -83,7 +83,7 @@ class ReaderStudy:
                 "mean_gain": sensitivity_at(curve, float(specificity)) - float(sensitivity),
             }
 
-        return found
+        return estimates
 
     def summarise(self, *, resamples: int = 2000) -> dict[str, Any]:
         """Every figure with its 95% interval from resampling whole groups of pictures; plain JSON types.
@@ -96,9 +96,9 @@ class ReaderStudy:
         shown: dict[str, dict[str, Any]] = {name: estimate(value, *intervals[name]) for name, value in values.items()}
         for name, decisions in self.readers.items():
             for part, truth, right in (("sensitivity", self.positive, 1.0), ("specificity", ~self.positive, 0.0)):
-                asked = decisions[truth & np.isfinite(decisions)]
-                low, high = Proportion(int((asked == right).sum()), len(asked)).interval()
-                shown[f"{part}.{name}"]["wilson"] = [low, high] if len(asked) else None
+                answers = decisions[truth & np.isfinite(decisions)]
+                low, high = Proportion(int((answers == right).sum()), len(answers)).interval()
+                shown[f"{part}.{name}"]["wilson"] = [low, high] if len(answers) else None
         readers = {
             name: {
                 "n": int(np.isfinite(decisions).sum()),

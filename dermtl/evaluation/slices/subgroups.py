@@ -87,7 +87,7 @@ def parse_by(text: str) -> list[By]:
     Raises:
         InputError: A part is empty, a column stands twice, or a width is no number above 0.
     """
-    found: list[By] = []
+    divisions: list[By] = []
     for part in text.split(","):
         column, colon, width = part.strip().rpartition(":") if ":" in part else (part.strip(), "", "")
         try:
@@ -95,11 +95,11 @@ def parse_by(text: str) -> list[By]:
         except ValueError:
             by = By("")
         wide = by.width is None or 0 < by.width < float("inf")
-        if not by.column or not wide or by.column in {other.column for other in found}:
+        if not by.column or not wide or by.column in {other.column for other in divisions}:
             hint = "write columns with commas between, a bin's width behind a colon: sex,age:20"
             raise InputError(f"expected a column, or column:width, got {part!r}", where="--by", hint=hint)
-        found.append(by)
-    return found
+        divisions.append(by)
+    return divisions
 
 
 def subgroup_metrics(
@@ -122,15 +122,15 @@ def subgroup_metrics(
     """
     names = np.array([by.value(record) for record in records])
     groups = np.array([record.group for record in records])
-    found: dict[str, Any] = {}
+    by_head: dict[str, Any] = {}
     for head, measured in measures.items():
         if not len(measured.indices):
             continue
         metric = metrics[head].primary
-        own, clusters = names[measured.indices], groups[measured.indices]
+        of_measured, clusters = names[measured.indices], groups[measured.indices]
         rows: dict[str, Any] = {}
-        for name in sorted(set(own.tolist()), key=_order):
-            inside = own == name
+        for name in sorted(set(of_measured.tolist()), key=_order):
+            inside = of_measured == name
             rows[name] = _primary(metrics[head], measured.table, inside, clusters, resamples)
             if head in probabilities:
                 rows[name]["decisions"] = {
@@ -140,8 +140,8 @@ def subgroup_metrics(
                 }
         known = {name: row["value"] for name, row in rows.items() if row["value"] is not None and name != UNKNOWN}
         worst = min(known, key=lambda name: known[name]) if len(known) > 1 else None
-        found[head] = {"metric": metric, "worst": worst, "groups": rows}
-    return found
+        by_head[head] = {"metric": metric, "worst": worst, "groups": rows}
+    return by_head
 
 
 def _order(name: str) -> tuple[bool, Decimal, str]:
@@ -173,19 +173,19 @@ def _primary(
     }
     metric = metrics.primary
 
-    def figures(weights: Array) -> dict[str, float]:
-        found = {
-            part: statistic(own)[metric]
-            for part, statistic in parts.items()
-            if (own := weights[inside if part == "value" else ~inside]).any()
+    def statistic(weights: Array) -> dict[str, float]:
+        values = {
+            part: of_part(chosen)[metric]
+            for part, of_part in parts.items()
+            if (chosen := weights[inside if part == "value" else ~inside]).any()
         }
-        value = found.get("value", float("nan"))
-        return {"value": value, "difference": value - found.get("rest", float("nan"))}
+        value = values.get("value", float("nan"))
+        return {"value": value, "difference": value - values.get("rest", float("nan"))}
 
-    found = with_intervals(figures, clusters.tolist(), resamples=resamples)
-    row |= found["value"]
+    estimates = with_intervals(statistic, clusters.tolist(), resamples=resamples)
+    row |= estimates["value"]
     if len(inside) - num >= MIN_RECORDS:
-        row["difference"] = found["difference"]
+        row["difference"] = estimates["difference"]
     return row
 
 

@@ -45,7 +45,7 @@ def unit_names(records: Sequence[Record], column: str | None) -> list[str]:
 
 
 def unit_metrics(
-    found: Probabilities,
+    probabilities: Probabilities,
     units: Sequence[str],
     groups: Sequence[str],
     metrics: Metrics,
@@ -59,7 +59,7 @@ def unit_metrics(
     for a decision it takes the highest score.
 
     Args:
-        found: The head's probabilities.
+        probabilities: The head's probabilities.
         units: The unit of every record of ``found``, [m].
         groups: Their groups, [m].
         metrics: The head's metrics.
@@ -75,7 +75,7 @@ def unit_metrics(
     first = np.zeros(len(names), np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     mixed = np.zeros(len(names), bool)
-    np.logical_or.at(mixed, codes, (found.truth != found.truth[first[codes]]).any(axis=1))
+    np.logical_or.at(mixed, codes, (probabilities.truth != probabilities.truth[first[codes]]).any(axis=1))
     unmixed = ~mixed
     facts: dict[str, Any] = {
         "n": int(unmixed.sum()),
@@ -85,12 +85,12 @@ def unit_metrics(
     if not facts["several"]:
         return facts
     clusters = np.asarray(groups, str)[first[unmixed]].tolist()
-    truth = found.truth[first[unmixed]]
-    annotations = truth.argmax(axis=1) if found.exclusive else truth.astype(np.float32)
-    output = found.output.partition(".")[2]
+    truth = probabilities.truth[first[unmixed]]
+    annotations = truth.argmax(axis=1) if probabilities.exclusive else truth.astype(np.float32)
+    output = probabilities.output.partition(".")[2]
     for way in WAYS:
-        values = _gather(found.values, codes, counts, way)[unmixed]
-        if found.exclusive:
+        values = _gather(probabilities.values, codes, counts, way)[unmixed]
+        if probabilities.exclusive:
             values = values / values.sum(axis=1, keepdims=True)
         rows = [
             metrics.measure({output: value}, annotation) for value, annotation in zip(values, annotations, strict=True)
@@ -103,8 +103,8 @@ def unit_metrics(
             "decisions": {},
         }
         for decision in decisions:
-            scores = _gather(found.score(decision.positive)[:, None], codes, counts, way)[unmixed, 0]
-            predicted, holds = scores >= decision.threshold, found.holds(decision.positive)[first[unmixed]]
+            scores = _gather(probabilities.score(decision.positive)[:, None], codes, counts, way)[unmixed, 0]
+            predicted, holds = scores >= decision.threshold, probabilities.holds(decision.positive)[first[unmixed]]
             facts[way]["decisions"][decision.name] = threshold_metrics(
                 predicted, holds, clusters, prevalences=(), resamples=resamples
             )["figures"]
@@ -137,13 +137,13 @@ def unit_report(
     groups = np.asarray([record.group for record in records], str)
     heads = {
         head: unit_metrics(
-            found,
-            units[found.indices].tolist(),
-            groups[found.indices].tolist(),
+            of_head,
+            units[of_head.indices].tolist(),
+            groups[of_head.indices].tolist(),
             metrics[head],
             [decision for decision in decisions if decision.head == head],
             resamples=resamples,
         )
-        for head, found in probabilities.items()
+        for head, of_head in probabilities.items()
     }
     return {"column": column, "heads": heads}

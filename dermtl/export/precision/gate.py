@@ -157,7 +157,7 @@ def measure(model: Model, target: EvaluationTarget, records: Sequence[Record]) -
         values = summarise(head, of_head, predictions.record_scores[head].table)
         if math.isfinite(value := values.get(of_head.primary, math.nan)):
             metrics[f"{head} {of_head.primary}"] = (value, MAX_METRIC_DROP)
-    for decision in target.decisions.questions:
+    for decision in target.decisions.binary:
         if (of := predictions.probabilities.get(decision.head)) is not None and (
             truth := of.holds(decision.positive)
         ).any():

@@ -199,7 +199,7 @@ def _decisions(document: Mapping[str, Any], outputs: Mapping[str, Kind]) -> Deci
     if "decisions" not in document:
         return Decisions()
     found = Decisions.from_json(document["decisions"])
-    for decision in found.questions:
+    for decision in found.binary:
         known = outputs[decision.output].columns(blank(outputs[decision.output])) if decision.output in outputs else ()
         if unknown := [name for name in decision.positive if name not in known]:
             raise BundleError(

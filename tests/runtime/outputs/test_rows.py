@@ -125,7 +125,7 @@ def test_a_head_that_is_called_like_a_key_is_refused():
 
 def test_a_decision_is_a_column(tmp_path):
     asked = Decision("diagnosis", "diagnosis.probability", "mel", ("mel",), 0.5)
-    decisions = Decisions(questions=(asked,))
+    decisions = Decisions(binary=(asked,))
     lines = Csv(KINDS, decisions)
     prediction = Prediction(GOOD.image_hw, GOOD.values, KINDS, decisions)
     (row,) = csv.DictReader(io.StringIO(lines.header + lines.line(Row(Path("a.jpg"), prediction))))

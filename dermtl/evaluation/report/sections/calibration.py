@@ -24,40 +24,47 @@ _SET_NAMES = {
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """Figures and diagrams of a head; None for heads without probabilities of classes."""
-    found = context.evaluation.calibration.get(head)
-    if not found:
+    calibration = context.evaluation.calibration.get(head)
+    if not calibration:
         return None
     event = (
         "the likeliest class is right"
         if context.evaluation.predictions.probabilities[head].exclusive
         else "any label holds"
     )
-    before = found["before"] or {}
-    rows = [(_NAMES[key], figure, before.get(key)) for key, figure in found["figures"].items()]
+    before = calibration["before"] or {}
+    rows = [(_NAMES[key], figure, before.get(key)) for key, figure in calibration["figures"].items()]
     decisions = {
         decision: [(_NAMES[key], estimate, None) for key, estimate in of_decision["figures"].items()]
-        for decision, of_decision in found["questions"].items()
+        for decision, of_decision in calibration["questions"].items()
     }
-    plots = [_diagram(f"Reliability: {event}", found["bins"])]
-    plots += [_diagram(f"Reliability: {name}", of_decision["bins"]) for name, of_decision in found["questions"].items()]
+    plots = [_diagram(f"Reliability: {event}", calibration["bins"])]
+    plots += [
+        _diagram(f"Reliability: {name}", of_decision["bins"]) for name, of_decision in calibration["questions"].items()
+    ]
     return {
-        "temperature": found["temperature"],
+        "temperature": calibration["temperature"],
         "event": event,
         "rows": rows,
-        "chance": found["ece_by_chance"],
+        "chance": calibration["ece_by_chance"],
         "decisions": decisions,
-        "set": _set(found["set"]) if found.get("set") else None,
+        "set": _set(calibration["set"]) if calibration.get("set") else None,
         "plots": plots,
     }
 
 
-def _set(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    rows = [(_SET_NAMES[key], figure) for key, figure in found["figures"].items()]
+def _set(calibration: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = [(_SET_NAMES[key], figure) for key, figure in calibration["figures"].items()]
     classes = [
-        (name, {"value": own["value"], "wilson": own["wilson"], "n": own["n"]})
-        for name, own in found["by_class"].items()
+        (name, {"value": of_class["value"], "wilson": of_class["wilson"], "n": of_class["n"]})
+        for name, of_class in calibration["by_class"].items()
     ]
-    return {"promised": found["promised"], "threshold": found["threshold"], "rows": rows, "classes": classes}
+    return {
+        "promised": calibration["promised"],
+        "threshold": calibration["threshold"],
+        "rows": rows,
+        "classes": classes,
+    }
 
 
 def _diagram(title: str, bins: Sequence[Mapping[str, float]]) -> Plot:

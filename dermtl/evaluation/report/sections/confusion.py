@@ -12,17 +12,17 @@ _MOST = 30  # classes whose numbers can still be read
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """Counts and their shares of each true class; None for heads without classes."""
-    found = context.evaluation.predictions.probabilities.get(head)
-    if found is None or not found.exclusive:
+    probabilities = context.evaluation.predictions.probabilities.get(head)
+    if probabilities is None or not probabilities.exclusive:
         return None
-    num = len(found.names)
-    counts = Confusion.of(found.truth.argmax(axis=1), found.values.argmax(axis=1), num).counts
+    num = len(probabilities.names)
+    counts = Confusion.of(probabilities.truth.argmax(axis=1), probabilities.values.argmax(axis=1), num).counts
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
 
     def draw(axes: Any) -> None:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(num), found.names, rotation=45, ha="right")
-        axes.set_yticks(range(num), found.names)
+        axes.set_xticks(range(num), probabilities.names, rotation=45, ha="right")
+        axes.set_yticks(range(num), probabilities.names)
         axes.set(xlabel="decided", ylabel="true")
         for row in range(num if num <= _MOST else 0):
             for column in range(num):
@@ -37,6 +37,8 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
                     color="white" if dark else "black",
                 )
 
-    right = ", ".join(f"{name} {shares[i, i]:.0%} of {counts[i].sum():.0f}" for i, name in enumerate(found.names))
+    right = ", ".join(
+        f"{name} {shares[i, i]:.0%} of {counts[i].sum():.0f}" for i, name in enumerate(probabilities.names)
+    )
     side = 1.6 + 0.62 * min(num, _MOST)
     return {"figure": plot("Confusion matrix", f"Decided right: {right}.", draw, size=(side, side))}

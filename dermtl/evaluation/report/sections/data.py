@@ -13,7 +13,9 @@ def view(context: Context) -> Mapping[str, Any]:
     sides = {side: [record for record in every if record.split == side] for side in SPLITS.values()}
     return {
         "splits": [
-            (name, len(found), len({record.group for record in found})) for name, found in sides.items() if found
+            (name, len(records), len({record.group for record in records}))
+            for name, records in sides.items()
+            if records
         ],
         "flow": data["flow"],
         "evaluated": data,

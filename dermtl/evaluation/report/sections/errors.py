@@ -73,15 +73,15 @@ def _sizes(context: Context, head: str) -> list[Plot]:
         if output is None or column not in truths.columns:
             continue
         true = truths.columns[column][truths.known]
-        found = predictions.outputs[output][truths.known, predictions.columns[output].index(column)]
+        predicted = predictions.outputs[output][truths.known, predictions.columns[output].index(column)]
 
-        def draw(axes: Any, true: Array = true, found: Array = found, column: str = column) -> None:
-            top = float(max(true.max(), found.max(), 1.0)) * 1.05
+        def draw(axes: Any, true: Array = true, predicted: Array = predicted, column: str = column) -> None:
+            top = float(max(true.max(), predicted.max(), 1.0)) * 1.05
             axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle="--")
-            axes.scatter(true, found, s=10, alpha=0.6, color=colour(0), edgecolors="none")
+            axes.scatter(true, predicted, s=10, alpha=0.6, color=colour(0), edgecolors="none")
             axes.set(xlabel=f"true {column}", ylabel=f"predicted {column}", xlim=(0, top), ylim=(0, top))
 
-        text = f"Predicted against true {column}; mean difference {np.mean(found - true):.3g} px."
+        text = f"Predicted against true {column}; mean difference {np.mean(predicted - true):.3g} px."
         plots.append(plot(f"Predicted and true {column}", text, draw))
     return plots
 
@@ -103,13 +103,13 @@ def _cases(context: Context, head: str, values: Array, order: Array) -> list[Cas
 def _case(context: Context, head: str, row: int, index: int, place: str, values: Array) -> Case:
     assert context.predict is not None
     record, plan = context.records[index], context.plans[head]
-    (found,) = context.predict([record])
+    (predicted,) = context.predict([record])
     picture = Image.fromarray(read_image(record.path))
     annotation = plan.target.read(record)
     left, right = picture, picture
     for output, kind in plan.outputs.items():
         if kind.spatial:
-            right = kind.draw(right, found[output])
+            right = kind.draw(right, predicted[output])
             if annotation is not None and isinstance(plan.target, type(kind)):
                 left = kind.draw(left, _truth(kind, annotation))
     pair = np.concatenate([np.asarray(left.convert("RGB")), np.asarray(right.convert("RGB"))], axis=1)

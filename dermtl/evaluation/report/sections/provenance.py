@@ -9,8 +9,8 @@ from dermtl.evaluation.report.context import Context
 def view(context: Context) -> list[tuple[str, str]]:
     """Key and value of everything that the model and its decisions say of themselves."""
     frozen = context.evaluation.predictions.decisions.facts
-    own = {key: frozen[key] for key in ("split", "records", "weights", "data", "after_test") if key in frozen}
-    return [*_flat(context.evaluation.model), *_flat(own, "decisions.")]
+    shown = {key: frozen[key] for key in ("split", "records", "weights", "data", "after_test") if key in frozen}
+    return [*_flat(context.evaluation.model), *_flat(shown, "decisions.")]
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -20,19 +20,19 @@ _LONGEST = 24  # letters of a name above small axes
 
 def view(context: Context, head: str) -> Mapping[str, Any] | None:
     """The plots of a head; None for heads that do not rank."""
-    found = context.evaluation.predictions.probabilities.get(head)
-    if found is None:
+    probabilities = context.evaluation.predictions.probabilities.get(head)
+    if probabilities is None:
         return None
     curves = {
         name: curve
-        for index, name in enumerate(found.names)
-        if (curve := Ranking(found.values[:, index], found.truth[:, index]).curve()).known
+        for index, name in enumerate(probabilities.names)
+        if (curve := Ranking(probabilities.values[:, index], probabilities.truth[:, index]).curve()).known
     }
-    plots = [*sensitivity_plots(context, head, found), *([_roc(curves), _precision(curves)] if curves else [])]
+    plots = [*sensitivity_plots(context, head, probabilities), *([_roc(curves), _precision(curves)] if curves else [])]
     studied = context.evaluation.readers
     return {
         "plots": plots,
-        "left_out": [name for name in found.names if name not in curves],
+        "left_out": [name for name in probabilities.names if name not in curves],
         "readers": studied.summary if studied and studied.decision.head == head else None,
     }
 

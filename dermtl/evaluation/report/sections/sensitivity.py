@@ -19,13 +19,13 @@ from dermtl.statistics.ranking import Ranking, RocCurve
 _SIZE = (4.2, 4.4)
 
 
-def sensitivity_plots(context: Context, head: str, found: Probabilities) -> list[Plot]:
+def sensitivity_plots(context: Context, head: str, probabilities: Probabilities) -> list[Plot]:
     """A plot for every frozen decision, and one for that of the readers, if it is another."""
     plots = []
     studied = context.evaluation.readers
     waiting = studied if studied and studied.decision.head == head else None
     for name, result in context.evaluation.decisions.get(head, {}).items():
-        curve = Ranking(found.score(result["positive"]), found.holds(result["positive"])).curve()
+        curve = Ranking(probabilities.score(result["positive"]), probabilities.holds(result["positive"])).curve()
         if not curve.known:
             continue
         beside = waiting if waiting and set(waiting.decision.positive) == set(result["positive"]) else None
@@ -68,8 +68,8 @@ def _draw(decision: str, curve: RocCurve, point: Mapping[str, Any] | None, studi
     if studied:
         mean = studied.summary["mean"]
         middle = [mean[name]["value"] for name in ("sensitivity", "specificity")]
-        told = "" if None in middle else f"; their mean {middle[0]:.3f} and {middle[1]:.3f}"
-        text += f" Beside it readers: {below_text(studied.summary['below'])}{told}."
+        mean_text = "" if None in middle else f"; their mean {middle[0]:.3f} and {middle[1]:.3f}"
+        text += f" Beside it readers: {below_text(studied.summary['below'])}{mean_text}."
     return plot(f"Sensitivity and specificity: {decision}", text, draw, size=_SIZE)
 
 
