@@ -221,6 +221,30 @@ def test_what_a_named_table_lacks_is_told(tmp_path: Path) -> None:
             import_data(tmp_path, columns=columns)
 
 
+@pytest.mark.parametrize("name", ["Bilder", "Photos 2023"])
+def test_masks_beside_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
+    for index in range(2):
+        picture(tmp_path / name / f"{index}.png", index)
+        outline(tmp_path / "masks" / f"{index}.png", index)
+    (tmp_path / "t.csv").write_text("file,kind\n0.png,mel\n1.png,nev\n")
+    made = import_data(tmp_path, columns=Columns("file", "kind"))
+    assert [row["mask"] for row in rows(tmp_path, columns=Columns("file", "kind"))] == ["masks/0.png", "masks/1.png"]
+    assert not made.unused
+
+
+def test_a_class_without_masks_is_no_folder_of_pictures(tmp_path: Path) -> None:
+    for name in ("mask", "no_mask"):
+        picture(tmp_path / name / "0.png", len(name))
+    stopped(tmp_path, "a class would be called 'mask'")
+
+
+def test_names_of_ph2_beside_a_workbook_are_not_taken_for_it(tmp_path: Path) -> None:
+    for index in (1, 2):
+        picture(tmp_path / "Bilder" / f"IMD00{index}.png", index)
+    (tmp_path / "Patienten.xlsx").write_bytes(b"PK")
+    stopped(tmp_path, "Patienten.xlsx is an Excel workbook and is not read")
+
+
 def test_explain_writes_nothing_and_says_what_it_saw(tmp_path: Path) -> None:
     for name in ("a", "b"):
         picture(tmp_path / name / "1.png")

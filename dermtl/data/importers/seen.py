@@ -82,7 +82,7 @@ def guess_columns(source: Path, folder: Folder) -> Columns | None:
         folder: What lies around it.
     """
     names = {name.casefold() for path in folder.pictures for name in (path.name, path.stem)}
-    masks = {name.casefold() for found in folder.masks.values() for path in found for name in (path.name, path.stem)}
+    masks = {path.name.casefold() for found in folder.masks.values() for path in found}
     candidates = [Table(source, header_of(source))] if source.is_file() else _real(folder)
     for table in candidates:
         try:

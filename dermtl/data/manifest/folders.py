@@ -15,6 +15,7 @@ from dermtl.imaging.suffixes import NOTES, is_picture
 
 IMAGE_FOLDERS = frozenset(
     {"image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "jpegimages", "original", "originals"}
+    | {"bild", "bilder", "foto", "fotos", "imagen", "imagenes", "immagini", "imagens"}
 )
 MASK_FOLDERS = frozenset(
     {"mask", "masks", "label", "labels", "segmentation", "segmentations", "seg", "gt", "groundtruth", "ground_truth"}
@@ -97,7 +98,7 @@ def _owner(
     folders: Mapping[tuple[str, ...], Path],
 ) -> Path | None:
     """The picture that a mask belongs to, or None."""
-    beside = _images_beside(path, top, folders)
+    beside = _images_beside(path, top, folders) or _only_beside(path, top, folders)
     match = _MASK.fullmatch(path.stem)
     stems = [path.stem.casefold(), *([match.group(1).casefold()] if match else [])]
     places = [(place, stem) for place in beside for stem in stems]
@@ -116,6 +117,23 @@ def _images_beside(path: Path, top: Path, folders: Mapping[tuple[str, ...], Path
     around = [(parts[:index], parts[index + 1 :]) for index, part in enumerate(parts) if part in MASK_FOLDERS]
     wanted = [(*before, name, *after) for before, after in around for name in sorted(IMAGE_FOLDERS)]
     return [folders[key] for key in wanted if key in folders]
+
+
+def _only_beside(path: Path, top: Path, folders: Mapping[tuple[str, ...], Path]) -> list[Path]:
+    """The folder of any name, such as ``Photos 2023``, that is the only one beside the file's folder of masks."""
+    parts = _folded(path.parent, top)
+    found = []
+    for index, part in enumerate(parts):
+        if part in MASK_FOLDERS:
+            beside = [
+                key
+                for key in folders
+                if len(key) == len(parts)
+                and (key[:index], key[index + 1 :]) == (parts[:index], parts[index + 1 :])
+                and not (key[index] in MASK_FOLDERS or "mask" in key[index])
+            ]
+            found += [folders[beside[0]]] if len(beside) == 1 else []
+    return found
 
 
 def _folded(folder: Path, top: Path) -> tuple[str, ...]:

@@ -45,7 +45,13 @@ class ClassFolders:
             ManifestError: A table lies beside the pictures, there is one class, or it is called images or train.
         """
         folder = look_around(source)
-        found = [*tell_unread(folder), *doubts(folder, place_pictures(folder))]
+        found = list(tell_unread(folder))
+        try:
+            found += doubts(folder, place_pictures(folder))
+        except ManifestError as error:
+            if not found:
+                raise
+            found.append(error.message)
         if found:
             meant = f"where the folders are meant: dermtl data import {source} --format {self.name}"
             hint = "; ".join(filter(None, (suggest(source, folder), meant)))

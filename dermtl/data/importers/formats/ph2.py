@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dermtl.data.importers.importer import Row
 from dermtl.data.importers.layout import Pictures, files_of, folder_of, tables
+from dermtl.data.importers.seen import WORKBOOKS
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import SUFFIXES
 
@@ -48,7 +49,7 @@ class Ph2:
             return source.name == _TABLE
         if (source / _TABLE).is_file():
             return True
-        return _is_named(source) and not any(len(one.header) > 1 for one in tables(source, depth=1))
+        return _is_named(source) and not _has_other_table(source)
 
     def read(self, source: Path) -> Iterator[Row]:
         """The table's rows, or without one every picture, with the lesion's mask."""
@@ -68,6 +69,12 @@ class Ph2:
                 got = cells["clinical_diagnosis"]
                 raise ManifestError(f"clinical diagnosis: expected 0, 1 or 2, got {got!r}", where=where)
             yield {**cells, "image": image, "label": label, **_mask(masks, name)}
+
+
+def _has_other_table(folder: Path) -> bool:
+    """Whether a table or a workbook beside the pictures may say more of them."""
+    books = [path for path in files_of(folder, WORKBOOKS, 1) if path.stem != Path(_TABLE).stem]
+    return bool(books) or any(len(one.header) > 1 for one in tables(folder, depth=1))
 
 
 def _is_named(folder: Path, depth: int = 4) -> bool:
