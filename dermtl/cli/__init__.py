@@ -22,7 +22,7 @@ _COMMANDS = {
     "init": ("dermtl.cli.init:init", "Write the experiment file for a folder of pictures."),
     "lr-find": ("dermtl.cli.lr_find:lr_find", "Try rising learning rates and suggest one."),
     "tune": ("dermtl.cli.tune:tune", "Search an experiment's keys."),
-    "calibrate": ("dermtl.cli.calibrate:calibrate", "Settle temperatures and thresholds on validation."),
+    "calibrate": ("dermtl.cli.calibrate:calibrate", "Fit temperatures and thresholds on validation."),
     "evaluate": ("dermtl.cli.evaluate:evaluate", "Score a run or an exported model."),
     "model-card": ("dermtl.cli.model_card:model_card", "Write a model card from an evaluation."),
     "compare": ("dermtl.cli.compare:compare", "Say what one model gains over another."),
