@@ -15,7 +15,8 @@ from dermtl.arrays import Array
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 259, 262, 274
 _SAMPLES, _ROWS_A_STRIP, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH = 277, 278, 284, 317, 322, 323
-_BLOCKS = {273: 279, 324: 325}  # tag of the offsets of strips and of tiles: tag of their sizes
+_STRIPS = 273
+_BLOCKS = {_STRIPS: 279, 324: 325}  # tag of the offsets of strips and of tiles: tag of their sizes
 _SHARED = (_WIDTH, _LENGTH, _COMPRESSION, _ORIENTATION, _ROWS_A_STRIP, _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH)
 _LONG = 4  # unsigned, 32 bits
 _APART, _RGB, _WHITE_IS_ZERO, _BLACK_IS_ZERO = 2, 2, 0, 1
@@ -59,14 +60,19 @@ def read_planes(source: Path | str | bytes) -> Array:
     tags, data = _directory(source), _bytes(source)
     if tags is None or tags.get(_PHOTOMETRIC) != _RGB or bits_of(tags) != 16:
         raise ValueError("planes of TIFF are read as RGB of 16 bits")
-    planes, num = [], tags[_SAMPLES]
+    lists = {tag: tuple(tags[tag]) for pair in _BLOCKS.items() for tag in pair if tag in tags}
+    num = int(tags[_SAMPLES])
+    if {len(values) for values in lists.values()} == {1} and tags.get(_COMPRESSION, 1) == 1:
+        # Some writers state one strip for all planes.
+        size, (start,) = 2 * int(tags[_WIDTH]) * int(tags[_LENGTH]), lists[_STRIPS]
+        lists = {_STRIPS: tuple(start + size * plane for plane in range(num)), _BLOCKS[_STRIPS]: (size,) * num}
+    if any(len(values) % num or not values for values in lists.values()):
+        raise ValueError("the planes of a TIFF have unlike numbers of strips")
+    planes = []
     for plane in range(3):
-        blocks = {}
-        for tag in (tag for pair in _BLOCKS.items() for tag in pair if tag in tags):
-            each = len(tags[tag]) // num
-            blocks[tag] = tags[tag][plane * each : (plane + 1) * each]
-        image = _through(data, tags, blocks)
-        planes.append(np.asarray(image).astype(np.uint16))
+        each = {tag: len(values) // num for tag, values in lists.items()}
+        blocks = {tag: values[plane * each[tag] : (plane + 1) * each[tag]] for tag, values in lists.items()}
+        planes.append(np.asarray(_through(data, tags, blocks)).astype(np.uint16))
     return np.stack(planes, axis=-1)
 
 

@@ -1,6 +1,7 @@
 """TIFF of more than 8 bits, as tifffile writes it."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,15 @@ def test_cut_planes_are_damage() -> None:
     data = stored(planes, photometric="rgb", planarconfig="separate")
     with pytest.raises(ImageReadError):
         read_image(data[: len(data) // 2])
+
+
+def test_planes_under_one_strip() -> None:
+    """As some writers store them: one offset, the planes one after the other; each value by hand."""
+    planes = np.arange(3 * 4 * 5, dtype="<u2").reshape(3, 4, 5) * 1000
+    entries = [(256, 3, 1, 5), (257, 3, 1, 4), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 140)]
+    entries += [(277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 1, 120)]
+    head = b"II*\0\x08\0\0\0" + (len(entries) + 1).to_bytes(2, "little")
+    table = b"".join(struct.pack("<HHII", *entry) for entry in [*entries, (284, 3, 1, 2)]) + bytes(4)
+    assert len(head + table) == 134
+    data = head + table + struct.pack("<3H", 16, 16, 16) + planes.tobytes()
+    assert np.array_equal(read_image(data), np.rint(np.moveaxis(planes, 0, -1) * (255 / 65535)))
