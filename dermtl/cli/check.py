@@ -40,16 +40,16 @@ def check(ctx: click.Context, manifest: Path, config: Path | None, json_path: Pa
     import json
 
     from dermtl.config.load import load_experiment
-    from dermtl.data.checks.check_dataset import examine
+    from dermtl.data.checks.check_dataset import check_dataset
     from dermtl.files.atomic import write_atomic
     from dermtl.plugins.plan import plan_heads
 
     if config is None:
-        report = examine(manifest)
+        report = check_dataset(manifest)
     else:
         experiment, source = load_experiment(config)
         kinds = {name: plan.target for name, plan in plan_heads(experiment, source).items()}
-        report = examine(manifest, experiment, kinds)
+        report = check_dataset(manifest, experiment, kinds)
     _show(report, show)
     if json_path is not None:
         write_atomic(json_path, json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dermtl.cli import dermtl
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.checks.codes import CODES
 from dermtl.data.checks.report import Report
 from dermtl.data.importers.ingest import import_data
@@ -589,7 +589,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_seeded_fault_is_found_in_its_row_and_column(name: str, clean: Path, tmp_path: Path) -> None:
     data = Set(Path(shutil.copytree(clean, tmp_path / "set")))
     code, row, column = FAULTS[name](data)
-    report = examine(data.manifest)
+    report = check_dataset(data.manifest)
     assert (code, row, column) in [(one.code, one.row, one.column) for one in report.findings]
     finding = next(one for one in report.findings if one.code == code)
     assert finding.message
@@ -623,11 +623,11 @@ def test_every_code_stands_in_the_guide_under_its_severity() -> None:
 @pytest.mark.parametrize(("num", "seed"), [(24, 0), (40, 5), (90, 1)])
 def test_nothing_is_found_in_a_clean_set(num: int, seed: int, tmp_path: Path) -> None:
     manifest = synthesise(tmp_path, num=num, seed=seed)
-    report = examine(manifest)
+    report = check_dataset(manifest)
     assert list(report.findings) == []
     assert report.num_images == num
     manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
-    assert list(examine(manifest).findings) == []
+    assert list(check_dataset(manifest).findings) == []
 
 
 def test_many_faults_at_once_are_all_found(clean: Path, tmp_path: Path) -> None:
@@ -635,7 +635,7 @@ def test_many_faults_at_once_are_all_found(clean: Path, tmp_path: Path) -> None:
     for row, change in {3: {"cx": "x"}, 4: {"label": "Nevus "}, 5: {"image": "gone.jpg"}, 6: {"r": "-1"}}.items():
         data.rows[row - 2] |= change
     data.write()
-    report = examine(data.manifest)
+    report = check_dataset(data.manifest)
     assert [finding.row for finding in report.findings if finding.severity == "error"] == sorted(
         finding.row or 0 for finding in report.findings if finding.severity == "error"
     )
@@ -645,18 +645,18 @@ def test_many_faults_at_once_are_all_found(clean: Path, tmp_path: Path) -> None:
 def test_a_set_as_it_was_imported_is_clean_and_stays_so_only_untouched(clean: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(clean, tmp_path / "set"))
     manifest = import_data(folder / "manifest.csv", folder / "imported.csv").manifest
-    assert list(examine(manifest).findings) == []
+    assert list(check_dataset(manifest).findings) == []
     data = Set(folder)
     kept = data.image().read_bytes()
     data.image().write_bytes(kept + b"\0")
     data.mask().unlink()
-    report = examine(manifest)
+    report = check_dataset(manifest)
     assert {(one.code, one.row, one.column) for one in report.findings} == {
         ("file-changed", ROW, "image"),
         ("mask-missing", ROW, "mask"),
     }, "a missing file is told once"
     data.image().unlink()
-    assert [one.code for one in examine(manifest).findings] == ["missing-file", "mask-missing"]
+    assert [one.code for one in check_dataset(manifest).findings] == ["missing-file", "mask-missing"]
 
 
 def test_a_file_in_a_column_of_no_meaning_is_compared_too(clean: Path, tmp_path: Path) -> None:
@@ -667,9 +667,9 @@ def test_a_file_in_a_column_of_no_meaning_is_compared_too(clean: Path, tmp_path:
     data.row["notes"] = "notes.txt"
     data.write()
     write_lock(data.manifest, {}, {"notes.txt": sha256(data.folder / "notes.txt"), "../outside.txt": "0", "gone": "1"})
-    assert list(examine(data.manifest).findings) == []
+    assert list(check_dataset(data.manifest).findings) == []
     (data.folder / "notes.txt").unlink()
-    assert [(one.code, one.row, one.column) for one in examine(data.manifest).findings] == [
+    assert [(one.code, one.row, one.column) for one in check_dataset(data.manifest).findings] == [
         ("missing-file", ROW, "notes")
     ]
 
@@ -679,11 +679,13 @@ def test_class_folders(clean: Path, tmp_path: Path) -> None:
         target = tmp_path / "set" / ("a" if index % 2 else "b") / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    assert list(examine(tmp_path / "set").findings) == []
+    assert list(check_dataset(tmp_path / "set").findings) == []
     target.write_bytes(b"")
-    assert [(one.code, one.where) for one in examine(tmp_path / "set").findings] == [("empty-file", f"a/{path.name}")]
+    assert [(one.code, one.where) for one in check_dataset(tmp_path / "set").findings] == [
+        ("empty-file", f"a/{path.name}")
+    ]
     (tmp_path / "empty").mkdir()
-    assert [one.code for one in examine(tmp_path / "empty").findings] == ["class-folders"]
+    assert [one.code for one in check_dataset(tmp_path / "empty").findings] == ["class-folders"]
 
 
 def test_random_tables_never_raise(tmp_path: Path, clean: Path) -> None:
@@ -695,7 +697,7 @@ def test_random_tables_never_raise(tmp_path: Path, clean: Path) -> None:
         places = rng.integers(0, len(spoilt), 12)
         spoilt[places] = rng.choice(np.frombuffer(b'\0\n\r",;\xff\xe9 =', np.uint8), 12)
         path.write_bytes(spoilt.tobytes())
-        assert isinstance(examine(path), Report)
+        assert isinstance(check_dataset(path), Report)
 
 
 def test_command(clean: Path, tmp_path: Path) -> None:
@@ -768,7 +770,7 @@ def test_masks_of_several_classes_follow_the_experiment(clean: Path, tmp_path: P
     for row in data.rows:
         mask = np.asarray(Image.open(data.folder / row["mask"])) // 255 * 2
         Image.fromarray(mask).save(data.folder / row["mask"])
-    assert list(examine(data.manifest).findings) == []
+    assert list(check_dataset(data.manifest).findings) == []
     assert checked(data.folder, "d: {type: segmentation, classes: [rim, core]}") == []
     codes = [code for code, *_ in checked(data.folder, "d: {type: segmentation, classes: [lesion]}")]
     assert codes == ["mask-values"] * 40
@@ -787,6 +789,6 @@ def test_masks_of_several_classes_follow_the_experiment(clean: Path, tmp_path: P
     ],
 )
 def test_real_sets(name: str, codes: set[str], shared: Path) -> None:
-    report = examine(shared / "data" / name / "labels.csv")
+    report = check_dataset(shared / "data" / name / "labels.csv")
     assert report.num_errors == 0
     assert {finding.code for finding in report.findings} == codes

@@ -7,7 +7,7 @@ from PIL import Image
 
 from dermtl.cli import dermtl
 from dermtl.config.experiment import Data
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.importers.ingest import import_data
 from dermtl.data.importers.named import Columns
 from dermtl.data.manifest.folders import look_around
@@ -276,7 +276,7 @@ def test_a_folder_with_masks_is_no_manifest(tmp_path: Path) -> None:
         outline(tmp_path / name / "1_mask.png", 1)
     with pytest.raises(ManifestError, match=r"2 masks or companions .*dermtl data import"):
         read_manifest(Data(root=tmp_path, manifest="."))
-    (finding,) = examine(tmp_path).findings
+    (finding,) = check_dataset(tmp_path).findings
     assert (finding.code, "pairs them" in finding.hint) == ("class-folders", True)
 
 

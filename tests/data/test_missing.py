@@ -4,7 +4,7 @@ import pytest
 
 from dermtl.config.experiment import Data
 from dermtl.config.missing import MISSING, is_missing
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.manifest.read import read_manifest
 from dermtl.kinds import Category, Mask, Number, Record, Tags
 
@@ -77,7 +77,7 @@ def test_an_unknown_list_of_tags_is_no_empty_list(tmp_path: Path) -> None:
 
 def test_check_counts_them_once_a_word_and_column(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("image,label\na.jpg,NA\nb.jpg,mel\nc.jpg,NA\nd.jpg,nan\n")
-    found = [one for one in examine(tmp_path / "m.csv").findings if one.code == "missing-words"]
+    found = [one for one in check_dataset(tmp_path / "m.csv").findings if one.code == "missing-words"]
     assert [(one.row, one.column, one.message[:25]) for one in found] == [
         (2, "label", "'NA' stands in 2 of 4 cel"),
         (5, "label", "'nan' stands in 1 of 4 ce"),

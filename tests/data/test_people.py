@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.checks.spellings import class_key, id_keys
 from dermtl.data.manifest.groups import group_records, tell_groups
 from dermtl.data.manifest.people import id_columns, names_people, unused_columns
@@ -94,7 +94,7 @@ def test_spellings_of_one_person_are_told_once_a_spelling(tmp_path: Path) -> Non
     ids = ["007", "007", "7", "7", "7.0", "P7", "P007", "8", "8", "8"]
     lines = [f"{index}.jpg,{text}" for index, text in enumerate(ids)]
     (tmp_path / "m.csv").write_text("\n".join(["image,patient", *lines, ""]))
-    found = [one for one in examine(tmp_path / "m.csv").findings if one.code == "id-spelling"]
+    found = [one for one in check_dataset(tmp_path / "m.csv").findings if one.code == "id-spelling"]
     assert [(one.row, one.column) for one in found] == [(2, "patient"), (6, "patient"), (7, "patient"), (8, "patient")]
     assert "'P7' may be '7'" in found[2].message
 

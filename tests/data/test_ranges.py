@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.manifest.preflight import preflight
 from dermtl.errors import AnnotationError
 from dermtl.imaging.decode import read_image, read_size
@@ -31,7 +31,7 @@ def records(root: Path) -> list[Record]:
 
 def codes(root: Path) -> dict[str, str]:
     (root / "m.csv").write_text("\n".join(["image", *(path.name for path in pictures(root)), ""]))
-    return {one.code: f"{one.severity} {one.message}" for one in examine(root / "m.csv").findings}
+    return {one.code: f"{one.severity} {one.message}" for one in check_dataset(root / "m.csv").findings}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_jpeg_under_its_other_names(suffix: str, tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / folder / f"x{suffix}", "JPEG")
     (tmp_path / "a" / "y.mov").write_bytes(b"....ftypqt  ")
     (tmp_path / "a" / "notes.txt").touch()
-    (finding,) = [one for one in examine(tmp_path).findings if one.code != "few-groups"]
+    (finding,) = [one for one in check_dataset(tmp_path).findings if one.code != "few-groups"]
     assert (finding.code, "1 files" in finding.message, "y.mov" in finding.message) == ("passed-over", True, True)
 
 
@@ -100,7 +100,7 @@ def test_255_beside_1_is_no_lesion(tmp_path: Path, caplog: pytest.LogCaptureFixt
         Mask().read(record)
     with pytest.raises(AnnotationError, match="value 255, but there are 2 classes"):
         Mask(("a", "b")).read(record)
-    assert [one.code for one in examine(tmp_path / "t.csv").findings] == ["mask-values"]
+    assert [one.code for one in check_dataset(tmp_path / "t.csv").findings] == ["mask-values"]
     Image.fromarray(np.where(values == 1, 255, 0).astype(np.uint8)).save(tmp_path / "m.bmp")
     read = Mask().read(record)
     assert read is not None
@@ -161,7 +161,7 @@ def test_dicom_is_known_by_its_mark(tmp_path: Path) -> None:
     (tmp_path / "b" / "labels.csv").write_text("image\n" + "".join(f"{name}\n" for name in names))
     shutil.copytree(tmp_path / "a", tmp_path / "b" / "a")
     shutil.copytree(tmp_path / "b", tmp_path / "b" / "b", ignore=lambda folder, found: {"a", "b"})
-    assert {one.code for one in examine(tmp_path / "b" / "labels.csv").findings} == {"equal-pixels", "tiny"}
+    assert {one.code for one in check_dataset(tmp_path / "b" / "labels.csv").findings} == {"equal-pixels", "tiny"}
     (tmp_path / "raw.dcm").write_bytes(stream.getvalue()[132:])
     with pytest.raises(Exception, match="lacks the mark of DICOM"):
         read_size(tmp_path / "raw.dcm")

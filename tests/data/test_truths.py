@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data, Split
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.checks.groups_and_splits import check_sides
 from dermtl.data.manifest.preflight import preflight
 from dermtl.data.manifest.read import read_manifest
@@ -67,7 +67,7 @@ def test_check_tells_of_one_class_in_a_table_without_a_split(tmp_path: Path) -> 
     for index in range(3):
         Image.effect_noise((32, 32), 50).save(tmp_path / f"{index}.png")
     path.write_text("image,label\n0.png,a\n1.png,a\n2.png,\n")
-    assert [(finding.code, finding.message) for finding in examine(path).findings] == [
+    assert [(finding.code, finding.message) for finding in check_dataset(path).findings] == [
         ("one-class", "all pictures are 'a'")
     ]
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.data.importers.ingest import import_data
 from dermtl.data.importers.named import Columns
 from dermtl.data.manifest.read import read_manifest
@@ -60,7 +60,7 @@ def test_an_import_writes_them_as_utf_8(form: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("form", "code"), [("cp1252", "encoding"), ("utf16", "encoding"), ("sep", "separator-line")])
 def test_check_has_one_finding_a_file(form: str, code: str, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(FORMS[form] * 1)
-    codes = [one.code for one in examine(tmp_path / "table.csv").findings]
+    codes = [one.code for one in check_dataset(tmp_path / "table.csv").findings]
     assert codes.count(code) == 1
     assert set(codes) <= {code, "missing-file", "few-groups"}
 
@@ -68,14 +68,14 @@ def test_check_has_one_finding_a_file(form: str, code: str, tmp_path: Path) -> N
 def test_many_lines_of_windows_text_are_one_finding(tmp_path: Path) -> None:
     lines = ["image,label", *(f"{index}.jpg,nävus" for index in range(200)), ""]
     (tmp_path / "t.csv").write_bytes("\n".join(lines).encode("cp1252"))
-    found = [one for one in examine(tmp_path / "t.csv").findings if one.code == "encoding"]
+    found = [one for one in check_dataset(tmp_path / "t.csv").findings if one.code == "encoding"]
     assert [(one.row, "200 lines" in one.message) for one in found] == [(2, True)]
 
 
 def test_decimal_commas_are_one_finding_a_column(tmp_path: Path) -> None:
     lines = ["image;cx;cy;r", *(f"{index}.jpg;{index},5;{index}.5;x" for index in range(20)), ""]
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    found = [one for one in examine(tmp_path / "t.csv").findings if one.code == "not-a-number"]
+    found = [one for one in check_dataset(tmp_path / "t.csv").findings if one.code == "not-a-number"]
     assert [(one.row, one.message) for one in found if one.column == "cx"] == [
         (2, "20 cells have a decimal comma, such as '0,5'")
     ]
@@ -87,7 +87,7 @@ def test_empty_tail_rows_are_passed_over_and_told(tmp_path: Path, caplog: pytest
     (tmp_path / "manifest.csv").write_bytes(FORMS["tail"])
     assert [record.image for record in read_manifest(Data(root=tmp_path))] == ["a.jpg", "b.jpg"]
     assert "2 rows that are empty in all cells" in caplog.text
-    found = [one for one in examine(tmp_path / "manifest.csv").findings if one.code == "empty-rows"]
+    found = [one for one in check_dataset(tmp_path / "manifest.csv").findings if one.code == "empty-rows"]
     assert [(one.row, one.severity) for one in found] == [(4, "warning")]
 
 
@@ -95,7 +95,7 @@ def test_empty_tail_rows_are_passed_over_and_told(tmp_path: Path, caplog: pytest
 def test_a_workbook_is_one_finding_and_one_clear_error(start: bytes, tmp_path: Path) -> None:
     path = tmp_path / "book.xlsx"
     path.write_bytes(start + bytes(range(256)))
-    assert [one.code for one in examine(path).findings] == ["workbook"]
+    assert [one.code for one in check_dataset(path).findings] == ["workbook"]
     with pytest.raises(ManifestError, match=r"an Excel workbook.*save the sheet as CSV UTF-8"):
         list(read_spreadsheet(path))
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dermtl.config.experiment import Data, Experiment
-from dermtl.data.checks.check_dataset import examine
+from dermtl.data.checks.check_dataset import check_dataset
 from dermtl.errors import AnnotationError
 from dermtl.imaging.letterbox import Letterbox
 from dermtl.imaging.view import View
@@ -78,4 +78,4 @@ def test_check_takes_the_heads_word(tmp_path: Path) -> None:
     )
     for kind, codes in ((PartialMask(), []), (Mask(), ["mask-values"])):
         kinds: dict[str, Kind] = {"m": kind}
-        assert [one.code for one in examine(tmp_path / "t.csv", experiment, kinds).findings] == codes
+        assert [one.code for one in check_dataset(tmp_path / "t.csv", experiment, kinds).findings] == codes

@@ -7,7 +7,7 @@ from pathlib import Path
 from dermtl.config.experiment import Data, Experiment
 from dermtl.data.checks.column_roles import Roles
 from dermtl.data.checks.finding import Finding, found
-from dermtl.data.checks.inspect_record import Look, look_at
+from dermtl.data.checks.inspect_record import InspectedRecord, inspect_record
 from dermtl.data.checks.lock_check import check_lock
 from dermtl.data.checks.paths import check_path
 from dermtl.data.checks.report import Report
@@ -24,7 +24,9 @@ from dermtl.kinds import Kind, Record
 from dermtl.kinds.record import safe_relative_path
 
 
-def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping[str, Kind] | None = None) -> Report:
+def check_dataset(
+    manifest: Path, experiment: Experiment | None = None, kinds: Mapping[str, Kind] | None = None
+) -> Report:
     """Look for every known fault of a data set.
 
     Args:
@@ -48,20 +50,20 @@ def examine(manifest: Path, experiment: Experiment | None = None, kinds: Mapping
     for column in lacking:
         message = f"no column {column!r}; the columns are {known}"
         findings.append(found("no-column", f"{table.name}:1", message, column=column))
-    looks: list[Look] = []
+    inspected: list[InspectedRecord] = []
     if roles.image in table.columns:
         roles = roles.without(lacking)
         records = list(_records(table, root, roles.image, findings))
-        looks = list(in_threads(lambda record: look_at(record, roles), records))
-        for seen in looks:
+        inspected = list(in_threads(lambda record: inspect_record(record, roles), records))
+        for seen in inspected:
             findings += [*seen.findings, *seen.picture.findings]
-            findings += [finding for outline in seen.outlines for finding in outline.findings]
-        findings += _cells(looks, roles)
-        findings += check_together(looks, roles)
+            findings += [finding for mask in seen.masks for finding in mask.findings]
+        findings += _cells(inspected, roles)
+        findings += check_together(inspected, roles)
     findings += list(check_lock(manifest, table, findings))
     order = {where: index for index, (where, _) in enumerate(table.rows)}
     findings.sort(key=lambda finding: (finding.row or order.get(finding.where, 0), finding.where))
-    return Report(str(manifest), findings, len(looks), time.perf_counter() - start)
+    return Report(str(manifest), findings, len(inspected), time.perf_counter() - start)
 
 
 def _missing_words(words: MissingWords, num: int) -> Iterator[Finding]:
@@ -106,9 +108,9 @@ def _records(table: Table, root: Path, column: str, findings: list[Finding]) -> 
             yield Record(image, root, cells, where)
 
 
-def _cells(looks: Sequence[Look], roles: Roles) -> Iterator[Finding]:
+def _cells(inspected: Sequence[InspectedRecord], roles: Roles) -> Iterator[Finding]:
     """What the cells say, beside the pictures' sizes."""
-    records = [seen.record for seen in looks]
+    records = [seen.record for seen in inspected]
     for kind in roles.categories:
         yield from check_classes(records, kind.column)
         for record in records if kind.classes else ():
@@ -125,6 +127,6 @@ def _cells(looks: Sequence[Look], roles: Roles) -> Iterator[Finding]:
     for column in numbers:
         yield from check_numbers(records, column)
     for circle in roles.circles:
-        for seen in looks:
+        for seen in inspected:
             header = seen.picture.header
             yield from check_circle(seen.record, circle, header.size_hw if header else None)

@@ -25,7 +25,7 @@ _REFUSED = frozenset({"PDF"})
 
 
 @dataclass(frozen=True)
-class Picture:
+class InspectedImage:
     """What was seen.
 
     Attributes:
@@ -41,7 +41,7 @@ class Picture:
     bits: int | None = None
 
 
-def look(path: Path, where: str, column: str) -> Picture:
+def inspect_image(path: Path, where: str, column: str) -> InspectedImage:
     """Read a file once and judge it."""
     try:
         data = path.read_bytes()
@@ -66,14 +66,14 @@ def look(path: Path, where: str, column: str) -> Picture:
         pixels = read_image(data)
     except ImageReadError as error:
         code = _CODES.get(error.reason) or ("truncated" if is_cut(data, form) else "unreadable")
-        return Picture(header, None, (found(code, where, f"{path.name} {_inner(error)}", column=column),))
+        return InspectedImage(header, None, (found(code, where, f"{path.name} {_inner(error)}", column=column),))
     findings = [*_name(path, header), *_content(path.name, pixels)]
     num_levels = int(np.ptp(pixels)) + 1
     if header.form == "DICOM" and is_wide(header.mode) and 1 < num_levels < FEW_LEVELS:
         findings.append(("narrow-window", f"{path.name} uses {num_levels} of 256 levels"))
     digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16, key=repr(pixels.shape).encode())
     located = tuple(found(code, where, message, column=column) for code, message in findings)
-    return Picture(header, digest.digest(), located, narrow_bits(data) if is_wide(header.mode) else None)
+    return InspectedImage(header, digest.digest(), located, narrow_bits(data) if is_wide(header.mode) else None)
 
 
 def is_cut(data: bytes, form: str) -> bool:
@@ -116,5 +116,5 @@ def _content(name: str, pixels: Array) -> Iterator[tuple[str, str]]:
         yield "near-blank", f"{name} shows nearly nothing"
 
 
-def _failed(code: str, where: str, column: str, message: str, *, hint: str = "") -> Picture:
-    return Picture(None, None, (found(code, where, message, column=column, hint=hint),))
+def _failed(code: str, where: str, column: str, message: str, *, hint: str = "") -> InspectedImage:
+    return InspectedImage(None, None, (found(code, where, message, column=column, hint=hint),))

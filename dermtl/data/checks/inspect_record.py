@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from dermtl.data.checks.column_roles import Roles
 from dermtl.data.checks.finding import Finding, found
-from dermtl.data.checks.image import Picture, look
-from dermtl.data.checks.mask import Outline, look_outline
+from dermtl.data.checks.image import InspectedImage, inspect_image
+from dermtl.data.checks.mask import InspectedMask, inspect_mask
 from dermtl.data.checks.paths import check_path, missing
 from dermtl.errors import DataError
 from dermtl.imaging.header import Header
@@ -15,47 +15,47 @@ from dermtl.kinds.record import safe_relative_path
 
 
 @dataclass(frozen=True)
-class Look:
+class InspectedRecord:
     """What one record's files are.
 
     Attributes:
         record: The row.
         picture: Its picture.
-        outlines: Its masks.
+        masks: Its masks.
         findings: Faults of its paths and truths; those of the picture and the masks stand with these.
     """
 
     record: Record
-    picture: Picture
-    outlines: Sequence[Outline]
+    picture: InspectedImage
+    masks: Sequence[InspectedMask]
     findings: Sequence[Finding]
 
 
-def look_at(record: Record, roles: Roles) -> Look:
+def inspect_record(record: Record, roles: Roles) -> InspectedRecord:
     """Look at a record's picture, its masks and its other truths."""
     findings: list[Finding] = []
-    picture = Picture(None, None, ())
+    picture = InspectedImage(None, None, ())
     if record.path.is_file():
-        picture = look(record.path, record.where, roles.image)
+        picture = inspect_image(record.path, record.where, roles.image)
     else:
         findings.append(missing(record.image, record.root, record.where, roles.image, code="missing-file"))
-    outlines = [
-        outline
+    masks = [
+        mask
         for kind in roles.masks
-        for outline in [_outline(record, kind.column, picture.header, findings, is_numbered=kind.is_numbered)]
-        if outline is not None
+        for mask in [_mask(record, kind.column, picture.header, findings, is_numbered=kind.is_numbered)]
+        if mask is not None
     ]
     for other in roles.others:
         try:
             other.read(record)
         except DataError as error:
             findings.append(found("annotation", record.where, error.message, hint=error.hint))
-    return Look(record, picture, outlines, findings)
+    return InspectedRecord(record, picture, masks, findings)
 
 
-def _outline(
+def _mask(
     record: Record, column: str, image: Header | None, findings: list[Finding], *, is_numbered: bool
-) -> Outline | None:
+) -> InspectedMask | None:
     text = record.cells[column].strip()
     if not text:
         return None
@@ -66,4 +66,4 @@ def _outline(
     if not (record.root / path).is_file():
         findings.append(missing(path, record.root, record.where, column, code="mask-missing"))
         return None
-    return look_outline(record.root / path, path, image, record.where, column, is_numbered=is_numbered)
+    return inspect_mask(record.root / path, path, image, record.where, column, is_numbered=is_numbered)

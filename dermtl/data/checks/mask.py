@@ -16,7 +16,7 @@ _HALF = 127  # a mask of one class holds it above this level
 
 
 @dataclass(frozen=True)
-class Outline:
+class InspectedMask:
     """What was seen.
 
     Attributes:
@@ -34,9 +34,9 @@ class Outline:
     findings: tuple[Finding, ...]
 
 
-def look_outline(
+def inspect_mask(
     path: Path, name: str, image: Header | None, where: str, column: str, *, is_numbered: bool = False
-) -> Outline:
+) -> InspectedMask:
     """Read a mask once and judge it; its values are judged when all masks are known."""
     try:
         header = read_header(path)
@@ -44,14 +44,16 @@ def look_outline(
     except (ImageReadError, MissingExtra) as error:
         is_coloured = isinstance(error, ImageReadError) and error.reason is ImageFault.COLOURED
         code = "mask-coloured" if is_coloured else "mask-unreadable"
-        return Outline(where, column, name, (), (found(code, where, f"mask {name} {error.message}", column=column),))
+        return InspectedMask(
+            where, column, name, (), (found(code, where, f"mask {name} {error.message}", column=column),)
+        )
     levels = tuple(int(level) for level in np.flatnonzero(np.bincount(values.ravel(), minlength=256)))
     findings = [] if image is None else list(_fit(name, header, image, where, column))
     if levels == (0,):
         findings.append(found("mask-empty", where, f"mask {name} is empty", column=column))
     elif 0 not in levels and len(levels) == 1:
         findings.append(found("mask-full", where, f"mask {name} covers the whole picture", column=column))
-    return Outline(where, column, name, levels, tuple(findings))
+    return InspectedMask(where, column, name, levels, tuple(findings))
 
 
 def _fit(name: str, mask: Header, image: Header, where: str, column: str) -> Iterator[Finding]:
@@ -68,33 +70,33 @@ def _fit(name: str, mask: Header, image: Header, where: str, column: str) -> Ite
         yield found("mask-turned", where, message, column=column)
 
 
-def check_levels(outlines: list[Outline], kind: Mask) -> Iterator[Finding]:
+def check_levels(masks: list[InspectedMask], kind: Mask) -> Iterator[Finding]:
     """Values that a mask may not hold.
 
     A kind without classes stands for an unknown number of them: one, unless most masks hold small numbers.
     """
-    seen = [outline for outline in outlines if outline.levels]
+    seen = [mask for mask in masks if mask.levels]
     num_classes = len(kind.classes) or _guess(seen)
-    for outline in seen:
-        levels = [level for level in outline.levels if not isinstance(kind, PartialMask) or level != kind.ignore] or [0]
+    for mask in seen:
+        levels = [level for level in mask.levels if not isinstance(kind, PartialMask) or level != kind.ignore] or [0]
         top = levels[-1]
-        where, column = outline.where, kind.column
+        where, column = mask.where, kind.column
         if num_classes > 1:
             if top > num_classes:
-                message = f"mask {outline.name} holds the value {top}, but there are {num_classes} classes"
+                message = f"mask {mask.name} holds the value {top}, but there are {num_classes} classes"
                 yield found("mask-values", where, message, column=column)
         elif 1 < top <= (255 if isinstance(kind, PartialMask) else _HALF):
-            message = f"mask {outline.name} holds values up to {top}"
+            message = f"mask {mask.name} holds values up to {top}"
             yield found("mask-values", where, message, column=column)
         elif top == 255 and set(levels) - {0} == {1, 255}:
-            message = f"mask {outline.name} holds 1 and 255, and 255 beside 1 is how VOC marks what is to be ignored"
+            message = f"mask {mask.name} holds 1 and 255, and 255 beside 1 is how VOC marks what is to be ignored"
             yield found("mask-values", where, message, column=column)
         elif stray := [level for level in levels if top > 1 and level not in (0, 255)]:
-            message = f"mask {outline.name} holds {len(stray)} levels besides 0 and 255, such as {stray[0]}"
+            message = f"mask {mask.name} holds {len(stray)} levels besides 0 and 255, such as {stray[0]}"
             yield found("mask-stray", where, message, column=column)
 
 
-def _guess(outlines: list[Outline]) -> int:
-    tops = sorted(outline.levels[-1] for outline in outlines)
+def _guess(masks: list[InspectedMask]) -> int:
+    tops = sorted(mask.levels[-1] for mask in masks)
     middle = tops[len(tops) // 2] if tops else 1
     return max(top for top in tops if top <= _HALF) if 1 < middle <= _HALF else 1
