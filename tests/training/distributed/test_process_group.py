@@ -82,7 +82,7 @@ def test_two_processes_are_one(tiny_experiment: Path, alone: RunFolder, tmp_path
     assert codes == [0, 0], output
     run = RunFolder(tmp_path / "run")
     assert run.facts["processes"] == 2
-    assert "2 processes, 4 records each of a batch" in output
+    assert "2 processes, 4 records of a batch each" in output
     assert_alike(run, alone)
 
 
