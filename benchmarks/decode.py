@@ -55,10 +55,10 @@ def photographs(folder: Path | None) -> list[Image.Image]:
     from numpy.random import default_rng
 
     from dermtl.data.synthetic.case import draw_lesion, draw_patient
-    from dermtl.data.synthetic.render import sketch
+    from dermtl.data.synthetic.render import render
 
     rng = default_rng(0)
-    return [Image.fromarray(sketch(draw_patient(rng), draw_lesion(rng), rng)[0]) for _ in range(4)]
+    return [Image.fromarray(render(draw_patient(rng), draw_lesion(rng), rng)[0]) for _ in range(4)]
 
 
 def enlarge(images: list[Image.Image], index: int, shape: tuple[int, int]) -> Image.Image:

@@ -12,8 +12,8 @@ from dermtl.plugins.spec import HeadSpec as HeadSpec
 
 if TYPE_CHECKING:
     from dermtl.arrays import Array as Array
-    from dermtl.data.importers.importer import Drawn as Drawn
     from dermtl.data.importers.importer import Importer as Importer
+    from dermtl.data.importers.importer import RenderedImage as RenderedImage
     from dermtl.data.importers.importer import Row as Row
     from dermtl.errors import AnnotationError as AnnotationError
     from dermtl.imaging.decode import read_mask as read_mask
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "dermtl.arrays": "Array",
-    "dermtl.data.importers.importer": "Drawn Importer Row",
+    "dermtl.data.importers.importer": "RenderedImage Importer Row",
     "dermtl.errors": "AnnotationError",
     "dermtl.imaging.decode": "read_mask",
     "dermtl.imaging.letterbox": "Frame",

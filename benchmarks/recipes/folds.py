@@ -13,7 +13,7 @@ from benchmarks.recipes.datasets import DataSet, Picture
 VALIDATION_PARTS = 5  # a fifth of what a fold does not test validates
 
 
-def deal(pictures: list[Picture], num: int) -> list[dict[str, str]]:
+def assign_groups(pictures: list[Picture], num: int) -> list[dict[str, str]]:
     """The side of every picture in every fold.
 
     Returns:
@@ -40,7 +40,7 @@ def load(dataset: DataSet, pictures: list[Picture], out: Path) -> list[dict[str,
     path = out / "folds" / f"{dataset.name}.csv"
     names = [f"fold_{fold}" for fold in range(dataset.folds)]
     if not path.exists():
-        dealt = deal(pictures, dataset.folds)
+        dealt = assign_groups(pictures, dataset.folds)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.part")
         with partial.open("w", newline="", encoding="utf-8") as file:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from dermtl.arrays import Array
 from dermtl.data.synthetic.case import draw_lesion, draw_patient
-from dermtl.data.synthetic.render import sketch
+from dermtl.data.synthetic.render import render
 from dermtl.errors import BundleError
 from dermtl.files.archive import DAMAGED, read_arrays, read_entry, refuse_inflated
 from dermtl.files.atomic import write_atomic
@@ -62,7 +62,7 @@ def make_samples(size: int) -> list[Sample]:
     for index in range(5):
         generator = default_rng([1, index])
         patient = draw_patient(generator)
-        pictures.append(sketch(patient, draw_lesion(generator), generator)[0])
+        pictures.append(render(patient, draw_lesion(generator), generator)[0])
     wide, tall, turned, square, small = pictures
     exif = Image.Exif()
     exif[0x0112] = _ROTATED

@@ -30,7 +30,7 @@ def pictures():
 
 
 def test_groups_stay_on_one_side_and_every_picture_tests_once(pictures):
-    dealt = folds.deal(pictures, 3)
+    dealt = folds.assign_groups(pictures, 3)
     for fold in dealt:
         sides = {(one.group, fold[one.image]) for one in pictures}
         assert len(sides) == len({group for group, _ in sides})
@@ -39,7 +39,7 @@ def test_groups_stay_on_one_side_and_every_picture_tests_once(pictures):
 
 
 def test_few_labels_are_a_classs_training_and_validation_together(pictures):
-    sides = folds.deal(pictures, 3)[0]
+    sides = folds.assign_groups(pictures, 3)[0]
     chosen = folds.few(pictures, sides, 10, seed=0)
     kept = [(one.label, chosen[one.image]) for one in pictures if chosen.get(one.image, "test") != "test"]
     assert {label: sum(name == label for name, _ in kept) for label in "abc"} == dict.fromkeys("abc", 10)

@@ -259,8 +259,8 @@ def test_the_command(source: Path) -> None:
 
 
 def test_nothing_is_drawn_for_a_missing_picture(source: Path, plugin) -> None:
-    code = CLINIC.replace("yield {", "from dermtl.data.importers.importer import Drawn\n        yield {")
-    drawn = '"mask": Drawn("m/1", lambda: 1 / 0), "image": source / "no.png"'
+    code = CLINIC.replace("yield {", "from dermtl.data.importers.importer import RenderedImage\n        yield {")
+    drawn = '"mask": RenderedImage("m/1", lambda: 1 / 0), "image": source / "no.png"'
     plugin(code.replace('"image": source / "a" / "0.png"', drawn))
     with pytest.raises(ManifestError, match="holds no pictures"):
         import_data(source, name="clinic", allow_missing=True)
@@ -270,14 +270,15 @@ def test_nothing_is_drawn_for_a_missing_picture(source: Path, plugin) -> None:
 def test_two_pictures_cannot_be_drawn_to_one_file(source: Path, plugin) -> None:
     code = """
 import numpy as np
-from dermtl.data.importers.importer import Drawn
+from dermtl.data.importers.importer import RenderedImage
 class Clinic:
     name, summary = "clinic", "our own"
     def recognises(self, source):
         return True
     def read(self, source):
         for index in range(2):
-            yield {"image": source / "a" / f"{index}.png", "mask": Drawn("m", lambda: np.zeros((4, 5), np.uint8))}
+            mask = RenderedImage("m", lambda: np.zeros((4, 5), np.uint8))
+            yield {"image": source / "a" / f"{index}.png", "mask": mask}
 importer = Clinic()
 """
     plugin(code)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dermtl.config.experiment import Data, Split
 from dermtl.data.manifest.read import read_manifest
-from dermtl.data.manifest.split import balance, deal, read_splits, split_records, write_splits
+from dermtl.data.manifest.split import assign_groups, balance, read_splits, split_records, write_splits
 from dermtl.errors import LeakageError, ManifestError
 from dermtl.kinds import Record
 
@@ -47,26 +47,26 @@ def test_groups_of_several_classes_do_not_depend_on_the_order_of_rows(trial: int
     num = draw.randint(60, 400)
     rows = [(f"g{draw.randrange(num // 4)}", f"s{draw.randrange(6)}") for _ in range(num)]
     shares = SHARES if trial % 2 else {str(fold): 1 / 5 for fold in range(5)}
-    dealt = deal(*zip(*rows, strict=True), shares)
+    dealt = assign_groups(*zip(*rows, strict=True), shares)
     for _ in range(6):
         draw.shuffle(rows)
-        assert deal(*zip(*rows, strict=True), shares) == dealt
+        assert assign_groups(*zip(*rows, strict=True), shares) == dealt
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_class_gets_its_share_and_the_seed_matters(seed: int) -> None:
     labels = ["common"] * 800 + ["rare"] * 40 + [""] * 60
     groups = [str(i // 2) for i in range(len(labels))]
-    splits = deal(groups, labels, SHARES, seed=seed)
+    splits = assign_groups(groups, labels, SHARES, seed=seed)
     counts = Counter((splits[group], label) for group, label in zip(groups, labels, strict=True))
     for label, num in Counter(labels).items():
         for split, share in SHARES.items():
             assert abs(counts[split, label] - share * num) <= 2
-    assert splits != deal(groups, labels, SHARES, seed=seed + 1)
+    assert splits != assign_groups(groups, labels, SHARES, seed=seed + 1)
 
 
 def test_a_share_of_nothing_gets_nothing() -> None:
-    splits = deal([str(i) for i in range(10)], [""] * 10, {"train": 0.8, "val": 0.2, "test": 0.0})
+    splits = assign_groups([str(i) for i in range(10)], [""] * 10, {"train": 0.8, "val": 0.2, "test": 0.0})
     assert Counter(splits.values()) == {"train": 8, "val": 2}
 
 

@@ -15,7 +15,7 @@ GROUP = "dermtl.importers"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedImage:
     """A picture that is no file of the source, such as a mask told as a polygon; it is written as PNG.
 
     Attributes:
@@ -27,7 +27,7 @@ class Drawn:
     draw: Callable[[], Array]
 
 
-Row = Mapping[str, str | Path | Drawn]
+Row = Mapping[str, str | Path | RenderedImage]
 """One picture: column to text, to a file of the source, or to a picture to be written.
 
 ``image`` is a file or a drawn picture. By custom the class is ``label``, an outline ``mask``, a circle ``cx``, ``cy``

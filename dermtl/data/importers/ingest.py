@@ -19,7 +19,7 @@ from PIL import Image
 
 from dermtl.config.missing import is_missing
 from dermtl.data.importers.detect import choose_importer
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import WRITTEN, folder_of
 from dermtl.data.importers.lock import lock_path, refuse_overwriting, sha256, write_lock
 from dermtl.data.importers.named import Columns, read_named
@@ -199,7 +199,7 @@ def _place(row: Row, out: Path, hashed: bool) -> _Placed:
         if isinstance(cell, str):
             placed.cells[column] = cell
             continue
-        path = _drawn_path(cell, out) if isinstance(cell, Drawn) else cell
+        path = _drawn_path(cell, out) if isinstance(cell, RenderedImage) else cell
         text = placed.cells[column] = _relative(path, out)
         if column == "image" and not is_picture(path):
             hint = "convert it first; pictures end in " + ", ".join(sorted(SUFFIXES))
@@ -210,13 +210,13 @@ def _place(row: Row, out: Path, hashed: bool) -> _Placed:
             if column == "image":  # the row will be dropped: nothing is drawn for it
                 break
         elif hashed:
-            placed.digests[text] = _write(cell, path) if isinstance(cell, Drawn) else sha256(path)
-        if isinstance(cell, Drawn):
+            placed.digests[text] = _write(cell, path) if isinstance(cell, RenderedImage) else sha256(path)
+        if isinstance(cell, RenderedImage):
             placed.drawn.append(text)
     return placed
 
 
-def _drawn_path(drawn: Drawn, out: Path) -> Path:
+def _drawn_path(drawn: RenderedImage, out: Path) -> Path:
     name = safe_relative_path(f"{drawn.name}.png")
     if name is None:
         raise ManifestError(f"a picture of the source is named {drawn.name!r}, which leaves its folder")
@@ -237,7 +237,7 @@ def _relative(path: Path, out: Path) -> str:
     return text
 
 
-def _write(drawn: Drawn, path: Path) -> str:
+def _write(drawn: RenderedImage, path: Path) -> str:
     stream = io.BytesIO()
     Image.fromarray(drawn.draw()).save(stream, "PNG")
     write_atomic(path, stream.getvalue())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dermtl.arrays import Array
-from dermtl.data.importers.importer import Drawn
+from dermtl.data.importers.importer import RenderedImage
 from dermtl.data.importers.raster import fill_polygon
 from dermtl.errors import AnnotationError
 
@@ -33,7 +33,7 @@ class Shape:
     draw: Callable[[], Array] | None = None
 
 
-def object_cells(shapes: Sequence[Shape], mask_name: str) -> dict[str, str | Path | Drawn]:
+def object_cells(shapes: Sequence[Shape], mask_name: str) -> dict[str, str | Path | RenderedImage]:
     """``label``, circle and ``mask`` of a picture with several objects.
 
     The class and the circle are those of the largest object; the circle has the mean of its box's half sides. The mask
@@ -43,7 +43,7 @@ def object_cells(shapes: Sequence[Shape], mask_name: str) -> dict[str, str | Pat
         shapes: The picture's objects; none: no cell but ``num_objects``.
         mask_name: Path without suffix below the folder of written pictures.
     """
-    row: dict[str, str | Path | Drawn] = {"num_objects": str(len(shapes))}
+    row: dict[str, str | Path | RenderedImage] = {"num_objects": str(len(shapes))}
     if not shapes:
         return row
     largest = max(shapes, key=lambda shape: shape.area)
@@ -54,7 +54,7 @@ def object_cells(shapes: Sequence[Shape], mask_name: str) -> dict[str, str | Pat
         row |= dict(zip(("cx", "cy", "r"), map("{:.10g}".format, circle), strict=True))
     drawn = [shape.draw for shape in shapes if shape.draw is not None and shape.label == largest.label]
     if drawn:
-        row["mask"] = Drawn(mask_name, partial(_unite, drawn))
+        row["mask"] = RenderedImage(mask_name, partial(_unite, drawn))
     return row
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from dermtl.arrays import Array
-from dermtl.data.importers.importer import Drawn
+from dermtl.data.importers.importer import RenderedImage
 from dermtl.data.manifest.folders import Folder
 from dermtl.errors import AnnotationError
 from dermtl.imaging.decode import read_mask
 from dermtl.kinds.mask import foreground
 
 
-def mask_of(picture: Path, folder: Folder) -> dict[str, Path | Drawn]:
+def mask_of(picture: Path, folder: Folder) -> dict[str, Path | RenderedImage]:
     """``mask`` of a picture, or nothing where it has none; several masks are drawn as one."""
     masks = folder.masks.get(picture, ())
     if not masks:
@@ -22,7 +22,7 @@ def mask_of(picture: Path, folder: Folder) -> dict[str, Path | Drawn]:
     if len(masks) == 1:
         return {"mask": masks[0]}
     name = picture.relative_to(folder.path).with_suffix("").as_posix()
-    return {"mask": Drawn(f"masks/{name}", partial(unite, masks))}
+    return {"mask": RenderedImage(f"masks/{name}", partial(unite, masks))}
 
 
 def unite(masks: Sequence[Path]) -> Array:

@@ -57,7 +57,7 @@ def split_records(
             _log.warning("the manifest's column 'split' is not used; data.split.column: split uses it")
         shares = {"train": data.split.train, "val": data.split.val, "test": data.split.test}
         strata = _strata(records, data.split.stratify or stratify)
-        dealt = deal(groups, strata, shares, seed=data.split.seed)
+        dealt = assign_groups(groups, strata, shares, seed=data.split.seed)
         splits = [dealt[group] for group in groups]
     placed = [
         replace(record, group=group, split=split) for record, group, split in zip(records, groups, splits, strict=True)
@@ -79,11 +79,13 @@ def fold_records(
     links = ((copy.one, copy.other) for copy in copies if copy.is_sure)
     groups = merge_groups(group_records(records, data.group), links)
     shares = {str(fold): 1 / num for fold in range(num)}
-    dealt = deal(groups, _strata(records, data.split.stratify or stratify), shares, seed=data.split.seed)
+    dealt = assign_groups(groups, _strata(records, data.split.stratify or stratify), shares, seed=data.split.seed)
     return [replace(record, group=group, split=dealt[group]) for record, group in zip(records, groups, strict=True)]
 
 
-def deal(groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, str]:
+def assign_groups(
+    groups: Sequence[str], strata: Sequence[str], shares: Mapping[str, float], *, seed: int = 0
+) -> dict[str, str]:
     """Give every group a split.
 
     Large groups go first, groups of one size in an order drawn by the seed. A group goes where it lowers most, or

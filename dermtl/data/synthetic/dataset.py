@@ -14,7 +14,7 @@ from PIL import Image
 
 from dermtl.arrays import Array
 from dermtl.data.synthetic.case import Lesion, Patient, draw_lesion, draw_patient
-from dermtl.data.synthetic.render import FIELD_MM, sketch
+from dermtl.data.synthetic.render import FIELD_MM, render
 from dermtl.files.atomic import write_atomic
 from dermtl.files.table import write_table
 from dermtl.kinds.circle import equal_area_circle
@@ -41,7 +41,7 @@ def synthesise(folder: Path, *, num: int = 300, seed: int = 0) -> Path:
     """
     rows = []
     for index, (patient_id, lesion_id, patient, lesion) in enumerate(islice(_visits(seed), num)):
-        image, mask = sketch(patient, lesion, default_rng([seed, _PICTURE, index]))
+        image, mask = render(patient, lesion, default_rng([seed, _PICTURE, index]))
         name = f"{index:05d}"
         write_atomic(folder / "images" / f"{name}.jpg", _encode(image, "JPEG", quality=92))
         write_atomic(folder / "masks" / f"{name}.png", _encode(mask, "PNG"))

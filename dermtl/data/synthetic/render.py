@@ -13,7 +13,7 @@ from dermtl.data.synthetic.case import Lesion, Patient
 FIELD_MM = 17.0  # what the longer side of a picture shows, as under a dermatoscope
 
 
-def sketch(patient: Patient, lesion: Lesion, rng: Generator) -> tuple[Array, Array]:
+def render(patient: Patient, lesion: Lesion, rng: Generator) -> tuple[Array, Array]:
     """One picture of a lesion.
 
     Returns:

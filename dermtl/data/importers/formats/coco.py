@@ -14,7 +14,7 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.data.importers.document import documents, entries, plain, read_document
 from dermtl.data.importers.formats.coco_size import refuse_other_size
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, folder_of, split_of
 from dermtl.data.importers.objects import Shape, object_cells
 from dermtl.data.importers.raster import fill_polygon, fill_runs, unpack_runs
@@ -78,7 +78,7 @@ def _rows(path: Path, folder: Path, pictures: Pictures, drawn: str) -> Iterator[
         place = f"{where}: image {image.get('id')}"
         if not isinstance(image.get("file_name"), str):
             raise ManifestError("has no file_name", where=place)
-        row: dict[str, str | Path | Drawn] = {
+        row: dict[str, str | Path | RenderedImage] = {
             key: plain(value) for key, value in image.items() if key not in ("file_name", "id", "license")
         }
         picture = row["image"] = _picture(image["file_name"].replace("\\", "/"), path, folder, pictures, place)

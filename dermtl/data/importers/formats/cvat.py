@@ -17,7 +17,7 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.data.importers.formats.coco_size import refuse_other_size
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, files_of, folder_of, split_of
 from dermtl.data.importers.objects import Shape, ellipse, numbers, object_cells, polygon, rectangle
 from dermtl.data.importers.raster import fill_runs
@@ -64,7 +64,7 @@ class Cvat:
                         shapes.append(shape)
                     else:
                         left_out[entry.tag] += 1
-                row: dict[str, str | Path | Drawn] = {"image": picture}
+                row: dict[str, str | Path | RenderedImage] = {"image": picture}
                 row |= object_cells(shapes, f"masks/{PurePosixPath(name).with_suffix('').as_posix().lstrip('/')}")
                 if tags:
                     row["label"] = tags[0] if len(set(tags)) == 1 else _several(tags, where)

@@ -18,7 +18,7 @@ import numpy as np
 
 from dermtl.data.importers.document import documents, plain
 from dermtl.data.importers.formats.coco_size import refuse_other_size
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, folder_of
 from dermtl.data.importers.objects import Shape, ellipse, numbers, object_cells, polygon, rectangle
 from dermtl.errors import AnnotationError, ManifestError
@@ -59,7 +59,7 @@ class LabelStudio:
                 left_out["tasks without an annotation"] += not done
                 if not done:
                     continue
-                row: dict[str, str | Path | Drawn] = {
+                row: dict[str, str | Path | RenderedImage] = {
                     key: plain(value) for key, value in data.items() if key not in _PICTURE_KEYS
                 }
                 shapes, choices = _results(done[0].get("result") or [], picture, where, left_out)

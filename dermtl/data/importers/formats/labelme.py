@@ -21,7 +21,7 @@ from PIL import Image
 from dermtl.arrays import Array
 from dermtl.data.importers.document import documents, entries, plain, read_document
 from dermtl.data.importers.formats.coco_size import refuse_other_size
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, folder_of, split_of
 from dermtl.data.importers.objects import Shape, ellipse, numbers, object_cells, polygon
 from dermtl.errors import AnnotationError, ManifestError
@@ -65,7 +65,7 @@ class Labelme:
                 else:
                     shapes.append(shape)
             drawn = f"masks/{path.relative_to(folder).with_suffix('').as_posix()}"
-            row: dict[str, str | Path | Drawn] = {"image": picture, **object_cells(shapes, drawn)}
+            row: dict[str, str | Path | RenderedImage] = {"image": picture, **object_cells(shapes, drawn)}
             flags = [flag for flag, is_set in (content.get("flags") or {}).items() if is_set]
             if len(flags) > 1:
                 told = ", ".join(flags)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from dermtl.arrays import Array
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import files_of
 from dermtl.errors import ManifestError
 
@@ -71,7 +71,7 @@ def _rows(path: Path) -> Iterator[Row]:
                 _refuse(shape, dtype, len(labels), path)
                 for index, label in enumerate(labels):
                     pixels = np.frombuffer(_exactly(file, int(np.prod(shape[1:]))), dtype).reshape(shape[1:])
-                    image = Drawn(f"{split}/{index:06}", partial(_same, pixels))
+                    image = RenderedImage(f"{split}/{index:06}", partial(_same, pixels))
                     yield {"image": image, **_cells(label), "split": split}
 
 

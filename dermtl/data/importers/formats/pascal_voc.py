@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, files_of, folder_of, split_of
 from dermtl.data.importers.objects import Shape, numbers, object_cells, rectangle
 from dermtl.data.importers.xml_document import read_xml, text_of
@@ -44,7 +44,7 @@ class PascalVoc:
             if not name:
                 raise ManifestError("names no picture (filename)", where=str(path))
             beside = path.with_name(name)
-            row: dict[str, str | Path | Drawn] = {
+            row: dict[str, str | Path | RenderedImage] = {
                 "image": beside if beside.is_file() else pictures.require(name, path.name),
                 **object_cells(_shapes(root, path.name), f"masks/{path.stem}"),
             }

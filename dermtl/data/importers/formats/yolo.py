@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from dermtl.data.importers.importer import Drawn, Row
+from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import files_of, folder_of
 from dermtl.data.importers.objects import Shape, object_cells, polygon, rectangle
 from dermtl.errors import AnnotationError, ManifestError
@@ -52,7 +52,7 @@ class Yolo:
                     labels = _labels(picture)
                     shapes = _shapes(labels, picture, classes) if labels.is_file() else []
                     inner = picture.relative_to(folder).with_suffix("").as_posix()
-                    cells: dict[str, str | Path | Drawn] = object_cells(shapes, f"masks/{inner}")
+                    cells: dict[str, str | Path | RenderedImage] = object_cells(shapes, f"masks/{inner}")
                     yield {"image": picture, "split": split, **cells}
 
 
