@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from dermtl.api import HeadConfig, Kind, Mask, PartialMask
+from dermtl.api import AnnotationError, HeadConfig, Kind, Mask, PartialMask, Record
 
 UNET_CHANNELS = (256, 128, 64, 32, 16)
 FPN_CHANNELS = 128
@@ -76,3 +76,20 @@ class SegmentationConfig(HeadConfig):
     def outputs(self) -> dict[str, Kind]:
         """``mask``: the probability of each class at each pixel."""
         return {"mask": self.mask()}
+
+    def fitted(self, records: Sequence[Record]) -> Self:
+        """This config, after a look at whether ``ignore`` leaves any pixel of a class.
+
+        Raises:
+            AnnotationError: No training record has one: masks of 0 and 255 with ``ignore: 255``, for example.
+        """
+        if self.ignore is None:
+            return self
+        masks = (self.target().read(record) for record in records)
+        if any(mask is not None and ((mask > 0) & (mask <= len(self.classes))).any() for mask in masks):
+            return self
+        raise AnnotationError(
+            f"no mask of the training records holds a pixel of {', '.join(self.classes)} beside the ignored value "
+            f"{self.ignore}",
+            hint="leave the key ignore out if that value is the foreground",
+        )

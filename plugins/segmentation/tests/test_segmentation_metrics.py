@@ -7,9 +7,10 @@ from dermtl_segmentation.config import SegmentationConfig
 from dermtl_segmentation.metrics import SegmentationMetrics
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import ValidationError
 
-from dermtl.api import Mask, PartialMask
+from dermtl.api import AnnotationError, Mask, PartialMask, Record
 
 
 def _measure(found, true, classes=("lesion",)):
@@ -199,3 +200,18 @@ def test_an_edge_that_is_not_there_is_counted_and_not_averaged():
     got = _summary([missing, nothing, _measure(full, full)])
     assert got["hd95_pooled_px"] == 0
     assert got["hd95_undefined"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("values", "whole"), [((0, 1, 255), True), ((0, 255), False), ((0,), False)])
+def test_an_ignored_value_that_leaves_no_class_is_refused(tmp_path, values, whole):
+    """Masks of 0 and 255 with ``ignore: 255``: the whole lesion would go unlearned without a word."""
+    levels = np.array(values, np.uint8)[np.arange(64).reshape(8, 8) % len(values)]
+    Image.fromarray(levels).save(tmp_path / "m.png")
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    records = [Record(root=tmp_path, image="a.png", cells={"mask": cell}, where="t.csv:2") for cell in ("", "m.png")]
+    config = SegmentationConfig(ignore=255)
+    if whole:
+        assert config.fitted(records) == config
+    else:
+        with pytest.raises(AnnotationError, match="no mask of the training records holds a pixel of foreground"):
+            config.fitted(records)
