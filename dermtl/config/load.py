@@ -11,7 +11,7 @@ from dermtl.config.document import dotted
 from dermtl.config.experiment import Experiment
 from dermtl.config.source import Key, Source, read_source
 from dermtl.config.texts import with_texts
-from dermtl.config.weights import read_stated
+from dermtl.config.weights import with_stated
 from dermtl.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -29,17 +29,8 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experime
         ConfigError: The file is wrong; one line per problem, with file, line and column.
     """
     source = read_source(path, overrides)
-    return _with_stated(validate(Experiment, source.data, source)), source
-
-
-def _with_stated(experiment: Experiment) -> Experiment:
-    """The experiment with the normalisation that is stated beside its weights, where it gives none."""
-    backbone = experiment.backbone
-    if not isinstance(backbone.pretrained, Path):
-        return experiment
-    stated = read_stated(backbone.pretrained, backbone.name)
-    levels = {"mean": backbone.mean or stated.mean, "std": backbone.std or stated.std}
-    return experiment.model_copy(update={"backbone": backbone.model_copy(update=levels)})
+    experiment = validate(Experiment, source.data, source)
+    return experiment.model_copy(update={"backbone": with_stated(experiment.backbone)}), source
 
 
 def validate(model: type[Model], data: Any, source: Source, prefix: Key = ()) -> Model:

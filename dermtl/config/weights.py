@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dermtl.config.experiment import Backbone
 from dermtl.config.source import read_stored
 from dermtl.errors import ConfigError
 
@@ -25,6 +26,18 @@ class Stated:
     mean: Levels | None = None
     std: Levels | None = None
     licence: str = ""
+
+
+def with_stated(backbone: Backbone) -> Backbone:
+    """The keys of a backbone with the normalisation that is stated beside its weights, if they give none.
+
+    Raises:
+        ConfigError: What stands beside the weights cannot be read.
+    """
+    if not isinstance(backbone.pretrained, Path):
+        return backbone
+    stated = read_stated(backbone.pretrained, backbone.name)
+    return backbone.model_copy(update={"mean": backbone.mean or stated.mean, "std": backbone.std or stated.std})
 
 
 def read_stated(weights: Path, name: str) -> Stated:

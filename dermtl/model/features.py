@@ -8,6 +8,7 @@ import torch
 
 from dermtl.arrays import Array
 from dermtl.config.experiment import Backbone as BackboneConfig
+from dermtl.config.weights import with_stated
 from dermtl.files.prefetch import batched, in_threads
 from dermtl.imaging.decode import read_image_for
 from dermtl.imaging.letterbox import Letterbox
@@ -33,7 +34,7 @@ def pooled_features(records: Sequence[Record], name: str, weights: Path | None =
         ConfigError: timm does not know the model, or its weights cannot be had.
         ImageReadError: A picture cannot be read.
     """
-    backbone = Backbone(BackboneConfig(name=name, pretrained=weights or True, image_size=size)).eval()
+    backbone = Backbone(with_stated(BackboneConfig(name=name, pretrained=weights or True, image_size=size))).eval()
 
     def boxed(record: Record) -> Array:
         image = read_image_for(record.path, size)

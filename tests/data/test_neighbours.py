@@ -1,5 +1,7 @@
 """Neighbours in features: every near pair and no other, exactly or through an index."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,20 @@ def test_neighbours_are_never_joined_and_copies_come_first() -> None:
 
 def test_nothing_is_near_in_one_picture() -> None:
     assert near_pairs(np.ones((1, 4))) == []
+
+
+def test_pictures_can_be_resized_after_a_search():
+    """In a process of its own: the index must not break the runtime that resizes, whichever is needed first."""
+    code = """
+import numpy as np
+from dermtl.data.duplicates.neighbours import near_pairs
+near_pairs(np.random.default_rng(0).normal(size=(40, 8)), exact=10)
+from dermtl.imaging.resize import resize
+print(resize(np.zeros((1, 8, 8, 3), np.uint8), 4).shape)
+"""
+    pytest.importorskip("usearch")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "(1, 4, 4, 3)\n"), done.stderr
 
 
 @pytest.mark.slow

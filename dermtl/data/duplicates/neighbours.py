@@ -44,6 +44,9 @@ def _compared(unit: Array, least: float) -> list[tuple[int, int, float]]:
 
 
 def _searched(unit: Array, least: float) -> list[tuple[int, int, float]]:
+    # onnxruntime 1.31 crashes the process if it is imported after usearch 2.26, whose kernels come from numkong 7.8.
+    import onnxruntime  # noqa: F401
+
     try:
         from usearch.index import Index
     except ModuleNotFoundError as error:
