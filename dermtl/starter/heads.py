@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dermtl.errors import DermtlError
+from dermtl.errors import DermtlError, PluginContract
 from dermtl.plugins.discovery import HEADS, load_head, resolve
 from dermtl.plugins.installed import entry_points_of
+from dermtl.plugins.probe import ask_plugins
 
 _log = logging.getLogger(__name__)
 
@@ -14,8 +15,9 @@ _log = logging.getLogger(__name__)
 def suggest_heads(columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """Heads that a table can train, as an experiment writes them.
 
-    Every installed head is asked (:meth:`dermtl.plugins.contract.HeadConfig.suggest`). One that cannot be loaded is
-    passed over with a warning. Of two heads of one name, the first by the names of their plugins is taken.
+    Every installed head is asked (:meth:`dermtl.plugins.contract.HeadConfig.suggest`). One that cannot be loaded, hangs
+    or ends its process is passed over with a warning: each is tried in another process first. Of two heads of one name,
+    the first by the names of their plugins is taken.
 
     Args:
         columns: Column to its cells that are not empty.
@@ -24,8 +26,12 @@ def suggest_heads(columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, A
         Head's name to its keys, ``type`` first.
     """
     heads: dict[str, dict[str, Any]] = {}
-    for name in sorted(entry_points_of(HEADS)):
+    points = [(name, point) for name, rivals in sorted(entry_points_of(HEADS).items()) for point in rivals]
+    answers = ask_plugins([point for _, point in points], "dermtl.plugins.discovery:describe_head")
+    for (name, _), answer in zip(points, answers, strict=True):
         try:
+            if isinstance(answer, PluginContract):
+                raise answer
             spec, _ = load_head(name)
             suggested = resolve(spec.config, f"head {name!r}").suggest(columns)
         except DermtlError as error:

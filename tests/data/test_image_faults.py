@@ -68,7 +68,7 @@ def test_other_words_give_the_same_code(
 
     (tmp_path / "a.png").write_bytes(stored(GREY))
     monkeypatch.setattr(image, reader, refuse)
-    assert [found.code for found in image.look(tmp_path / "a.png", "t.csv:2", "image").findings] == [code]
+    assert [found.code for found in image.inspect_image(tmp_path / "a.png", "t.csv:2", "image").findings] == [code]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_other_words_of_masks_give_the_same_code(
 
     (tmp_path / "a.png").write_bytes(stored(GREY))
     monkeypatch.setattr(mask, "read_mask", refuse)
-    found = mask.look_outline(tmp_path / "a.png", "a.png", None, "t.csv:2", "mask")
+    found = mask.inspect_mask(tmp_path / "a.png", "a.png", None, "t.csv:2", "mask")
     assert [finding.code for finding in found.findings] == [code]
 
 

@@ -28,7 +28,7 @@ COMMANDS = """
 data synth data --num 24
 data check data/manifest.csv
 data split data/manifest.csv --out split
-init data --out first.yaml
+data preview tiny.yaml --out preview.jpg
 config show tiny.yaml
 train tiny.yaml --run runs/one
 train tiny.yaml --run runs/two -o training.seed=1
@@ -111,6 +111,15 @@ def test_detection_of_a_format_goes_round_them(all_groups, dermtl_process, tmp_p
     assert "importer importers_hangs of broken-importers_hangs: takes longer than 5 s" in done.stderr
 
 
+def test_a_first_experiment_is_written(all_groups, dermtl_process, drawn, tmp_path):
+    """Every head is asked what it could train; one that hangs or ends its process is named and passed over."""
+    done = dermtl_process("init", drawn, "--out", tmp_path / "first.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "label: {type: classification, column: label}" in (tmp_path / "first.yaml").read_text()
+    assert "passed over: head heads_hangs: takes longer than 5 s" in done.stderr
+    assert "passed over: head heads_dies: ends the process that imports it" in done.stderr
+
+
 def test_help_stays_under_its_budget(all_groups, cpu_s):
     """As tests/cli/test_import_cost.py has it for an installation without plugins."""
     runs = [(cpu_s("-c", "pass"), cpu_s("-m", "dermtl", "--help")) for _ in range(5)]
@@ -127,6 +136,6 @@ def test_the_list_of_commands_above_is_whole():
             yield from leaves(command, (*path, name)) if isinstance(command, click.Group) else [" ".join((*path, name))]
 
     # The readers' command knows tables alone; the others are tested with broken plugins in other files, and above.
-    elsewhere = {"readers", "data import", "plugins list", "plugins check", "config schema"}
+    elsewhere = {"readers", "data import", "init", "plugins list", "plugins check", "config schema"}
     missing = {name for name in set(leaves(dermtl)) - elsewhere if f"\n{name} " not in COMMANDS}
     assert not missing

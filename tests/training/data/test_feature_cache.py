@@ -125,7 +125,7 @@ def test_views_are_repeated(train_tiny: Train, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Examples, "__getitem__", noted)
     run = train_tiny(tmp_path / "run", "training.stages=[{train: head, epochs: 6, views: 2, lr: 1e-2}]")
     num = run.facts["data"]["train"]
-    tried = 8 + 2  # before the run, and to see what the heads read
+    tried = 8 + 2 + 16  # before the run, to see what the heads read, and for the sheet of pictures
     assert len(seen) == 2 * num + tried
     assert {epoch for epoch, _ in seen} == {0, 1}
 
