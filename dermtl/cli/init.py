@@ -31,12 +31,13 @@ def init(
       dermtl init photos --label diagnosis --out photos.yaml
       dermtl train photos.yaml
     """
+    from dermtl.data.importers.named import Columns
     from dermtl.errors import DataError
     from dermtl.files.atomic import write_atomic
-    from dermtl.starter.manifest import NamedColumns
     from dermtl.starter.start import start_experiment
 
     if out.exists():
         raise DataError("exists already", where=str(out), hint="give another --out")
-    write_atomic(out, start_experiment(source, NamedColumns(label, mask, group), backbone=backbone, weights=weights))
+    named = Columns(label=label or "", group=group or "", mask=mask or "")
+    write_atomic(out, start_experiment(source, named, backbone=backbone, weights=weights))
     click.echo(f"written: {out}; next: dermtl train {out}")

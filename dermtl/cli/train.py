@@ -76,12 +76,14 @@ def train(
     short = {key: value for key, value in settings.items() if value is not None}
     every = (*overrides, *(f"{_KEYS[key]}={value}" for key, value in short.items()))
     stage_options = [f"--{key}" for key in _OF_STAGES if key in short]
+    if (source / "run.json").is_file():
+        raise click.UsageError(f"{source} is a run; its experiment goes on with --run {source} --resume")
     if source.is_dir() or source.suffix.lower() in _TABLES:
         if refused := given("folds", "resume"):
             raise click.UsageError(f"{', '.join(refused)}: only for an experiment file; dermtl init writes one")
         if os.environ.get("WORLD_SIZE", "1") != "1":
             raise click.UsageError("several processes: only for an experiment file; dermtl init writes one")
-        _train_pictures(source, run, (label, mask, group), backbone, weights, every, stage_options)
+        _train_pictures(source, run, (label or "", group or "", mask or ""), backbone, weights, every, stage_options)
         return
     if refused := given("label", "mask", "group", "backbone", "weights"):
         raise click.UsageError(f"{', '.join(refused)}: only for a folder or a table; an experiment file has keys")
@@ -93,21 +95,22 @@ def train(
 def _train_pictures(
     source: Path,
     run: Path | None,
-    columns: tuple[str | None, str | None, str | None],
+    columns: tuple[str, str, str],
     backbone: str | None,
     weights: Path | None,
     overrides: tuple[str, ...],
     stage_options: list[str],
 ) -> None:
     """From a folder or table to an evaluated, exported and verified model."""
+    from dermtl.data.importers.named import Columns
     from dermtl.files.atomic import refuse_used_folder, write_atomic
-    from dermtl.starter.manifest import NamedColumns
     from dermtl.starter.start import experiment_name, start_experiment
 
     folder = run or Path("runs") / experiment_name(source)
     experiment = folder / "experiment.yaml"
-    refuse_used_folder(folder, except_for=folder, hint="give another --run")
-    text = start_experiment(source, NamedColumns(*columns), backbone=backbone, weights=weights)
+    refuse_used_folder(folder, hint="give another --run")
+    named = Columns("", *columns)
+    text = start_experiment(source, named, backbone=backbone, weights=weights)
     if overrides:
         text += f"# Trained with {shlex.join(word for override in overrides for word in ('-o', override))}\n"
     new = not folder.exists()

@@ -83,19 +83,20 @@ def refuse_file_as_folder(folder: Path) -> None:
             return
 
 
-def refuse_used_folder(folder: Path, *, except_for: Path, hint: str) -> None:
+def refuse_used_folder(folder: Path, *, hint: str, except_for: Path | None = None) -> None:
     """Refuse a folder that could not be made, or that holds files already.
 
     Args:
         folder: The folder that is to be written.
-        except_for: A file that may lie in it.
         hint: What to do instead.
+        except_for: A file that may lie in the folder.
 
     Raises:
         DataError: A file has the name of the folder or of one above it, or the folder is not empty.
     """
     refuse_file_as_folder(folder)
-    if folder.exists() and any(path.absolute() != except_for.absolute() for path in folder.iterdir()):
+    allowed = except_for.absolute() if except_for else None
+    if folder.exists() and any(path.absolute() != allowed for path in folder.iterdir()):
         raise DataError("exists already", where=str(folder), hint=hint)
 
 

@@ -1,6 +1,7 @@
 """Any timm model as a source of pooled features and a pyramid of maps."""
 
 import logging
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dermtl.config.experiment import Backbone as BackboneConfig
 from dermtl.config.weights import read_stated
 from dermtl.errors import ConfigError
 from dermtl.model.head import FeatureInfo, Features
-from dermtl.model.hub import skip_unreachable_hub
+from dermtl.model.hub import reachable_hub
 from dermtl.model.pretrained import create_pretrained
 
 _log = logging.getLogger(__name__)
@@ -133,9 +134,8 @@ def _create(config: BackboneConfig, pretrained: bool | Path) -> Any:
             model, loaded = create_pretrained(config.name, path, options)
             _log.info("weights of %s from %s%s", config.name, path, loaded.in_words())
             return model
-        if pretrained:
-            skip_unreachable_hub()
-        return timm.create_model(config.name, pretrained=pretrained, **options)
+        with reachable_hub() if pretrained else nullcontext():
+            return timm.create_model(config.name, pretrained=pretrained, **options)
     except TypeError as error:
         raise ConfigError(f"backbone.options: {config.name} does not take them: {error}") from error
     except ConfigError:

@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
@@ -12,19 +14,26 @@ _log = logging.getLogger(__name__)
 _TIMEOUT_S = 4.0
 
 
-def skip_unreachable_hub() -> None:
-    """Leave the client with weights that were downloaded before, if the hub's host cannot be reached.
+@contextmanager
+def reachable_hub() -> Iterator[None]:
+    """Leave the client with weights that were downloaded before, while the hub's host cannot be reached.
 
     Behind a proxy nothing is tried, since a direct connection says nothing there.
     """
-    if constants.HF_HUB_OFFLINE or getproxies():
-        return
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not (getproxies() or _answers())
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _answers() -> bool:
     address = urlparse(os.environ.get("HF_ENDPOINT") or constants.ENDPOINT)
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
         socket.create_connection((address.hostname or "", port), _TIMEOUT_S).close()
     except OSError as error:
-        _log.info(
-            "%s cannot be reached (%s): only weights that were downloaded before are tried", address.hostname, error
-        )
-        constants.HF_HUB_OFFLINE = True
+        _log.info("%s cannot be reached (%s): only weights downloaded before are tried", address.hostname, error)
+        return False
+    return True

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from dermtl.config.experiment import Backbone
+from dermtl.data.importers.named import Columns
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import read_size
 from dermtl.starter.heads import suggest_heads
@@ -20,7 +22,8 @@ _SHOWN = 12  # classes that a comment lists
 
 def write_experiment(
     manifest: Path,
-    columns: Mapping[str, Sequence[str]],
+    cells: Mapping[str, Sequence[str]],
+    columns: Columns,
     *,
     name: str,
     backbone: str | None = None,
@@ -28,44 +31,61 @@ def write_experiment(
 ) -> str:
     """The text of an experiment on the preset ``recommended``.
 
-    The heads are those that the table can train. Pictures that are smaller than the preset's size are trained at their
-    own: the median of the longer sides of some of them, as a multiple of 32 pixels.
+    The heads are those that the table can train; columns that none learns stand in a comment. Pictures that are smaller
+    than the usual size are trained at their own: the median of the longer sides of some of them, as a multiple of 32
+    pixels.
 
     Args:
         manifest: The table; its folder is ``data.root``.
-        columns: Column to its cells, as of :func:`dermtl.starter.manifest.read_columns`.
+        cells: Column to its cells, as of :func:`dermtl.starter.manifest.read_cells`.
+        columns: Columns of the class, the mask and the group, where they have other names than the usual ones.
         name: The experiment's name.
         backbone: A name of timm's; None for the preset's.
-        weights: A safetensors file of the backbone; None for timm's own weights.
+        weights: A file of weights for the backbone; None for timm's own.
 
     Raises:
         ManifestError: No installed head can be trained on these columns.
         ImageReadError: A picture cannot be read.
     """
-    heads = suggest_heads(columns)
+    aliases = {usual: column for usual, column in columns.renamed.items() if usual != column}
+    suggested = suggest_heads({**cells, **{usual: cells[column] for usual, column in aliases.items()}})
+    heads = {head: {key: _renamed(value, aliases) for key, value in keys.items()} for head, keys in suggested.items()}
     if not heads:
         hint = "name what is to be learned: --label COLUMN or --mask COLUMN; or write an experiment file"
         raise ManifestError(
-            f"no installed head can be trained on its columns: {', '.join(columns)}", where=str(manifest), hint=hint
+            f"no installed head can be trained on its columns: {', '.join(cells)}", where=str(manifest), hint=hint
         )
-    size = _image_size(manifest, columns["image"])
+    size = _image_size(manifest, cells["image"])
     lines = [
         "# Written from a folder or table of pictures. Change it and train again: dermtl train THIS_FILE --run FOLDER",
         "extends: recommended        # stages, rates, augmentation; docs/configuration.md lists the presets",
         f"name: {_text(name)}",
         "data:",
         f"  root: {_text(_from_here(manifest.parent))}",
-        f"  manifest: {_text(manifest.name)}    # {len(columns['image'])} pictures",
+        f"  manifest: {_text(manifest.name)}    # {len(cells['image'])} pictures",
     ]
+    lines += [f"  group: {_text([columns.group])}    # pictures that stay together"] if columns.group else []
     if backbone or weights or size:
         lines.append("backbone:")
         lines += [f"  name: {_text(backbone)}    # any name that timm knows"] if backbone else []
         lines += [f"  pretrained: {_text(str(weights))}"] if weights else []
         lines += [f"  image_size: {size}    # pixels; most pictures are no larger"] if size else []
     lines.append("heads:")
-    for head, keys in heads.items():
-        lines.append(f"  {head}: {_text(keys)}{_comment(keys, columns)}")
+    lines += [f"  {head}: {_text(keys)}{_comment(keys, cells)}" for head, keys in heads.items()]
+    learned = {"image", columns.group, *_words(heads), *_words(suggested)}
+    if unlearned := [column for column in cells if column not in learned]:
+        lines.append(f"# No head learns the columns {', '.join(map(_text, unlearned))}.")
     return "\n".join(lines) + "\n"
+
+
+def _renamed(value: Any, aliases: Mapping[str, str]) -> Any:
+    return aliases.get(value, value) if isinstance(value, str) else value
+
+
+def _words(heads: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Every text among the keys of heads, columns among them."""
+    values = [value for keys in heads.values() for value in keys.values()]
+    return {word for value in values for word in ([value] if isinstance(value, str) else value)}
 
 
 def _from_here(folder: Path) -> str:
@@ -75,16 +95,16 @@ def _from_here(folder: Path) -> str:
 
 
 def _image_size(manifest: Path, images: Sequence[str]) -> int | None:
-    """Side in pixels, or None if the pictures fill the preset's."""
+    """Side in pixels, or None if the pictures fill the usual one."""
     longer = [max(read_size(manifest.parent / image)) for image in spread(images, _NUM_SIZES)]
     side = max(2 * _STEP_PX, _STEP_PX * round(median(longer) / _STEP_PX))
-    return side if side < 224 else None
+    return side if side < Backbone.model_fields["image_size"].default else None
 
 
-def _comment(keys: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> str:
+def _comment(keys: Mapping[str, Any], cells: Mapping[str, Sequence[str]]) -> str:
     """What the column of a head holds, if it holds a few words."""
     column = keys.get("column")
-    counts = Counter(columns.get(column, ())) if isinstance(column, str) else Counter()
+    counts = Counter(cells.get(column, ())) if isinstance(column, str) else Counter()
     if not 1 < len(counts) <= _SHOWN:
         return ""
     return "    # " + ", ".join(f"{word} {num}" for word, num in sorted(counts.items()))

@@ -4,18 +4,17 @@ import re
 import unicodedata
 from pathlib import Path
 
+from dermtl.data.importers.named import Columns
 from dermtl.starter.experiment import write_experiment
-from dermtl.starter.manifest import NamedColumns, find_manifest, read_columns
+from dermtl.starter.manifest import find_manifest, read_cells
 
 
-def start_experiment(
-    source: Path, named: NamedColumns, *, backbone: str | None = None, weights: Path | None = None
-) -> str:
+def start_experiment(source: Path, named: Columns, *, backbone: str | None = None, weights: Path | None = None) -> str:
     """Import a source if it needs it, and write the experiment that trains what its table holds.
 
     Args:
         source: A folder of pictures, or a table.
-        named: Columns that the user named.
+        named: Columns of the source that the user named; empty for the others.
         backbone: A name of timm's; None for the preset's.
         weights: A safetensors file of the backbone; None for timm's own weights.
 
@@ -25,9 +24,9 @@ def start_experiment(
     Raises:
         DataError: The source cannot be imported, or no head can be trained on its table.
     """
-    manifest = find_manifest(source, named)
+    manifest, columns = find_manifest(source, named)
     return write_experiment(
-        manifest, read_columns(manifest), name=experiment_name(source), backbone=backbone, weights=weights
+        manifest, read_cells(manifest), columns, name=experiment_name(source), backbone=backbone, weights=weights
     )
 
 

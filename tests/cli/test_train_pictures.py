@@ -7,8 +7,6 @@ import pytest
 import yaml
 from sklearn.metrics import confusion_matrix
 
-from dermtl.cli.summary import confusions
-
 TINY = (
     "--backbone",
     "test_resnet",
@@ -36,12 +34,13 @@ def test_from_a_folder_to_a_verified_model(call, drawn, tmp_path):
     assert (stored["training"]["seed"], stored["training"]["stages"][0]["epochs"]) == (3, 1)
     assert f"model        {run / 'model.onnx'}" in done.out
     assert "golden-host" in done.out
-    head, classes, counts = next(confusions(run / "evaluation" / "test" / "predictions.csv"))
     with (run / "evaluation" / "test" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    classes = sorted({row["label.truth.class"] for row in rows} | set(stored["heads"]["label"]["classes"]))
     likeliest = [max(classes, key=lambda name: float(row[f"label.probability.{name}"])) for row in rows]
     expected = confusion_matrix([row["label.truth.class"] for row in rows], likeliest, labels=classes)
-    assert (head, [list(row) for row in counts]) == ("label", expected.tolist())
+    for name, counts in zip(classes, expected.tolist(), strict=True):
+        assert [name, *map(str, counts)] in [line.split() for line in done.out.splitlines()]
     again = call("train", drawn, "--run", run, *TINY)
     assert (again.code, "exists already" in again.err) == (2, True)
 
@@ -69,6 +68,11 @@ def test_init_writes_the_file_alone(call, drawn, tmp_path):
 def test_columns_are_refused_with_an_experiment_file(call, tiny_config, arguments, words):
     done = call("train", tiny_config, *arguments)
     assert (done.code, words in done.err) == (2, True), done.err
+
+
+def test_a_run_is_no_folder_of_pictures(call, tiny_run):
+    done = call("train", tiny_run)
+    assert (done.code, f"--run {tiny_run} --resume" in done.err) == (2, True), done.err
 
 
 def test_folds_and_resume_take_an_experiment_file(call, drawn):

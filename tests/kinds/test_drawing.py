@@ -26,6 +26,17 @@ def test_without_a_font_letters_lose_their_marks(monkeypatch):
     assert np.array_equal(drawn("Fuß"), drawn("Fuss"))
 
 
+@pytest.mark.parametrize("width", [60, 120, 224, 600])
+@pytest.mark.parametrize("text", ["keratosis 79%   melanoma 18%   nevus 3%", "x" * 200])
+def test_no_text_runs_over_the_edge(width, text, monkeypatch):
+    """The last columns of the bar are as dark as its first; the beginning of the text is always there."""
+    for font in (drawing._font, lambda size: None):
+        monkeypatch.setattr(drawing, "_font", font)
+        bar = np.asarray(caption(Image.new("RGB", (width, 300)), [text]))[:14]
+        assert not bar[:, -3:].any()
+        assert bar[:, :40].any()
+
+
 def test_classes_without_a_share_are_left_out(monkeypatch):
     lines: list[str] = []
     monkeypatch.setattr("dermtl.kinds.category.caption", lambda image, text: lines.extend(text) or image)

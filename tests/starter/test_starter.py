@@ -9,10 +9,11 @@ import pytest
 from dermtl.config.experiment import Experiment
 from dermtl.config.load import validate
 from dermtl.config.source import parse_source
+from dermtl.data.importers.named import Columns
 from dermtl.errors import DataError
 from dermtl.plugins.plan import plan_heads
 from dermtl.starter.heads import suggest_heads
-from dermtl.starter.manifest import NamedColumns, find_manifest, read_columns
+from dermtl.starter.manifest import find_manifest, read_cells
 from dermtl.starter.start import experiment_name, start_experiment
 
 
@@ -42,7 +43,7 @@ def test_heads_are_those_that_the_columns_can_train(columns, heads):
 
 
 def test_a_drawn_set_gives_an_experiment_with_three_heads(drawn):
-    text = start_experiment(drawn, NamedColumns())
+    text = start_experiment(drawn, Columns())
     assert planned(text) == {"label": "classification", "outline": "segmentation", "circle": "circle"}
     with (drawn / "manifest.csv").open(newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
@@ -52,7 +53,7 @@ def test_a_drawn_set_gives_an_experiment_with_three_heads(drawn):
 def test_backbone_weights_and_odd_names_stand_in_the_file(drawn, tmp_path):
     folder = tmp_path / "Photos: März #2"
     shutil.copytree(drawn, folder)
-    text = start_experiment(folder, NamedColumns(), backbone="resnet18", weights=Path("a: b.safetensors"))
+    text = start_experiment(folder, Columns(), backbone="resnet18", weights=Path("a: b.safetensors"))
     source = parse_source(text, name="experiment.yaml")
     experiment = validate(Experiment, source.data, source)
     assert (experiment.data.root, experiment.name) == (folder, "photos_marz_2")
@@ -66,7 +67,7 @@ def test_small_pictures_are_trained_at_their_own_size(tmp_path):
         folder = tmp_path / "small" / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (90, 40), (number, 0, 0)).save(folder / f"{number}.png")
-    source = parse_source(start_experiment(tmp_path / "small", NamedColumns()), name="x")
+    source = parse_source(start_experiment(tmp_path / "small", Columns()), name="x")
     assert validate(Experiment, source.data, source).backbone.image_size == 96  # 90 to the nearest multiple of 32
 
 
@@ -78,26 +79,50 @@ def test_columns_of_a_clinic_are_named_by_the_user(drawn, tmp_path):
     lines = ["Datei;Befund;Patient", *(";".join(row) for row in rows)]
     (folder / "Liste.csv").write_bytes("\r\n".join(lines).encode("cp1252"))
     with pytest.raises(DataError, match=r"Liste\.csv is not read"):
-        find_manifest(folder, NamedColumns())
-    columns = read_columns(find_manifest(folder, NamedColumns(label="Befund")))
+        find_manifest(folder, Columns())
+    columns = read_cells(find_manifest(folder, Columns(label="Befund"))[0])
     assert columns["label"] == [label for _, label, _ in rows]
     assert columns["group"] == [patient for _, _, patient in rows]  # a column called Patient groups
 
 
 def test_a_table_that_is_a_manifest_is_taken_as_it_is(drawn):
     before = (drawn / "manifest.csv").read_bytes()
-    assert find_manifest(drawn, NamedColumns()) == drawn / "manifest.csv"
-    assert find_manifest(drawn / "manifest.csv", NamedColumns()) == drawn / "manifest.csv"
+    assert find_manifest(drawn, Columns())[0] == drawn / "manifest.csv"
+    assert find_manifest(drawn / "manifest.csv", Columns())[0] == drawn / "manifest.csv"
     assert (drawn / "manifest.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("named", [Columns(), Columns(label="Diagnosis"), Columns(label="Diagnosis", group="sex")])
+def test_a_class_of_another_name_is_learned_from_the_users_own_table(drawn, tmp_path, named):
+    """Also if nobody names it: training without the diagnosis would be wrong without a word."""
+    folder = tmp_path / "clinic"
+    shutil.copytree(drawn, folder)
+    text = (folder / "manifest.csv").read_text().replace("label", "Diagnosis", 1)
+    (folder / "manifest.csv").write_text(text)
+    written = start_experiment(folder, named)
+    assert (folder / "manifest.csv").read_text() == text
+    source = parse_source(written, name="experiment.yaml")
+    experiment = validate(Experiment, source.data, source)
+    assert source.data["heads"]["label"] == {"type": "classification", "column": "Diagnosis"}
+    assert experiment.data.group == (["sex"] if named.group else None)
+    unlearned = written.splitlines()[-1]
+    assert unlearned.startswith("# No head learns the columns")
+    assert ("age" in unlearned, "Diagnosis" in unlearned, "mask" in unlearned) == (True, False, False)
+
+
+def test_a_named_column_that_is_not_there_is_refused_with_those_that_are(drawn):
+    with pytest.raises(DataError, match="no column 'dx'") as caught:
+        start_experiment(drawn, Columns(label="dx"))
+    assert "label, mask" in caught.value.hint
 
 
 def test_what_nothing_can_be_trained_on_is_refused(drawn, tmp_path):
     shutil.copytree(drawn / "images", tmp_path / "images")
     (tmp_path / "t.csv").write_text("image,age\n" + "".join(f"images/{number:05}.jpg,40\n" for number in range(4)))
     with pytest.raises(DataError, match="no installed head can be trained on its columns: image, age"):
-        start_experiment(tmp_path / "t.csv", NamedColumns())
+        start_experiment(tmp_path / "t.csv", Columns())
     with pytest.raises(DataError, match="no such file or folder"):
-        start_experiment(tmp_path / "nothing", NamedColumns())
+        start_experiment(tmp_path / "nothing", Columns())
 
 
 @pytest.mark.parametrize(

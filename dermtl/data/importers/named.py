@@ -19,7 +19,7 @@ from dermtl.imaging.decode import SUFFIXES
 class Columns:
     """Columns of a table by what they hold; empty where there is none."""
 
-    image: str
+    image: str = ""
     label: str = ""
     group: str = ""
     mask: str = ""

@@ -91,7 +91,7 @@ def guess_columns(source: Path, folder: Folder) -> Columns | None:
             continue
         if image := _naming(rows, names):
             group = next((column for column in rows[0] if names_people(column)), "")
-            return Columns(image, _label(rows, image), group, _naming(rows, masks))
+            return Columns(image, usual_label([*rows[0]], image), group, _naming(rows, masks))
     return None
 
 
@@ -110,12 +110,15 @@ def _naming(rows: Sequence[Mapping[str, str]], names: set[str]) -> str:
     return best[0][0] if best and best[0][1] * 2 >= len(rows) else ""
 
 
-def _label(rows: Sequence[Mapping[str, str]], image: str) -> str:
-    named = {column.casefold(): column for column in rows[0]}
-    for word in _LABELS:
-        if word in named and named[word] != image:
-            return named[word]
-    return ""
+def usual_label(header: Sequence[str], image: str) -> str:
+    """The first column with a name that is usual for a class, or empty.
+
+    Args:
+        header: Columns of a table.
+        image: The column that names the pictures, which is no class.
+    """
+    named = {column.casefold(): column for column in header}
+    return next((named[word] for word in _LABELS if word in named and named[word] != image), "")
 
 
 def _folders(folder: Folder) -> str:

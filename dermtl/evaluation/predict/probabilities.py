@@ -8,6 +8,7 @@ import numpy as np
 from dermtl.arrays import Array
 from dermtl.kinds import Category, Kind, Tags
 from dermtl.plugins.plan import HeadPlan
+from dermtl.statistics.confusion import Confusion
 from dermtl.statistics.expit import expit
 
 _SMALLEST = 1e-12
@@ -60,6 +61,10 @@ class Probabilities:
     def holds(self, positive: Sequence[str]) -> Array:
         """Whether any of some columns is true, bool [m]."""
         return np.asarray(self.truth[:, [self.names.index(name) for name in positive]].any(axis=1))
+
+    def confusion(self) -> Confusion:
+        """Counts of true against likeliest classes; only if the columns are exclusive."""
+        return Confusion.of(self.truth.argmax(axis=1), self.values.argmax(axis=1), len(self.names))
 
     def events(self) -> Events:
         """That the likeliest class is right, one a record; or every single label, K a record."""

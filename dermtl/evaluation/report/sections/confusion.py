@@ -5,7 +5,6 @@ from typing import Any
 
 from dermtl.evaluation.report.context import Context
 from dermtl.evaluation.report.plots import plot
-from dermtl.statistics.confusion import Confusion
 
 _MOST = 30  # classes whose numbers can still be read
 
@@ -16,7 +15,7 @@ def view(context: Context, head: str) -> Mapping[str, Any] | None:
     if probabilities is None or not probabilities.exclusive:
         return None
     num = len(probabilities.names)
-    counts = Confusion.of(probabilities.truth.argmax(axis=1), probabilities.values.argmax(axis=1), num).counts
+    counts = probabilities.confusion().counts
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
 
     def draw(axes: Any) -> None:
