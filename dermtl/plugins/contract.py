@@ -46,7 +46,7 @@ class HeadConfig(BaseModel, ABC):
             columns: Column to its non-empty cells.
 
         Returns:
-            Name of a head to its keys, without ``type``.
+            Name of a head to its keys, without ``type``; every column that it reads is named among them.
         """
         return {}
 

@@ -47,7 +47,8 @@ class CircleConfig(HeadConfig):
     @classmethod
     def suggest(cls, columns: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
         """A head for the columns ``cx``, ``cy`` and ``r`` if all of them hold numbers."""
-        return {"circle": {}} if all(columns.get(column) for column in ("cx", "cy", "r")) else {}
+        keys = {column: column for column in ("cx", "cy", "r")}
+        return {"circle": keys} if all(columns.get(column) for column in keys) else {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
