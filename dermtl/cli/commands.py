@@ -29,7 +29,7 @@ def load_command(name: str) -> click.Command:
 
     Raises:
         PluginConflict: Several distributions bring it.
-        PluginContract: It fails to import, or is no command of click's.
+        PluginContract: The plugin fails to import, is no command of click's, or has the name of a command of the core.
     """
     from dermtl.plugins.discovery import pick
 
@@ -40,7 +40,7 @@ def describe_command(point: EntryPoint) -> tuple[str, str, str]:
     """API (none), state and summary of a command, for lists.
 
     Raises:
-        PluginContract: It is broken.
+        PluginContract: The plugin fails to import, is no command of click's, or has the name of a command of the core.
     """
     return "", "ok", _load(point).get_short_help_str(limit=100)
 

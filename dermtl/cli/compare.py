@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
-@click.option("--split", default="test", show_default=True, help="Of a run, which evaluation.")
+@click.option("--split", default="test", show_default=True, help="Split of a run whose evaluation is compared.")
 @click.option("--resamples", default=2000, show_default=True, help="Number of bootstrap resamples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def compare(first: Path, second: Path, split: str, resamples: int, as_json: bool) -> None:

@@ -7,7 +7,7 @@ _DEFAULTS = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
 def given(*names: str) -> list[str]:
-    """Those of some options that were given to the running command, also with their default value.
+    """Select the options that were given to the running command, also those given with their default value.
 
     Args:
         names: Options by their parameters, ``fractions`` for ``--fractions``.

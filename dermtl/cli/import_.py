@@ -10,7 +10,7 @@ import click
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The manifest; default: SRC/manifest.csv.")
 @click.option("--format", "name", metavar="NAME", help="The format; default: the one that SRC looks like.")
-@click.option("--image-column", metavar="COLUMN", help="Of any other table: path, name or stem of the picture.")
+@click.option("--image-column", metavar="COLUMN", help="Column of the picture's path, name or stem; excludes --format.")
 @click.option("--label-column", metavar="COLUMN", help="With --image-column: the class.")
 @click.option("--group-column", metavar="COLUMN", help="With --image-column: who or what keeps pictures together.")
 @click.option("--mask-column", metavar="COLUMN", help="With --image-column: path, name or stem of the mask.")

@@ -7,7 +7,7 @@ import click
 
 @click.command()
 @click.argument("path", metavar="RUN|FOLDER", type=click.Path(path_type=Path))
-@click.option("--split", default="test", show_default=True, help="Of a run, which evaluation.")
+@click.option("--split", default="test", show_default=True, help="Split of a run whose evaluation is described.")
 @click.option(
     "--facts", type=click.Path(path_type=Path), help="Texts that no figure tells. [default: card.yaml of the run]"
 )

@@ -55,7 +55,11 @@ def _refuse_ignored(weights: Path | None, features: str | None) -> None:
 @click.option(
     "--features", metavar="NAME", help="Also list pairs that are near in a timm model's features; for review."
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="Its safetensors file; default: timm's weights.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Safetensors file of the --features model; default: timm's weights.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same split.")
 def split(
     csv: Path,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dermtl.taxonomy.tree import Taxonomy
 
 _TREE = click.argument("tree", type=click.Path(path_type=Path))
-_COLUMN = click.option("--column", default="label", show_default=True, help="Of the table, with the diagnosis.")
+_COLUMN = click.option("--column", default="label", show_default=True, help="Column of the table with the diagnosis.")
 
 
 @click.group()

@@ -75,7 +75,7 @@ def read(path: Path) -> Source:
     """Read a YAML file.
 
     Raises:
-        ConfigError: It cannot be read, or see :func:`parse`.
+        ConfigError: The file cannot be read, or :func:`parse` refuses its text.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def parse(text: str, name: str) -> Source:
         name: Name of the file, for messages.
 
     Raises:
-        ConfigError: It is not YAML, holds no keys at the top, or repeats a key.
+        ConfigError: The text is not YAML, holds no keys at the top, or repeats a key.
     """
     source = Source({}, name=name)
     try:

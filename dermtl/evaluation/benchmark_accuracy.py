@@ -18,10 +18,10 @@ class PrimaryMetric:
 
     Attributes:
         head: The head.
-        metric: Its name.
-        value: On the pictures that have a truth; None where it cannot be estimated.
+        metric: Name of the metric.
+        value: Value of the metric on the pictures that have a truth; None if it cannot be estimated.
         low: Lower end of the 95% interval, or None.
-        high: Upper end, or None.
+        high: Upper end of the 95% interval, or None.
         n: Pictures with a truth.
     """
 

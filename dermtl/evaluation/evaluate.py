@@ -29,7 +29,7 @@ def evaluate_target(
 
     Args:
         target: A run, an exported model, or the folds of a cross-validation.
-        records: Those of the target's records to evaluate on.
+        records: Records of the target to evaluate on.
         options: Subgroups, units, prevalences, resamples, readers.
         split: Name of the split, for the report.
         leakage: What the comparison with the training pictures gave; None where there was none.

@@ -32,7 +32,7 @@ class EvaluationTarget:
 
     Attributes:
         predictor: The model.
-        plans: Its heads.
+        plans: Heads of the model, by name.
         records: The table, with groups, and with splits where they are known.
         folder: Where results go by default, in a folder for each split.
         history: The metrics.csv of its training, where there is one.

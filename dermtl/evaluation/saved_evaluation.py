@@ -47,7 +47,7 @@ def read_saved_evaluation(path: Path, split: str = "test") -> SavedEvaluation:
 
     Raises:
         InputError: There is no evaluation.
-        DataError: It is damaged, or it lacks the truths and measures that older versions did not write.
+        DataError: The evaluation is damaged, or lacks the truths and measures that older versions did not write.
         PluginError: A head's plugin is not installed.
     """
     folder = path if is_saved_evaluation(path) else path / "evaluation" / split

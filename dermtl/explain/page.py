@@ -77,7 +77,7 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _data_url(png: bytes) -> str:
-    """As JPEG: the page holds many."""
+    """Data URL of a picture as JPEG, which is small: the page holds many."""
     content = io.BytesIO()
     Image.open(io.BytesIO(png)).save(content, "JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

@@ -24,8 +24,8 @@ class TensorFrame:
     """:class:`dermtl.imaging.letterbox.Frame` on tensors; heights and widths may be symbols of the export.
 
     Attributes:
-        height: Of the pictures given, in pixels.
-        width: Likewise.
+        height: Height of the given pictures in pixels.
+        width: Width of the given pictures in pixels.
         size: Side of the network frame.
     """
 

@@ -19,7 +19,7 @@ def network_outputs(run: Path, kinds: Mapping[str, Kind]) -> Callable[[Array], M
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
-        InputError: Its outputs are not those of the file.
+        InputError: The outputs of the run are not those of the exported file.
     """
     trained = load_ensemble(run)
     if dict(trained.kinds) != dict(kinds):

@@ -20,7 +20,7 @@ def timm_contender(bundle: Bundle, threads: int) -> Contender:
 
     Args:
         bundle: What the exported model says of itself.
-        threads: Of torch.
+        threads: Number of threads that torch uses.
 
     Raises:
         InputError: The file does not name its backbone, or this timm does not know it.

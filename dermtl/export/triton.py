@@ -14,7 +14,7 @@ def write_triton(model: Path, repository: Path, name: str) -> Path:
     Args:
         model: The exported file.
         repository: The repository's folder.
-        name: Of the model there.
+        name: Name of the model in the repository.
 
     Returns:
         The ``config.pbtxt``.

@@ -44,7 +44,7 @@ def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
 
     Raises:
         KeyError: There is no such entry.
-        zipfile.BadZipFile: It is damaged, or longer than declared.
+        zipfile.BadZipFile: The entry is damaged, or longer than declared.
     """
     with archive.open(name) as file:
         return file.read(archive.getinfo(name).file_size)
@@ -56,7 +56,7 @@ def read_arrays(source: Path | bytes) -> dict[str, Array]:
     Raises:
         ValueError: The archive would unpack to far more than its packed size allows, or an array is damaged.
         OSError: The file cannot be read.
-        zipfile.BadZipFile: It is no zip, or damaged.
+        zipfile.BadZipFile: The archive is no zip, or damaged.
     """
     with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
         refuse_inflated(archive)

@@ -50,7 +50,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         data: Bytes, or text that is written as UTF-8 with its line ends as they are.
 
     Raises:
-        DataError: As in :func:`new_version`.
+        DataError: The folder cannot be written, or the disk is full; an older file is not changed.
     """
     with new_version(path) as draft:
         draft.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -106,7 +106,7 @@ def link_atomic(source: Path, path: Path) -> None:
     Only for files that are replaced and never written into: both names stay with the same content.
 
     Raises:
-        DataError: As in :func:`new_version`, or ``source`` cannot be read.
+        DataError: The folder of ``path`` cannot be written, the disk is full, or ``source`` cannot be read.
     """
     with new_version(path) as draft:
         draft.unlink()

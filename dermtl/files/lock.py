@@ -25,7 +25,7 @@ def locked(path: Path) -> Iterator[Callable[[], None]]:
 
     Raises:
         BlockingIOError: Another process holds the lock.
-        OSError: It cannot be opened.
+        OSError: The file cannot be opened.
     """
     file = _hold(path)
     while not _is(file, path):  # another process removed the file in between

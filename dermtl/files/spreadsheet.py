@@ -28,7 +28,7 @@ def decoded(data: bytes) -> tuple[str, str]:
     """The text of a table, and what it was if not UTF-8: UTF-16, Windows-1252 or empty.
 
     Raises:
-        UnicodeDecodeError: It is none of the three.
+        UnicodeDecodeError: The bytes are neither UTF-8 nor UTF-16 nor Windows-1252.
     """
     if data.startswith(_UTF16):
         return data.decode("utf-16"), "UTF-16"
@@ -45,7 +45,8 @@ def read_spreadsheet(path: Path) -> Iterator[tuple[str, Cells]]:
         ``name:line``, counted as in the file, and the row.
 
     Raises:
-        ManifestError: It is a workbook or no text, or see :func:`~dermtl.files.table.read_table`.
+        ManifestError: The file is a workbook that cannot be read, is no text, or is refused as by
+            :func:`~dermtl.files.table.read_table`.
     """
     if path.suffix.lower() in workbook.SUFFIXES and workbook.can_read_workbooks():
         yield from workbook.read_workbook(path)

@@ -67,7 +67,7 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> Array:
 
     Raises:
         ImageReadError: The file is missing, damaged, too large or of a refused format.
-        MissingExtra: It is a DICOM file, and pydicom is not installed.
+        MissingExtra: The file is DICOM and pydicom is not installed, or HEIC and pillow-heif is not installed.
     """
     if is_dicom(source):
         return read_dicom(source, place(source), max_pixels)

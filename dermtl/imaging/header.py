@@ -111,7 +111,7 @@ def open_picture(source: Source, where: str) -> tuple[Image.Image, Header]:
 
     Raises:
         ImageReadError: The file is missing, unreadable or of a refused format.
-        MissingExtra: It is HEIC, and pillow-heif is not installed.
+        MissingExtra: The file is HEIC, and pillow-heif is not installed.
     """
     formats = list(FORMATS)
     if sniff(head_of(source)) == "HEIF":

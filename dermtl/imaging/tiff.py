@@ -55,7 +55,7 @@ def read_planes(source: Path | str | bytes) -> Array:
         uint16 [H, W, 3], upright.
 
     Raises:
-        ValueError: It is no such file.
+        ValueError: The file is no RGB TIFF of 16 bits in planes.
     """
     tags, data = _directory(source), _bytes(source)
     if tags is None or tags.get(_PHOTOMETRIC) != _RGB or bits_of(tags) != 16:

@@ -17,7 +17,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a state dict as safetensors; the file is either the old one or the whole new one.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: The file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with new_version(path) as draft, _write_errors(path):
@@ -41,7 +41,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write a resume state: tensors, numbers, strings, lists and dicts of these.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: The file cannot be written.
     """
     with new_version(path) as draft, _write_errors(path):
         torch.save(dict(state), draft)

@@ -95,7 +95,7 @@ class Head(nn.Module, ABC):
         A term whose denominator is 0 in a batch does not count in it.
 
         Args:
-            target: As in :meth:`loss`.
+            target: [n, ...], encoded truths of the rows, as :meth:`loss` takes them.
         """
         return {}
 

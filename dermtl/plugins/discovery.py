@@ -29,7 +29,7 @@ class Listing:
         version: Version of this distribution.
         api: Plugin API that it was written for; empty if its group has none.
         state: ok, broken, incompatible or conflict.
-        reason: Its summary, or the reason if its state is not ok.
+        reason: Summary of the plugin, or the reason if its state is not ok.
     """
 
     name: str
@@ -50,7 +50,7 @@ def load_head(name: str) -> tuple[HeadSpec, EntryPoint]:
     Raises:
         PluginNotFound: No plugin has this name.
         PluginConflict: Several plugins have this name.
-        PluginContract: It fails to import, breaks the contract, or was written for an API that is not served.
+        PluginContract: The plugin fails to import, breaks the contract, or was written for an API that is not served.
     """
     point = pick(HEADS, name, "head")
     spec = _read_spec(point)
@@ -92,7 +92,7 @@ def resolve(dotted: str, where: str) -> Any:
     """Import ``package.module:Name``.
 
     Raises:
-        PluginContract: It cannot be imported.
+        PluginContract: The module or the name in it cannot be imported.
     """
     module, _, attribute = dotted.partition(":")
     try:
@@ -106,7 +106,7 @@ def describe_head(point: EntryPoint) -> tuple[str, str, str]:
     """API, state and summary of a head, for :func:`list_plugins`.
 
     Raises:
-        PluginContract: It is broken.
+        PluginContract: The head's spec, config or metrics cannot be imported, or the spec breaks the contract.
     """
     spec = _read_spec(point)
     api = "{}.{}".format(*spec.api)

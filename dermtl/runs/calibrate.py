@@ -56,7 +56,7 @@ def calibrate_run(
         record is in the validation split.
 
     Raises:
-        ConfigError: It was fitted before, the rule or the coverage is none, or this is not a run.
+        ConfigError: The run was fitted before, the rule or the coverage is invalid, or this is not a run.
         BundleError: What was fitted before belongs to other weights.
         PluginContract: A head's tempered output is not what a temperature makes of it.
     """

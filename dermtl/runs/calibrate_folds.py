@@ -34,7 +34,7 @@ def calibrate_folds(
 
     Args:
         path: The folder of the folds.
-        rule: For every decision, in place of the heads' own rules.
+        rule: Rule for every decision, in place of the heads' own rules.
         lower_bound: Only with ``rule``: whether Wilson's lower limit must meet it.
         replace_old: Fit again although it was done.
 
@@ -42,7 +42,7 @@ def calibrate_folds(
         What was fitted; empty, and nothing written, where no head gives probabilities of classes or labels.
 
     Raises:
-        ConfigError: It was fitted before, or the rule is none.
+        ConfigError: The thresholds were fitted before, or the rule is invalid.
         DermtlError: A fold or a record cannot be read.
     """
     folder = RunFolder(path)

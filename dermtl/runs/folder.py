@@ -108,7 +108,7 @@ class RunFolder:
             weights: Digest of the weights that they must belong to; default: the best weights.
 
         Raises:
-            BundleError: They cannot be read, or belong to other weights.
+            BundleError: The decisions cannot be read, or belong to other weights.
         """
         if not self.decisions.is_file():
             return Decisions()
@@ -154,9 +154,9 @@ class TrainedRun:
     """A loaded run.
 
     Attributes:
-        folder: Its folder.
+        folder: Folder of the run.
         experiment: The experiment as it ran.
-        plans: Its heads, fitted to the training records.
+        plans: Heads of the run by name, fitted to the training records.
         network: The network with its best weights (LoRA merged), in eval mode, on the CPU.
         decisions: The decisions chosen on validation; empty if there are none.
     """
@@ -178,7 +178,7 @@ def load_run(path: Path) -> TrainedRun:
 
     Raises:
         ConfigError: This is not a run, or it has no weights yet.
-        BundleError: Its decisions are damaged, or belong to other weights.
+        BundleError: The run's decisions are damaged, or belong to other weights.
     """
     run = load_bare_run(path)
     return replace(run, decisions=run.folder.read_decisions())

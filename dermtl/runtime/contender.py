@@ -25,8 +25,8 @@ class Contender:
         name: Name in the table.
         prepare: Decodes a file and resizes it to the network's input.
         run: Predicts prepared files, and restores the outputs to the source frame if that is part of the contender.
-        file: Its model file; None if there is none.
-        code: Python code that loads it and predicts the picture ``sys.argv[1]``, to time a fresh process.
+        file: Model file of the contender; None if there is none.
+        code: Python code that loads the model and predicts the picture ``sys.argv[1]``, to time a fresh process.
     """
 
     name: str
@@ -56,7 +56,7 @@ def onnx_contender(path: Path, size: int, threads: int) -> Contender:
         threads: Number of threads within one operator.
 
     Raises:
-        BundleError: It cannot be run, or its input is no picture.
+        BundleError: ONNX Runtime cannot run the file, or the input of its model is no picture.
     """
     import onnxruntime
 

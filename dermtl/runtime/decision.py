@@ -147,7 +147,7 @@ class Decisions:
         """Read :meth:`to_json`.
 
         Raises:
-            BundleError: It has another schema, or a value does not fit.
+            BundleError: The document has another schema, or a value does not fit.
         """
         hint = "choose them again with dermtl calibrate"
         try:

@@ -34,7 +34,7 @@ class Sample:
     """A picture as the bytes of a file.
 
     Attributes:
-        name: Its name in the zip.
+        name: Name of the picture in the zip.
         encoded: JPEG or PNG.
     """
 

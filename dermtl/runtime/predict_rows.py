@@ -24,7 +24,7 @@ class Row:
 
     Attributes:
         path: The file.
-        prediction: Its prediction; None if there is an error.
+        prediction: Prediction of the file; None if there is an error.
         error: Why there is no prediction, in one line.
     """
 

@@ -20,7 +20,7 @@ class CalibrationLine:
 
     Attributes:
         slope: 1 is right; below 1 the probabilities are too extreme. NaN where the data do not tell.
-        intercept: Of that regression; 0 is right.
+        intercept: Intercept of the regression that gives ``slope``; 0 is right.
         in_the_large: Intercept where the slope is held at 1: above 0 the event is commoner than predicted.
     """
 

@@ -22,8 +22,9 @@ class Area:
     Attributes:
         auroc: 0..1; NaN without a positive or without a negative.
         standard_error: NaN with fewer than two of either.
-        low: Of the interval on the logit scale, which stays in 0..1; NaN at an area of 0 or 1.
-        high: As ``low``.
+        low: Lower limit of the interval in 0..1, made on the logit scale; NaN at an area of 0 or 1, or if the standard
+            error is NaN.
+        high: Upper limit of the interval; NaN if ``low`` is NaN.
     """
 
     auroc: float
@@ -38,9 +39,9 @@ class AreaDifference:
 
     Attributes:
         difference: -1..1.
-        standard_error: Of the difference.
-        low: Of its normal interval.
-        high: Of its normal interval.
+        standard_error: Standard error of the difference.
+        low: Lower limit of the normal interval of the difference.
+        high: Upper limit of the normal interval of the difference.
         p: Two-sided, that both are equal; NaN where the difference has no variance.
     """
 
@@ -58,7 +59,7 @@ def delong(scores: Array, positive: Array, groups: Sequence[str], *, level: floa
         scores: float [n].
         positive: bool [n].
         groups: The group of every row, [n].
-        level: Of the interval.
+        level: Confidence level of the interval, above 0 and below 1.
 
     Raises:
         DataError: A group has several rows.
@@ -84,7 +85,7 @@ def delong_test(
         other: float [n], scores of the second.
         positive: bool [n].
         groups: The group of every row, [n].
-        level: Of the interval.
+        level: Confidence level of the interval, above 0 and below 1.
 
     Raises:
         DataError: A group has several rows.

@@ -126,7 +126,7 @@ def parse_rule(rule: str) -> tuple[str, float]:
     """Name and number of a rule; ``youden`` has 0.
 
     Raises:
-        ConfigError: It is none, or its number is out of range.
+        ConfigError: The rule is unknown, or its number is invalid or out of range.
     """
     match = _RULE.fullmatch(rule.strip())
     hint = "use sensitivity>=0.95, specificity>=0.9, youden, cost:10 or fixed:0.5"

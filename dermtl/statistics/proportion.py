@@ -10,8 +10,8 @@ class Proportion:
     """So many of so many.
 
     Attributes:
-        hits: How many have it, 0..num.
-        num: Of how many.
+        hits: Number that have the property, 0..num.
+        num: Number that were counted, with the property or without.
     """
 
     hits: int

@@ -95,9 +95,9 @@ def ece_if_calibrated(probability: Array, *, num_bins: int = NUM_BINS, draws: in
 
     Args:
         probability: float [n].
-        num_bins: Of equal mass.
-        draws: Of simulated events.
-        seed: Of the draws.
+        num_bins: Number of bins of equal mass.
+        draws: Number of times that all events are simulated.
+        seed: Seed of the simulated events.
     """
     generator, values = np.random.default_rng(seed), np.asarray(probability, np.float64)
     found = [reliability(values, generator.random(len(values)) < values, num_bins=num_bins).ece for _ in range(draws)]

@@ -32,7 +32,7 @@ def at_level(name: str, level: int) -> str | None:
     A leaf above the level stands for itself, so that every level covers all leaves.
 
     Args:
-        name: Of a training class that does not reach across nodes of the level.
+        name: Name of a training class that does not reach across nodes of the level.
         level: 0 for the root, 1 for the nodes below it, and so on.
 
     >>> at_level("malignant/melanocytic/melanoma", 1)

@@ -51,7 +51,7 @@ def level_sums(classes: Sequence[str], level: int) -> tuple[tuple[str, ...], Arr
     """The nodes of a level, and the place of each training class among them.
 
     Args:
-        classes: As of :func:`roll_up`; none may reach across nodes of the level.
+        classes: Names of the K training classes, in the order of the outputs; none may reach across nodes of the level.
         level: 1 for the nodes below the root, and so on.
 
     Returns:

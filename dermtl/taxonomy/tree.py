@@ -13,7 +13,7 @@ class TaxonomyFault(ValueError):
     """What is wrong with one node of a tree that somebody wrote.
 
     Attributes:
-        path: Of the node, as it was given.
+        path: Path of the node, as it was given.
     """
 
     def __init__(self, path: str, problem: str) -> None:
@@ -71,7 +71,7 @@ class Taxonomy:
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """Of each node; 0 for the root."""
+        """Depth of each node; 0 for the root."""
         found: list[int] = []
         for parent in self.parents:
             found.append(0 if parent < 0 else found[parent] + 1)

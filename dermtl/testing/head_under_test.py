@@ -76,7 +76,7 @@ class HeadUnderTest:
         keys: Keys of its config beside those of its example.
 
     Raises:
-        PluginError: It is not installed, or cannot be imported.
+        PluginError: The head is not installed, or cannot be imported.
     """
 
     def __init__(self, head: str, keys: Mapping[str, Any] | None = None) -> None:
@@ -107,7 +107,7 @@ class HeadUnderTest:
 
     @cached_property
     def example(self) -> HeadConfig:
-        """Its example config, not yet fitted."""
+        """Example config of the head, not yet fitted."""
         first = self.config_type.example()
         return self.config_type.model_validate(first.model_dump() | self._keys)
 

@@ -15,7 +15,7 @@ class Finding(NamedTuple):
     """One check and how it went.
 
     Attributes:
-        check: Its name in words.
+        check: Name of the check in words.
         state: ok, failed or skipped.
         reason: Why it is not ok.
         seconds: How long it took.

@@ -37,7 +37,7 @@ def describe_tracker(point: EntryPoint) -> tuple[str, str, str]:
     """API (none), state and summary of a tracker, for lists. It is not created: its packages may be slow to import.
 
     Raises:
-        PluginContract: It is broken.
+        PluginContract: The tracker cannot be imported, or is no class or function.
     """
     return "", "ok", (_load(point).__doc__ or "").partition("\n")[0]
 
@@ -46,7 +46,7 @@ def make_tracker(point: EntryPoint) -> Tracker:
     """Import and create one tracker.
 
     Raises:
-        PluginContract: It fails, lacks a package, or is no tracker.
+        PluginContract: The tracker fails, needs a package that is not installed, or lacks a method of a tracker.
     """
     factory = _load(point)
     with _errors(point):

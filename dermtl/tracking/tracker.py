@@ -29,9 +29,9 @@ class Tracker(Protocol):
         """An epoch has ended.
 
         Args:
-            row: Its row of metrics.csv: epoch (from 1, over all stages), stage (from 1), lr, seconds, train.loss, and,
-                on validation, val.loss and val.<head>.<metric>. NaN is not estimable. After a continuation the last
-                epoch before it comes again, with the same numbers.
+            row: Row of metrics.csv of the epoch: epoch (from 1, over all stages), stage (from 1), lr, seconds,
+                train.loss, and, on validation, val.loss and val.<head>.<metric>. NaN is not estimable. After a
+                continuation the last epoch before it comes again, with the same numbers.
         """
 
     def end(self, state: str) -> None:

@@ -78,7 +78,7 @@ def prepare(experiment: Experiment, source: Source, splits: Path | None = None) 
 
     Args:
         experiment: The experiment file.
-        source: Its source, for messages.
+        source: Source of the experiment, for messages.
         splits: A stored splits.csv that replaces the experiment's own split.
 
     Raises:

@@ -43,7 +43,7 @@ class Roles:
 
     @classmethod
     def declare(cls, experiment: Experiment, kinds: Mapping[str, Kind], rows: Sequence[Mapping[str, str]]) -> Self:
-        """As an experiment and its heads say."""
+        """The roles that an experiment and its heads declare."""
         data = experiment.data
         groups = data.group if data.group is not None else id_columns(rows)
         return cls(data.image, kinds, groups, data.split.column, is_declared=True)

@@ -29,10 +29,10 @@ class InspectedImage:
     """What was seen.
 
     Attributes:
-        header: None where it cannot be read.
-        digest: Of shape and pixels; None where they cannot be read.
+        header: Header of the file; None if it cannot be read.
+        digest: Digest of shape and pixels; None if the pixels cannot be read.
         findings: What is wrong.
-        bits: Those that a 16-bit grey uses, where it leaves most of the range empty.
+        bits: Number of bits that a 16-bit grey picture uses, if that leaves most of the range empty; else None.
     """
 
     header: Header | None

@@ -20,9 +20,9 @@ class InspectedRecord:
 
     Attributes:
         record: The row.
-        picture: Its picture.
-        masks: Its masks.
-        findings: Faults of its paths and truths; those of the picture and the masks stand with these.
+        picture: What was seen of the record's picture.
+        masks: What was seen of each of the record's masks.
+        findings: Faults of the record's paths and truths; those of the picture and the masks stand with these.
     """
 
     record: Record

@@ -17,7 +17,7 @@ def check_lock(manifest: Path, table: Table, absent: Sequence[Finding]) -> Itera
 
     Args:
         manifest: The table's file.
-        table: Its rows.
+        table: Columns and rows of the table.
         absent: What was found already: a missing file is not reported twice.
     """
     if not manifest.is_file():

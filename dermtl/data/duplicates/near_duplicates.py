@@ -77,8 +77,8 @@ def find_shared(records: Sequence[Record], others: Sequence[Record]) -> tuple[li
     """Compare every picture of one table with every one of another.
 
     Args:
-        records: Of one table; those that cannot be read are passed over.
-        others: Of the other table.
+        records: Records of one table; those whose pictures cannot be read are passed over.
+        others: Records of the other table.
 
     Returns:
         The pairs, ``one`` a position in ``records`` and ``other`` one in ``others``; and the records passed over.

@@ -51,7 +51,7 @@ def recognises(point: EntryPoint, source: str, general: bool) -> bool:
     """Whether an importer is general, or special, as asked, and recognises a source.
 
     Raises:
-        PluginContract: It is broken, or fails.
+        PluginContract: The importer is broken, or fails to answer.
     """
     importer = _load(point)
     try:
@@ -64,7 +64,7 @@ def describe_importer(point: EntryPoint) -> tuple[str, str, str]:
     """API (none), state and summary of an importer, for lists.
 
     Raises:
-        PluginContract: It is broken.
+        PluginContract: The importer fails to import, lacks a member, or is named otherwise than its entry point.
     """
     return "", "ok", " ".join(str(_load(point).summary).split())
 

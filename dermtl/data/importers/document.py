@@ -35,7 +35,7 @@ def read_document(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        ManifestError: It cannot be read, or holds something else.
+        ManifestError: The file cannot be read, or holds something else than an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -50,7 +50,7 @@ def entries(content: Any, key: str, where: str) -> list[dict[str, Any]]:
     """A list of objects under a key; empty where the key is missing.
 
     Raises:
-        ManifestError: It holds something else.
+        ManifestError: The key holds something else than a list of objects.
     """
     found = content.get(key, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):

@@ -26,7 +26,7 @@ class Table:
     """A CSV of the source.
 
     Attributes:
-        header: Its columns, without surrounding blanks.
+        header: Names of the columns, without surrounding blanks.
     """
 
     path: Path

@@ -29,7 +29,7 @@ def write_lock(manifest: Path, origin: Mapping[str, Any], files: Mapping[str, st
         files: Path as in the manifest to sha256.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: The lock cannot be written.
     """
     path = lock_path(manifest)
     table = {"name": manifest.name, "sha256": sha256(manifest)}
@@ -42,7 +42,7 @@ def read_lock(manifest: Path) -> dict[str, Any]:
     """The lock of a manifest; empty where there is none.
 
     Raises:
-        ManifestError: It is no lock.
+        ManifestError: The file is no lock of this version.
     """
     path = lock_path(manifest)
     try:
@@ -84,7 +84,7 @@ def sha256(path: Path) -> str:
     """Digest of a file in hexadecimal.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

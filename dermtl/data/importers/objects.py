@@ -21,9 +21,9 @@ class Shape:
     """One object.
 
     Attributes:
-        label: Its class.
+        label: Class of the object.
         box: Left, top, width and height in pixels of the upright picture; None if the source states none.
-        area: In square pixels; compared with that of the other objects of the picture.
+        area: Area in square pixels; compared with that of the other objects of the picture.
         draw: Gives bool [H, W]; None if the object is a box alone.
     """
 
@@ -62,7 +62,7 @@ def polygon(label: str, points: Any, hw: tuple[int, int], where: str) -> Shape:
     """An object with one closed outline.
 
     Args:
-        label: Its class.
+        label: Class of the object.
         points: Pairs of x and y in pixels, three or more.
         hw: Height and width of the picture in pixels.
         where: The object, for messages.
@@ -87,8 +87,8 @@ def ellipse(label: str, centre_xy: tuple[float, float], radii_xy: tuple[float, f
     """An upright ellipse; the pixels whose centre lies inside.
 
     Args:
-        label: Its class.
-        centre_xy: In pixels.
+        label: Class of the object.
+        centre_xy: Centre in pixels.
         radii_xy: Half axes in pixels.
         hw: Height and width of the picture in pixels.
     """

@@ -10,7 +10,7 @@ def read_xml(path: Path) -> ElementTree.Element:
     """The root element of an XML file.
 
     Raises:
-        ManifestError: It cannot be read, is no XML, or declares a document type.
+        ManifestError: The file cannot be read, is no XML, or declares a document type.
     """
     try:
         data = path.read_bytes()

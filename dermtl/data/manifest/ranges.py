@@ -20,7 +20,7 @@ def tell_ranges(records: Sequence[Record]) -> None:
     """Log greys of 16 bits that use few of them, and colour profiles other than sRGB, as far as a sample shows them.
 
     Args:
-        records: Those of a run; their files can be read.
+        records: Records of a run, whose files can be read.
     """
     headers = []
     for record in spread(records, _HEADERS) if records else []:

@@ -171,7 +171,7 @@ def read_splits(path: Path, records: Sequence[Record], *, allow_leakage: bool = 
 
     Raises:
         ManifestError: The file is not such a table, or its pictures are not those of the records.
-        LeakageError: It puts one group on two sides.
+        LeakageError: The file puts one group on two sides of the split.
     """
     stored: dict[str, tuple[str, str]] = {}
     for where, cells in read_table(path):

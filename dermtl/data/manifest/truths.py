@@ -14,12 +14,12 @@ def refuse_without_truth(records: Sequence[Record], kinds: Mapping[str, Kind], s
     """Check that at least one record has a truth for at least one head, and warn of heads without any.
 
     Args:
-        records: Those of one side; none at all are judged elsewhere.
+        records: Records of one side of the split; if there are none, nothing is checked.
         kinds: Head to the kind of its truth.
         side: Name of the side of the split, for messages.
 
     Raises:
-        DataError: None has; or a cell cannot be understood.
+        DataError: No record has a truth, or a cell cannot be understood.
     """
     lacking = [name for name, kind in kinds.items() if not any(kind.read(record) is not None for record in records)]
     if not records or not lacking:

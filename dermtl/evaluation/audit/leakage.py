@@ -24,9 +24,9 @@ class Trained:
     """What a model was trained on, as far as it can still be told.
 
     Attributes:
-        records: Of train and val: the weights were chosen by the latter.
-        columns: That hold ids.
-        unknown: Why it is not known; empty where it is.
+        records: Records of the training and of the validation split, by which the weights were chosen.
+        columns: Names of the columns that hold ids.
+        unknown: Why the training records are not known; empty if they are.
     """
 
     records: Sequence[Record] = ()
@@ -39,10 +39,10 @@ class Leak:
     """A picture that was trained on, and one that is tried.
 
     Attributes:
-        trained: The one.
-        tested: The other.
+        trained: Record that was trained on.
+        tested: Record that the model is tried on.
         reason: ``equal file``, ``copy``, ``review``, or the id they share, ``patient_id=7``.
-        likeness: Of the pictures, 1 for equal files; None for ids.
+        likeness: Likeness of the two pictures, 1 for equal files; None for a shared id.
     """
 
     trained: Record
@@ -66,9 +66,9 @@ class Audit:
     """What the comparison gave.
 
     Attributes:
-        leaks: Copies first.
-        num_trained: Pictures of the training.
-        num_compared: Those of them that could be read.
+        leaks: All leaks, copies first.
+        num_trained: Number of pictures that were trained on.
+        num_compared: Number of pictures that were trained on and could be read again.
         why: Why not all were compared; empty where they were.
     """
 
@@ -122,8 +122,8 @@ def trained_on(data: Data, splits: Path) -> Trained:
     """What a run was trained on.
 
     Args:
-        data: Of the run.
-        splits: Its splits.csv.
+        data: Data section of the run's experiment.
+        splits: Path of the run's splits.csv.
     """
     try:
         records = read_splits(splits, read_manifest(data), allow_leakage=True)

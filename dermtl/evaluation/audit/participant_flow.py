@@ -37,8 +37,8 @@ def participant_flow(
     """Account for every record of a table.
 
     Args:
-        table: All of it, with group and split.
-        records: Those that were evaluated.
+        table: All records of the table, with group and split.
+        records: Records that were evaluated.
         plans: The heads that were scored.
         measures: What the heads' metrics measured; indices are positions in ``records``.
 

@@ -30,10 +30,10 @@ class CommonNodes:
 
     @classmethod
     def of(cls, first: Sequence[str], second: Sequence[str]) -> "CommonNodes":
-        """Of the names of two heads' classes.
+        """Find what the classes of two heads have in common.
 
         Raises:
-            DataError: They have no node in common but the root, or too few to tell apart.
+            DataError: The classes have no node in common but the root, or too few to tell apart.
         """
         known = set(roll_up(second).names)
         shared = tuple(name for name in roll_up(first).names if name in known and name != ROOT and _REST not in name)

@@ -20,7 +20,7 @@ def fit_class_set(probabilities: Probabilities, groups: Sequence[str], coverage:
     """Choose the probability from which on a class is in the set.
 
     Args:
-        probabilities: Those of a head on validation, tempered.
+        probabilities: Probabilities of a head on the validation records, its temperature applied.
         groups: The group of every record, [m].
         coverage: Share of pictures whose set is to hold the true class.
 
@@ -52,7 +52,7 @@ def class_set_metrics(
 
     Args:
         class_set: The set.
-        probabilities: Those of its head, calibrated.
+        probabilities: Probabilities of the set's head on the other records, its temperature applied.
         groups: The group of every record, [m].
         resamples: Number of bootstrap resamples.
 

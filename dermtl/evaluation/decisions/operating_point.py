@@ -38,8 +38,8 @@ def operating_point_metrics(
     """The metrics of one decision at its operating point.
 
     Args:
-        decision: With its frozen threshold.
-        probabilities: Those of its head, calibrated.
+        decision: Decision with its frozen threshold.
+        probabilities: Probabilities of the decision's head, its temperature applied.
         groups: The group of every record, [m].
         prevalences: Prevalences at which predictive values are given.
         resamples: Number of bootstrap resamples.

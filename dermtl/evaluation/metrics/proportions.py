@@ -22,7 +22,8 @@ def proportions(
     Args:
         values: Metric to value.
         table: What was measured, column to [n, ...]: a metric that is the mean of its column of zeros and ones is one.
-        probabilities: Those of the head, where it has some: accuracy, each class's sensitivity and specificity.
+        probabilities: Probabilities of the head's classes or labels, if it has some: they give accuracy or
+            exact match, and sensitivity and specificity of each.
 
     Returns:
         Metric to hits and count; only metrics whose value is that share.

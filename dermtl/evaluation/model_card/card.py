@@ -52,7 +52,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """A metrics.json.
 
     Raises:
-        DataError: It is damaged, or of a version that had no decisions.
+        DataError: The file is damaged, or of a version that had no decisions.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def model_card(document: Mapping[str, Any], facts: CardFields) -> ModelCard:
     """The card of an evaluated model.
 
     Args:
-        document: Of metrics.json.
+        document: Content of metrics.json.
         facts: What only people know.
     """
     environment = jinja2.Environment(

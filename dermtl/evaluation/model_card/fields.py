@@ -31,7 +31,7 @@ class CardFields(Section):
 
     @property
     def filled(self) -> dict[str, str]:
-        """Those that are not empty."""
+        """Texts that are not empty, by name."""
         return {name: text for name in type(self).model_fields if (text := getattr(self, name).strip())}
 
     @property

@@ -19,8 +19,8 @@ class Member:
     """The heads and frozen decisions of the model that predicted a record.
 
     Args:
-        plans: Its heads; those of a fold were fitted to its own training records.
-        decisions: What was frozen on its validation records.
+        plans: Heads of the model, by name; those of a fold were fitted to the fold's training records.
+        decisions: Decisions that were frozen on the model's validation records.
     """
 
     def __init__(self, plans: Mapping[str, HeadPlan], decisions: Decisions) -> None:

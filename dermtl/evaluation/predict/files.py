@@ -92,7 +92,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     """A predictions.csv as columns of text.
 
     Raises:
-        DataError: It cannot be read, or lists an image twice.
+        DataError: The file cannot be read, or lists an image twice.
     """
     rows: dict[str, Mapping[str, str]] = {}
     for where, row in read_table(path):
@@ -140,7 +140,7 @@ def write_measures(path: Path, heads: Mapping[str, HeadScores]) -> None:
     """Write ``measures.npz``.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: The file cannot be written.
     """
     arrays = {}
     for head, scores in heads.items():
@@ -155,7 +155,7 @@ def read_measures(path: Path) -> dict[str, HeadScores]:
     """Read ``measures.npz``.
 
     Raises:
-        DataError: It is missing, damaged, or would unpack to far more than it holds.
+        DataError: The file is missing, damaged, or would unpack to far more than it holds.
     """
     heads: dict[str, tuple[list[Array], dict[str, Array]]] = {}
     try:

@@ -34,7 +34,7 @@ class Probabilities:
     """One head's probabilities, of the records that have a truth.
 
     Attributes:
-        head: Its name.
+        head: Name of the head.
         output: Full name of the output.
         names: Classes or labels, [K].
         values: float64 [m, K], in 0..1.
@@ -106,7 +106,7 @@ class Probabilities:
 
 
 def _log_odds(inside: Array, outside: Array) -> Array:
-    """Of two probabilities that make up the whole."""
+    """Log odds of one probability against another; both together make up the whole."""
     return np.asarray(np.log(np.maximum(inside, _SMALLEST)) - np.log(np.maximum(outside, _SMALLEST)))
 
 

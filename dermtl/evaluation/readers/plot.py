@@ -17,7 +17,7 @@ def draw_readers(axes: Any, readers: Mapping[str, Mapping[str, Any]]) -> None:
 
     Args:
         axes: matplotlib's, sensitivity along x and specificity along y.
-        readers: Of :meth:`ReaderStudy.summarise`.
+        readers: Reader to figures, the ``readers`` of :meth:`ReaderStudy.summarise`.
     """
     pairs = [(reader["sensitivity"]["value"], reader["specificity"]["value"]) for reader in readers.values()]
     points = np.array([pair for pair in pairs if None not in pair], np.float64).reshape(-1, 2)

@@ -27,7 +27,7 @@ class ReaderStudy:
     Attributes:
         scores: float [n], the model's.
         positive: bool [n], the truth.
-        groups: Of each picture, [n].
+        groups: Group of each picture, [n].
         readers: Reader to decisions, float [n] of 0 and 1, NaN where a picture was not read; somebody read each.
     """
 

@@ -15,9 +15,9 @@ class Method:
     """How maps were made, and whether they can be trusted.
 
     Attributes:
-        title: Its name, for people.
+        title: Name of the method, for people.
         pixels: How much its maps agree with those of random weights, as rank correlation, 0..1; by pixels.
-        regions: The same by regions.
+        regions: Rank correlation with maps of random weights as in ``pixels``, by regions.
         outcome: What follows from that.
     """
 
@@ -33,7 +33,7 @@ class Case:
 
     Attributes:
         name: ``case-01``.
-        image: Its name in the table: never shown.
+        image: Name of the picture in the table; never shown.
         answer: What is explained, with its probability.
         truth: What is true.
         loss: Minus the log of the probability of what is true.

@@ -52,7 +52,7 @@ def grid(
         title: Above the figure.
         text: What it shows, in words.
         draws: One for each pair of axes.
-        labels: Of all x axes and of all y axes.
+        labels: Label that all x axes share, and label that all y axes share.
         columns: Pairs of axes side by side.
     """
     rows = -(-len(draws) // columns)

@@ -60,10 +60,10 @@ def unit_metrics(
 
     Args:
         probabilities: The head's probabilities.
-        units: The unit of every record of ``found``, [m].
-        groups: Their groups, [m].
+        units: Unit of every record of ``probabilities``, [m].
+        groups: Group of every record of ``probabilities``, [m].
         metrics: The head's metrics.
-        decisions: Its frozen decisions.
+        decisions: Frozen decisions of the head.
         resamples: Number of bootstrap resamples.
 
     Returns:

@@ -82,7 +82,7 @@ class Bundle:
         """Read the metadata's text.
 
         Raises:
-            BundleError: It is not JSON, of an unknown schema, or lacks a key.
+            BundleError: The text is not JSON, has an unknown schema, or lacks a key.
         """
         try:
             document = json.loads(text)

@@ -40,8 +40,8 @@ def read_model(path: Path | str) -> ModelFile:
     """Read a model file.
 
     Raises:
-        BundleError: It is missing, empty, larger than 2 GiB, no plain file, of another digest, or not self-contained
-            (:func:`~dermtl.runtime.bundle.self_contained.check_self_contained`).
+        BundleError: The file is missing, empty, larger than 2 GiB, no plain file, of another digest than its sidecar
+            says, or not self-contained (:func:`~dermtl.runtime.bundle.self_contained.check_self_contained`).
     """
     path = Path(path)
     content = _read(path)
@@ -61,7 +61,7 @@ def write_model(path: Path, content: bytes) -> None:
     """Write a model and its sidecar, each whole or not at all; a kill in between leaves a model without one.
 
     Raises:
-        DataError: They cannot be written.
+        DataError: The model or its sidecar cannot be written.
     """
     sidecar_path(path).unlink(missing_ok=True)
     write_atomic(path, content)

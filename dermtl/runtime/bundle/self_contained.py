@@ -39,8 +39,8 @@ def check_self_contained(content: bytes, where: str) -> None:
         where: Name of the file in messages.
 
     Raises:
-        BundleError: It is no ONNX model, or is not self-contained: external data in any place, operators outside the
-            standard domain, functions, training steps.
+        BundleError: The file is no ONNX model, or is not self-contained: external data in any place, operators outside
+            the standard domain, functions, training steps.
     """
     if content[4:8] == b"ORTM":
         raise BundleError("is in ONNX Runtime's own format, expected ONNX", where=where, hint=_EXPORT)

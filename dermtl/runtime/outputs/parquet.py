@@ -13,7 +13,7 @@ def need_pyarrow() -> Any:
     """The module ``pyarrow``.
 
     Raises:
-        MissingExtra: It is not installed.
+        MissingExtra: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -58,7 +58,7 @@ def read_parquet(path: Path) -> list[RowStatus]:
     """The pictures of a file that :func:`to_parquet` wrote, and whether they were predicted.
 
     Raises:
-        ValueError: It is no such file.
+        ValueError: The file is no table of predictions.
     """
     need_pyarrow()
     from pyarrow import parquet

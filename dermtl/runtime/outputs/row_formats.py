@@ -52,7 +52,7 @@ class RowFormat(Protocol):
         """Read a whole line.
 
         Raises:
-            ValueError: It is no line of this format.
+            ValueError: The line does not have this format.
         """
 
 

@@ -33,7 +33,7 @@ def write_mark(path: Path, model: str) -> None:
         model: Digest of the model file.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The mark cannot be written.
     """
     with mark_of(path).open("wb") as file:  # in place: another file would not be the one that is locked
         file.write(json.dumps({"model": model}).encode())
@@ -49,7 +49,7 @@ def write_record(path: Path, model: str) -> None:
         model: Digest of the model file.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: The record beside the predictions cannot be written.
     """
     write_atomic(record_of(path), json.dumps({"model": model}) + "\n")
 

@@ -183,7 +183,7 @@ def _refuse_parts(training: Training, processes: ProcessGroup, objective: Object
 
 
 def _seed(seed: int, device: torch.device) -> None:
-    """As ``torch.manual_seed``, which at every call stores a traceback for every device that was never used."""
+    """Seed without ``torch.manual_seed``, which stores a traceback at every call for every device never used."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)  # mps has no manual_seed_all

@@ -39,8 +39,8 @@ class Unet(nn.Module):
     A pyramid that ends above the input's size gets one more step, to twice the finest map, with nothing to join.
 
     Args:
-        channels: Of the maps, fine to coarse.
-        reductions: Of the maps.
+        channels: Channels of each of the backbone's maps, fine to coarse.
+        reductions: How many times smaller each map is than the input, fine to coarse.
         widths: Channels of the steps, coarse to fine; those left over are not used, the last one serves further steps.
         norm: Builds a norm for a number of channels.
 
@@ -80,9 +80,9 @@ class Fpn(nn.Module):
     Maps finer than a quarter of the input are left out: they cost most and mean least.
 
     Args:
-        channels: Of the maps, fine to coarse.
-        reductions: Of the maps.
-        widths: The one width.
+        channels: Channels of each of the backbone's maps, fine to coarse.
+        reductions: How many times smaller each map is than the input, fine to coarse.
+        widths: The one width to which all maps are brought.
         norm: Builds a norm for a number of channels.
 
     Attributes:

@@ -13,13 +13,13 @@ class SingleMapNeck(nn.Module):
     Of several maps of equal size the last, deepest one is used.
 
     Args:
-        channels: Of the map.
-        reduction: Of the map.
+        channels: Channels of the map.
+        reduction: How many times smaller the map is than the input.
         norm: Builds a norm for a number of channels.
 
     Attributes:
-        channels: Of the four maps, fine to coarse.
-        reductions: Of the four maps.
+        channels: Channels of each of the four maps, fine to coarse.
+        reductions: How many times smaller each of the four maps is than the input, fine to coarse.
 
     Source: Li et al. 2022, simple feature pyramid of plain vision transformers.
     """

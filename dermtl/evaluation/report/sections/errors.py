@@ -23,8 +23,8 @@ class Case:
 
     Attributes:
         place: ``best``, ``median`` or ``worst``.
-        image: Its name in the table.
-        value: Of the head's primary metric.
+        image: Name of the picture in the table.
+        value: Value of the head's primary metric on the picture.
         url: The drawing.
     """
 

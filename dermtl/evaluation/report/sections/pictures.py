@@ -17,7 +17,7 @@ class Shown:
     """A picture.
 
     Attributes:
-        image: Its name in the table.
+        image: Name of the picture in the table.
         truth: The annotations that read as text.
         url: The drawing.
     """

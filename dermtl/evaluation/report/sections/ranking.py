@@ -74,9 +74,9 @@ class _Curves:
     """What is drawn of every curve.
 
     Attributes:
-        title: Above all.
+        title: Title of the plot.
         area: What the number beside a curve is.
-        labels: Of x and of y.
+        labels: Labels of the x axis and the y axis.
         points: A curve's x and y.
         ground: Drawn below the curves.
         corner: Where the legend is in nobody's way.

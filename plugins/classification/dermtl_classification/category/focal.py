@@ -14,7 +14,7 @@ def focal_loss(
         raw: Logits, float32 [n, K].
         target: int64 [n], index of the class; or float32 [n, K], the share of each class, rows sum to one.
         gamma: At least 0.
-        weight: Of each class, float32 [K].
+        weight: Weight of each class, float32 [K]; None weighs all classes alike.
         label_smoothing: Share that is spread over all classes alike.
 
     Returns:

@@ -58,7 +58,7 @@ class ClassificationHead(Head):
         """The weight of each row in the mean over the batch, float32 [n]; without class weights, rows count 1.
 
         Args:
-            target: As in :meth:`loss`.
+            target: int64 [n], index of the class; or float32 [n, K], the share of each class, rows sum to one.
         """
         if self.weight is None:
             return {}
