@@ -13,7 +13,7 @@ _METHODS = ("input_gradient", "grad_cam", "integrated_gradients")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", metavar="[IMAGE]...", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--split", default="test", show_default=True, help="Without images: train, val or test.")
-@click.option("--head", help="To explain; default: the first with classes or tags.")
+@click.option("--head", help="Head to explain; default: the first with classes or tags.")
 @click.option("--of", help="Class, tag or node to explain; default: each picture's likeliest.")
 @click.option(
     "--method", "methods", multiple=True, type=click.Choice(_METHODS), help="May be repeated. [default: all three]"

@@ -51,7 +51,13 @@ def show(tree: Path, manifest: Path | None, column: str) -> None:
 @_TREE
 @click.option("--manifest", type=click.Path(path_type=Path), required=True, help="Table of the training records.")
 @_COLUMN
-@click.option("--max-class-size", type=click.IntRange(min=1), default=1000, show_default=True, help="The cap.")
+@click.option(
+    "--max-class-size",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Classes of several nodes have fewer records.",
+)
 @click.option(
     "--min-class-size", type=click.IntRange(min=0), default=0, show_default=True, help="Smaller siblings share a class."
 )

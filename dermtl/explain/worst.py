@@ -26,10 +26,10 @@ def explain_worst(
     """Explain the pictures with the highest loss of every head of classes or tags.
 
     Args:
-        run: That was evaluated.
-        predictions: What it predicted; the losses are of its probabilities.
+        run: The evaluated run.
+        predictions: Predictions of the run, whose probabilities give the losses.
         records: The predicted records, in the same order.
-        num: How many pictures a head.
+        num: Number of pictures per head.
 
     Returns:
         Head to what was explained; of each picture its likeliest class or tag.

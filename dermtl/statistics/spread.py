@@ -14,7 +14,7 @@ def spread(items: Sequence[Item], num: int) -> list[Item]:
     Tables are often sorted by class, so that the first items of one hold a class or two.
 
     Args:
-        items: In any order.
+        items: Items, in any order.
         num: Largest number of items to take, 1 or more.
     """
     places = np.linspace(0, len(items) - 1, min(len(items), num)).round().astype(int)

@@ -31,7 +31,7 @@ class MissingWords:
     """The words, and where they stood.
 
     Args:
-        words: In any case; blanks around a cell do not count.
+        words: Words for a value that is not known, in any case; blanks around a cell do not count.
 
     Attributes:
         counts: (column, word as written) to number of cells.

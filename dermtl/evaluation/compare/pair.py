@@ -19,8 +19,8 @@ class Pair:
     """Two evaluations of the same records.
 
     Attributes:
-        first: The one.
-        second: The other.
+        first: Predictions of the first model.
+        second: Predictions of the second model.
         rows: int64 [n], for every record of the first its row in the second.
     """
 

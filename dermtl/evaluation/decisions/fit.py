@@ -42,7 +42,7 @@ def fit_decisions(
     Args:
         probabilities: Head to probabilities on validation, without a temperature.
         rules: Head to its decisions' rules.
-        facts: To be stored along.
+        facts: Facts that decisions.json stores beside the decisions.
         coverages: Head to the coverage of its sets.
         groups: The group of every validation record; only sets of classes need it.
     """

@@ -21,9 +21,9 @@ class Plot:
     """A picture of a report.
 
     Attributes:
-        title: Above it.
+        title: Title above the plot.
         url: ``data:image/...``.
-        text: What it shows, in words.
+        text: Content of the plot in words, for readers who cannot see it.
     """
 
     title: str
@@ -36,7 +36,7 @@ def plot(title: str, text: str, draw: Callable[[Any], None], *, size: tuple[floa
 
     Args:
         title: Above the figure; no part of the drawing.
-        text: What it shows, in words.
+        text: Content of the plot in words, for readers who cannot see it.
         draw: Called with the axes.
         size: Width and height in inches.
     """
@@ -50,7 +50,7 @@ def grid(
 
     Args:
         title: Above the figure.
-        text: What it shows, in words.
+        text: Content of the plot in words, for readers who cannot see it.
         draws: One for each pair of axes.
         labels: Label that all x axes share, and label that all y axes share.
         columns: Pairs of axes side by side.
