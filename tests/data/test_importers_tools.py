@@ -111,10 +111,38 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert int((mask_of(third) > 0).sum()) == pytest.approx(np.pi * 16, rel=0.05)
 
 
+def test_labelme_with_long_shapes_before_its_long_picture(tmp_path: Path) -> None:
+    """labelme writes shapes, imagePath, imageData, imageHeight: the name lies deep in the file."""
+    picture(tmp_path / "0.jpg")
+    angles = np.linspace(0, 2 * np.pi, 3000, endpoint=False)
+    shapes = [shape("polygon", np.stack([15 + 5 * np.cos(angles), 10 + 5 * np.sin(angles)], axis=1).tolist())]
+    content = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": "0.jpg", "imageData": "A" * (1 << 17)}
+    text = json.dumps(content | {"imageHeight": HW[0], "imageWidth": HW[1]})
+    assert 1 << 16 < text.index("imagePath") < len(text) - (1 << 16)
+    (tmp_path / "0.json").write_text(text)
+    (record,) = imported(tmp_path, "labelme")
+    assert circle_of(record) == pytest.approx([15, 10, 5], abs=1e-3)
+
+
+def test_labelme_masks_are_compared_by_their_pixels(tmp_path: Path) -> None:
+    """A thin stroke in a large box is smaller than a square."""
+    picture(tmp_path / "0.jpg")
+    stream = io.BytesIO()
+    Image.fromarray(np.eye(18, dtype=bool)).save(stream, "PNG")
+    stroke = shape("mask", [(0, 0), (17, 17)], "hair", mask=base64.b64encode(stream.getvalue()).decode())
+    (tmp_path / "0.json").write_text(json.dumps(labelme("0.jpg", [stroke, shape("polygon", SQUARE)])))
+    (record,) = imported(tmp_path, "labelme")
+    assert record.cells["label"] == "lesion"
+    stroke["points"] = [(20, 0), (37, 17)]
+    (tmp_path / "0.json").write_text(json.dumps(labelme("0.jpg", [stroke])))
+    with pytest.raises(AnnotationError, match="18x18 pixels at 20, 0 leaves the picture"):
+        import_data(tmp_path)
+
+
 def test_labelme_of_another_size_is_refused(tmp_path: Path) -> None:
     picture(tmp_path / "0.jpg", (40, 60))
     (tmp_path / "0.json").write_text(json.dumps(labelme("0.jpg", [shape("polygon", SQUARE)])))
-    with pytest.raises(AnnotationError, match="60x40 pixels, the JSON states 30x20"):
+    with pytest.raises(AnnotationError, match="60x40 pixels, the annotations state 30x20"):
         import_data(tmp_path)
 
 
@@ -142,6 +170,45 @@ def test_yolo(tmp_path: Path) -> None:
     assert circle_of(last) == pytest.approx([9, 5, 4])
     (labels / "val" / "2.txt").write_text("7 0.5 0.5 0.1 0.1\n")
     with pytest.raises(AnnotationError, match=r"2\.txt:1: expected a class's number"):
+        import_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "words"),
+    [
+        ("0 15 10 6 4", "", "from 0 to 1"),
+        ("0 nan 0.5 0.2 0.2", "", "from 0 to 1"),
+        ("0 0.5 0.5 -0.2 0.2", "", "from 0 to 1"),
+        ("0 .5 .5 .2 .2 .1 .1 .9 .9", "kpt_shape: [2, 2]\n", "key points"),
+        (None, "", "no picture has a file of labels"),
+    ],
+)
+def test_yolo_that_would_be_misread(line: str | None, more: str, words: str, tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "train" / "0.jpg")
+    (tmp_path / "data.yaml").write_text(f"train: images/train\nnames: [nev]\n{more}")
+    if line is not None:
+        (tmp_path / "labels" / "train").mkdir(parents=True)
+        (tmp_path / "labels" / "train" / "0.txt").write_text(line)
+    with pytest.raises(DataError, match=words):
+        import_data(tmp_path)
+
+
+def test_yolo_with_a_missing_picture(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "0.jpg")
+    (tmp_path / "train.txt").write_text("./images/0.jpg\n./images/1.jpg\n")
+    (tmp_path / "data.yaml").write_text("train: train.txt\nnames: {0: nev}\n")
+    (tmp_path / "labels").mkdir()
+    for index in range(2):
+        (tmp_path / "labels" / f"{index}.txt").write_text("0 .5 .5 .1 .1")
+    made = import_data(tmp_path, allow_missing=True)
+    assert (made.num_rows, made.num_dropped) == (1, 1)
+
+
+@pytest.mark.parametrize("names", ["", "classes.txt", "{one: nev}"])
+def test_yolo_with_odd_names(names: str, tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "0.jpg")
+    (tmp_path / "data.yaml").write_text(f"train: images\nnames: {names}\n")
+    with pytest.raises(ManifestError, match="names: expected a list"):
         import_data(tmp_path)
 
 
@@ -173,6 +240,33 @@ def test_pascal_voc(tmp_path: Path) -> None:
         import_data(tmp_path)
 
 
+def voc_file(folder: Path, root: str = "<annotation>", file: str = "a.jpg") -> None:
+    text = VOC.format(name="a", objects=VOC_OBJECT.format(label="mel", box=(5, 3, 14, 8)))
+    (folder / "Annotations").mkdir(exist_ok=True, parents=True)
+    (folder / "Annotations" / "a.xml").write_text(text.replace("<annotation>", root).replace("a.jpg", file))
+
+
+@pytest.mark.parametrize("file", ["a.jpg", "a", "a.png"])
+def test_a_mask_is_not_the_picture_of_voc(file: str, tmp_path: Path) -> None:
+    """The root is as labelImg writes it for a picture that was verified."""
+    voc_file(tmp_path, '<annotation verified="yes">', file)
+    for name in ("SegmentationClass", "SegmentationObject"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(BOTH // 255).save(tmp_path / name / "a.png")
+    with pytest.raises(ManifestError, match="1 files are missing"):
+        import_data(tmp_path)
+    picture(tmp_path / "JPEGImages" / "a.jpg")
+    (record,) = imported(tmp_path, "pascal_voc")
+    assert (record.image, record.cells["mask"]) == ("JPEGImages/a.jpg", "SegmentationClass/a.png")
+
+
+def test_voc_of_another_size_is_refused(tmp_path: Path) -> None:
+    voc_file(tmp_path)
+    picture(tmp_path / "JPEGImages" / "a.jpg", (40, 60))
+    with pytest.raises(AnnotationError, match="60x40 pixels, the annotations state 30x20"):
+        import_data(tmp_path)
+
+
 def test_cvat(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for index in range(3):
         picture(tmp_path / "images" / f"{index}.jpg")
@@ -195,6 +289,22 @@ def test_cvat(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert np.array_equal(mask_of(second), decoded_rows(runs, (4, 2, 12, 7)))
     assert circle_of(third) == [9.0, 5.0, 4.0]
     assert "left out, neither areas nor classes: 1 points" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ('polygon label="x" points="1,2,3;4,5,6"', "three finite points"),
+        ('box label="x" xtl="14" ytl="2" xbr="4" ybr="8"', "-10 times 6 pixels"),
+        ('box label="x" rotation="x" xtl="4" ytl="2" xbr="14" ybr="8"', "rotation: expected a number"),
+    ],
+)
+def test_odd_shapes_of_cvat(shape: str, words: str, tmp_path: Path) -> None:
+    picture(tmp_path / "0.jpg")
+    body = f'<image id="0" name="0.jpg" width="30" height="20"><{shape}/></image>'
+    (tmp_path / "annotations.xml").write_text(f"<annotations>{body}</annotations>")
+    with pytest.raises(AnnotationError, match=words):
+        import_data(tmp_path)
 
 
 def decoded_rows(runs: str, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -244,7 +354,29 @@ def test_label_studio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert "left out: 1 regions of type brushlabels, 1 tasks without an annotation" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["{}", "[1]", '[{"id": 1}', "[" * 10_000])
+def test_choices_of_label_studio_that_answer_several_questions(tmp_path: Path) -> None:
+    """Each question has its column; what is said of one region is not said of the picture."""
+    picture(tmp_path / "a.jpg")
+    place = {"x": 10.0, "y": 10.0, "width": 50.0, "height": 50.0, "rotation": 0}
+    size = {"original_width": HW[1], "original_height": HW[0], "id": "r"}
+    region = {**size, "type": "rectanglelabels", "value": {**place, "rectanglelabels": ["lesion"]}}
+    of_region = {**size, "from_name": "edge", "type": "choices", "value": {**place, "choices": ["round"]}}
+    dx = {"from_name": "dx", "type": "choices", "value": {"choices": ["mel"]}}
+    quality = {"from_name": "quality", "type": "choices", "value": {"choices": ["good", "sharp"]}}
+
+    def write(*results: dict[str, Any]) -> Record:
+        tasks = [{"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": list(results)}]}]
+        (tmp_path / "export.json").write_text(json.dumps(tasks))
+        (tmp_path / "manifest.csv").unlink(missing_ok=True)
+        return imported(tmp_path, "label_studio")[0]
+
+    assert write(region, of_region).cells["label"] == "lesion"
+    assert write(region, of_region, dx).cells["label"] == "mel"
+    cells = write(region, of_region, dx, quality).cells
+    assert (cells["dx"], cells["quality"], cells["label"]) == ("mel", "good|sharp", "lesion")
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '[{"id": 1}', '[{"id": 1, "data": "x"}]', "[" * 10_000])
 def test_odd_json_is_no_crash(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(DataError):

@@ -87,17 +87,25 @@ def split_of(name: str) -> str:
 
 
 class Pictures:
-    """The pictures below a folder, by name without suffix; the folder is walked when the first is asked for."""
+    """The pictures below a folder, by name without suffix; the folder is walked when the first is asked for.
 
-    def __init__(self, folder: Path, depth: int = 8) -> None:
+    Args:
+        folder: Where to look.
+        depth: Levels of folders to look into.
+        without: Names of folders whose files are no pictures.
+    """
+
+    def __init__(self, folder: Path, depth: int = 8, without: Collection[str] = ()) -> None:
         self._folder = folder
         self._depth = depth
+        self._without = without
 
     @cached_property
     def _paths(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}
         for path in files_of(self._folder, SUFFIXES, self._depth):
-            found.setdefault(path.stem.lower(), []).append(path)
+            if path.parent.name not in self._without:
+                found.setdefault(path.stem.lower(), []).append(path)
         return found
 
     def __iter__(self) -> Iterator[Path]:

@@ -71,10 +71,10 @@ def polygon(label: str, points: Any, hw: tuple[int, int], where: str) -> Shape:
         AnnotationError: The points are none.
     """
     try:
-        corners = np.asarray(points, np.float64).reshape(-1, 2)
+        corners = np.asarray(points, np.float64)
     except (TypeError, ValueError) as error:
         raise AnnotationError("expected pairs of x and y", where=where) from error
-    if len(corners) < 3 or not np.isfinite(corners).all():
+    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
         raise AnnotationError("a polygon needs at least three finite points x, y", where=where)
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     x, y = corners.T
@@ -101,8 +101,14 @@ def ellipse(label: str, centre_xy: tuple[float, float], radii_xy: tuple[float, f
     return Shape(label, (cx - rx, cy - ry, 2 * rx, 2 * ry), float(np.pi * rx * ry), draw)
 
 
-def rectangle(label: str, box: Box) -> Shape:
-    """A box alone, which gives no mask."""
+def rectangle(label: str, box: Box, where: str) -> Shape:
+    """A box alone, which gives no mask.
+
+    Raises:
+        AnnotationError: Its corners are exchanged.
+    """
+    if min(box[2:]) < 0:
+        raise AnnotationError(f"a box of {box[2]:g} times {box[3]:g} pixels", where=where)
     return Shape(label, box, box[2] * box[3])
 
 

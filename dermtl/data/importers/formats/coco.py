@@ -13,11 +13,11 @@ import numpy as np
 
 from dermtl.arrays import Array
 from dermtl.data.importers.document import documents, entries, plain, read_document
-from dermtl.data.importers.formats.coco_size import refuse_other_size
 from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, folder_of, split_of
 from dermtl.data.importers.objects import Shape, object_cells
 from dermtl.data.importers.raster import fill_polygon, fill_runs, unpack_runs
+from dermtl.data.importers.stated_size import refuse_other_size
 from dermtl.errors import AnnotationError, ManifestError
 from dermtl.imaging.decode import MAX_PIXELS
 

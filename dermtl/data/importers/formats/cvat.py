@@ -16,13 +16,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from dermtl.arrays import Array
-from dermtl.data.importers.formats.coco_size import refuse_other_size
 from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, files_of, folder_of, split_of
 from dermtl.data.importers.objects import Shape, ellipse, numbers, object_cells, polygon, rectangle
 from dermtl.data.importers.raster import fill_runs
+from dermtl.data.importers.stated_size import refuse_other_size
 from dermtl.data.importers.xml_document import read_xml
-from dermtl.errors import AnnotationError
+from dermtl.errors import AnnotationError, ManifestError
 
 _log = logging.getLogger(__name__)
 _PEEK_BYTES = 1 << 16
@@ -50,6 +50,8 @@ class Cvat:
             for image in read_xml(path).iter("image"):
                 where = f"{path.name}: image {image.get('id', '')}"
                 name = (image.get("name") or "").replace("\\", "/")
+                if not PurePosixPath(name).name:
+                    raise ManifestError("names no picture (name)", where=where)
                 picture = next(
                     (top / name for top in (path.parent, folder, folder / "images") if (top / name).is_file()),
                     None,
@@ -84,10 +86,12 @@ def _shape(entry: ElementTree.Element, hw: tuple[int, int], where: str) -> Shape
     label = entry.get("label", "")
     if entry.tag == "polygon":
         return polygon(label, [pair.split(",") for pair in entry.get("points", "").split(";")], hw, where)
-    if entry.tag == "box" and not float(entry.get("rotation") or 0):
+    if entry.tag in ("box", "ellipse") and any(numbers({"rotation": 0, **entry.attrib}, ("rotation",), where)):
+        return None
+    if entry.tag == "box":
         x0, y0, x1, y1 = numbers(entry.attrib, ("xtl", "ytl", "xbr", "ybr"), where)
-        return rectangle(label, (x0, y0, x1 - x0, y1 - y0))
-    if entry.tag == "ellipse" and not float(entry.get("rotation") or 0):
+        return rectangle(label, (x0, y0, x1 - x0, y1 - y0), where)
+    if entry.tag == "ellipse":
         cx, cy, rx, ry = numbers(entry.attrib, ("cx", "cy", "rx", "ry"), where)
         return ellipse(label, (cx, cy), (rx, ry), hw)
     if entry.tag == "mask":

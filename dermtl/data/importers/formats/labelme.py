@@ -20,14 +20,14 @@ from PIL import Image
 
 from dermtl.arrays import Array
 from dermtl.data.importers.document import documents, entries, plain, read_document
-from dermtl.data.importers.formats.coco_size import refuse_other_size
 from dermtl.data.importers.importer import RenderedImage, Row
 from dermtl.data.importers.layout import Pictures, folder_of, split_of
 from dermtl.data.importers.objects import Shape, ellipse, numbers, object_cells, polygon
+from dermtl.data.importers.stated_size import refuse_other_size
 from dermtl.errors import AnnotationError, ManifestError
 
 _log = logging.getLogger(__name__)
-_KEYS = ("shapes", "imagePath", "imageHeight", "imageWidth")
+_KEYS = ("shapes", "imageHeight", "imageWidth")  # at the file's ends; imagePath may lie between two long parts
 
 
 class Labelme:
@@ -50,7 +50,7 @@ class Labelme:
         pictures, left_out = Pictures(folder), Counter[str]()
         for path in documents(source, _KEYS, depth=3):
             content, where = read_document(path), path.name
-            name = plain(content["imagePath"]).replace("\\", "/")
+            name = plain(content.get("imagePath")).replace("\\", "/")
             if not name:
                 raise ManifestError("names no picture (imagePath)", where=str(path))
             beside = path.parent / name
@@ -66,7 +66,7 @@ class Labelme:
                     shapes.append(shape)
             drawn = f"masks/{path.relative_to(folder).with_suffix('').as_posix()}"
             row: dict[str, str | Path | RenderedImage] = {"image": picture, **object_cells(shapes, drawn)}
-            flags = [flag for flag, is_set in (content.get("flags") or {}).items() if is_set]
+            flags = _flags(content, where)
             if len(flags) > 1:
                 told = ", ".join(flags)
                 raise AnnotationError(f"has several flags: {told}", where=where, hint="a picture has one class")
@@ -77,6 +77,13 @@ class Labelme:
         if left_out:
             told = ", ".join(f"{num} {kind}" for kind, num in sorted(left_out.items()))
             _log.warning("left out, shapes without an area: %s", told)
+
+
+def _flags(content: Mapping[str, Any], where: str) -> list[str]:
+    flags = content.get("flags") or {}
+    if not isinstance(flags, Mapping):
+        raise AnnotationError(f"flags: expected an object, got {flags!r}", where=where)
+    return [flag for flag, is_set in flags.items() if is_set]
 
 
 def _shape(entry: Mapping[str, Any], hw: tuple[int, int], where: str) -> Shape | None:
@@ -97,17 +104,25 @@ def _shape(entry: Mapping[str, Any], hw: tuple[int, int], where: str) -> Shape |
     if kind == "rectangle":
         return polygon(label, [(left, top), (right, top), (right, bottom), (left, bottom)], hw, where)
     box = (left, top, right - left + 1, bottom - top + 1)  # the corners are pixels of the mask
-    return Shape(label, box, box[2] * box[3], partial(_mask, entry.get("mask"), (int(left), int(top)), hw, where))
+    encoded = entry.get("mask")
+    area = float(_small_mask(encoded, where).sum())  # decoded again to be drawn: all rows' masks are too many to hold
+    return Shape(label, box, area, partial(_mask, encoded, (int(left), int(top)), hw, where))
+
+
+def _small_mask(encoded: Any, where: str) -> Array:
+    """Bool, the pixels of the mask's box."""
+    try:
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)), formats=("PNG",)).convert("L")) > 0
+    except (TypeError, ValueError, OSError) as error:
+        raise AnnotationError(f"its mask cannot be understood: {error}", where=where) from error
 
 
 def _mask(encoded: Any, at_xy: tuple[int, int], hw: tuple[int, int], where: str) -> Array:
-    try:
-        small = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)), formats=("PNG",)).convert("L")) > 0
-        whole = np.zeros(hw, np.bool_)
-        left, top = at_xy
-        whole[top : top + small.shape[0], left : left + small.shape[1]] = small
-    except (TypeError, ValueError, OSError) as error:
-        raise AnnotationError(f"its mask cannot be understood: {error}", where=where) from error
+    small, whole = _small_mask(encoded, where), np.zeros(hw, np.bool_)
+    (left, top), (height, width) = at_xy, small.shape
+    if min(left, top) < 0 or left + width > hw[1] or top + height > hw[0]:
+        raise AnnotationError(f"its mask of {width}x{height} pixels at {left}, {top} leaves the picture", where=where)
+    whole[top : top + height, left : left + width] = small
     return whole
 
 

@@ -1,7 +1,8 @@
 """YOLO as Ultralytics trains it: ``data.yaml``, ``images/.../x.jpg`` and ``labels/.../x.txt``.
 
 A line is a class's number with centre, width and height of a box, or with the corners of a polygon, all as shares of
-the picture as it is shown. A picture without a file of labels, or with an empty one, holds no object.
+the picture as it is shown. A picture without a file of labels, or with an empty one, holds no object; a set without any
+file of labels is refused, and so is one with key points, which would read as polygons.
 
 Source: Ultralytics' documentation, datasets/detect and datasets/segment.
 """
@@ -20,6 +21,7 @@ from dermtl.errors import AnnotationError, ManifestError
 from dermtl.imaging.decode import SUFFIXES, read_size
 
 _SPLITS = ("train", "val", "test")
+_OUTSIDE = 0.01  # by which Ultralytics lets a share leave 0..1
 
 
 class Yolo:
@@ -44,16 +46,21 @@ class Yolo:
             raise ManifestError(f"several YAML files describe data: {names}", where=str(source), hint="name one")
         path, folder = found[0], folder_of(source)
         content = _load(path)
-        names = content["names"]
-        classes = dict(enumerate(names)) if isinstance(names, list) else {int(key): name for key, name in names.items()}
+        if "kpt_shape" in content:
+            raise ManifestError("describes key points (kpt_shape), which are not read", where=path.name)
+        classes, num_labelled = _classes(content["names"], path), 0
         for split in _SPLITS:
             for place in _places(content.get(split), content.get("path"), path, folder, split):
                 for picture in _pictures(place):
                     labels = _labels(picture)
-                    shapes = _shapes(labels, picture, classes) if labels.is_file() else []
+                    num_labelled += labels.is_file()
+                    shapes = _shapes(labels, picture, classes) if labels.is_file() and picture.is_file() else []
                     inner = picture.relative_to(folder).with_suffix("").as_posix()
                     cells: dict[str, str | Path | RenderedImage] = object_cells(shapes, f"masks/{inner}")
                     yield {"image": picture, "split": split, **cells}
+        if not num_labelled:
+            hint = "labels/x.txt belongs to images/x.jpg, or lies beside it"
+            raise ManifestError("no picture has a file of labels", where=path.name, hint=hint)
 
 
 def _descriptions(source: Path) -> list[Path]:
@@ -66,15 +73,24 @@ def _descriptions(source: Path) -> list[Path]:
 def _load(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _classes(names: Any, path: Path) -> dict[int, Any]:
+    try:
+        return dict(enumerate(names)) if isinstance(names, list) else {int(key): names[key] for key in names}
+    except (TypeError, ValueError) as error:
+        message = f"names: expected a list, or number to name, got {names!r}"
+        raise ManifestError(message, where=path.name) from error
 
 
 def _places(value: Any, root: Any, path: Path, folder: Path, split: str) -> list[Path]:
     """The folders and lists that an entry names; paths of another machine are looked for by their ends."""
     found = []
-    for text in [value] if isinstance(value, str) else value or []:
+    texts = value if isinstance(value, list) else [value] if value else []
+    for text in texts:
         parts = PurePosixPath(str(text).replace("\\", "/")).parts
         parts = tuple(part for part in parts if part not in ("..", ".", "/"))
         tops = [path.parent / str(root or ""), path.parent, folder]
@@ -114,9 +130,11 @@ def _shapes(labels: Path, picture: Path, classes: Mapping[int, Any]) -> list[Sha
             shares = np.array([float(word) for word in words[1:]])
         except (KeyError, ValueError) as error:
             raise AnnotationError(f"expected a class's number and shares, got {line!r}", where=where) from error
+        if not (np.abs(shares - 0.5) <= 0.5 + _OUTSIDE).all():  # NaN, too
+            raise AnnotationError(f"expected shares of the picture from 0 to 1, got {line!r}", where=where)
         if len(shares) == 4:
             cx, cy, wide, high = shares * (width, height, width, height)
-            shapes.append(rectangle(label, (cx - wide / 2, cy - high / 2, wide, high)))
+            shapes.append(rectangle(label, (cx - wide / 2, cy - high / 2, wide, high), where))
         elif len(shares) >= 6 and len(shares) % 2 == 0:
             shapes.append(polygon(label, shares.reshape(-1, 2) * (width, height), hw, where))
         else:

@@ -1,4 +1,4 @@
-"""The sizes that a COCO file states, held against the pictures' own, before and after their EXIF rotation."""
+"""The sizes that annotations state, held against the pictures' own, before and after their EXIF rotation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,13 +28,13 @@ def refuse_other_size(image: Mapping[str, Any], picture: Path, where: str) -> No
     if stated == stored:
         raise AnnotationError(
             f"{picture.name} is stored with {size} pixels and turned to {shown[1]}x{shown[0]} by EXIF orientation "
-            f"{header.orientation}; the JSON states {size}, so its coordinates may be of either",
+            f"{header.orientation}; the annotations state {size}, so their coordinates may be of either",
             where=where,
-            hint="if they are of the picture as it is shown, exchange width and height in the JSON; "
+            hint="if they are of the picture as it is shown, exchange width and height in the annotations; "
             "if of the stored one, take the orientation out of the file",
         )
     raise AnnotationError(
-        f"{picture.name} has {shown[1]}x{shown[0]} pixels, the JSON states {size}",
+        f"{picture.name} has {shown[1]}x{shown[0]} pixels, the annotations state {size}",
         where=where,
         hint="use the pictures that were annotated, or scale the annotations",
     )
