@@ -91,7 +91,7 @@ def read_evaluated_table(saved: SavedEvaluation, manifest: Path | None = None) -
         The evaluated records in the order of the predictions; and all records.
 
     Raises:
-        InputError: No table is named, and the folder lies below no run.
+        InputError: No table is named, and it was another than the run's, or the folder lies below no run.
         ManifestError: The table lacks a picture of the evaluation.
     """
     model = evaluated_model(saved.folder)
@@ -99,12 +99,14 @@ def read_evaluated_table(saved: SavedEvaluation, manifest: Path | None = None) -
     if run is not None and (folds := run / "folds.json").is_file():
         run = run / str(json.loads(folds.read_text(encoding="utf-8"))["runs"][0])
     data = None if run is None else run_data(run)
+    hint = "name the table that it was evaluated on by --manifest"
     if manifest is not None:
         table = read_other_table(manifest, data or Data())
+    elif "leakage" in saved.data:  # compared with the training pictures: not the run's own table
+        raise InputError("was evaluated on another table than the run's", where=str(saved.folder), hint=hint)
     elif run is not None and data is not None:
         table = read_splits(run / "splits.csv", read_manifest(data), allow_leakage=data.allow_leakage)
     else:
-        hint = "name the table that it was evaluated on by --manifest"
         raise InputError("lies below no run, so its table is not known", where=str(saved.folder), hint=hint)
     if saved.data.get("split") == OUT_OF_FOLD:
         table = [replace(record, split="") for record in table]

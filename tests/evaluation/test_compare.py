@@ -391,8 +391,8 @@ def test_measures_come_back_as_they_were(tmp_path: Path) -> None:
         "a": HeadScores(np.array([0, 2]), {"dice.ear / lobe": np.array([0.5, np.nan]), "p": np.eye(2, dtype="f4")}),
         "b": HeadScores(np.array([], np.int64), {}),
     }
-    write_measures(tmp_path / "measures.npz", written)
-    found = read_measures(tmp_path / "measures.npz")
+    write_measures(tmp_path / "measures.npz", written, ["x", "y", "z"])
+    found = read_measures(tmp_path / "measures.npz", ["x", "y", "z"])
     assert set(found) == {"a", "b"}
     np.testing.assert_array_equal(found["a"].indices, [0, 2])
     for column, values in written["a"].table.items():

@@ -1,9 +1,11 @@
 """Predictions that are stored are evaluated again without the model, to the very figures of a full evaluation."""
 
+import csv
 import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,8 @@ from click.testing import CliRunner, Result
 
 from dermtl.arrays import Array
 from dermtl.cli.evaluate import evaluate
-from dermtl.errors import InputError, ManifestError
+from dermtl.data.synthetic.dataset import synthesise
+from dermtl.errors import DataError, InputError, ManifestError
 from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.evaluation.predict.files import read_predictions, write_predictions
 from dermtl.evaluation.predict.predict import predict
@@ -84,6 +87,46 @@ def test_what_needs_the_model_is_refused(run: Path, drawn: Path, tmp_path: Path)
     fewer.write_text("".join(rows[:-2]))
     with pytest.raises(ManifestError, match="lacks 2 of 24 evaluated pictures"):
         call(stored, "--manifest", fewer, "--by", "sex")
+
+
+def test_a_table_that_was_sorted_or_cut_is_refused(run: Path, tmp_path: Path) -> None:
+    """Measures are stored by row: of another order they would count for other pictures."""
+    stored = run / "evaluation" / "all"
+    table = stored / "predictions.csv"
+    written = table.read_text()
+    header, *rows = written.splitlines(keepends=True)
+    for changed in (rows[::-1], rows[1:], rows[:-1]):
+        table.write_text("".join([header, *changed]))
+        with pytest.raises(DataError, match="of another order"):
+            call(stored, "--by", "sex")
+    table.write_text(written)
+    with np.load(stored / "measures.npz") as arrays:
+        older = {name: values for name, values in arrays.items() if "/" in name}
+    np.savez(stored / "measures.npz", allow_pickle=False, **older)
+    with pytest.raises(DataError, match="whose measures") as caught:
+        call(stored, "--by", "sex")
+    assert "older version" in caught.value.hint
+
+
+def test_an_evaluation_on_another_table_needs_it_named(run: Path, tmp_path: Path) -> None:
+    """Other collections have an images/00000.jpg, too; the run's own cells would be taken for theirs."""
+    clinic = synthesise(tmp_path / "clinic", num=12, seed=9)
+    with clinic.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["patient_id"], row["lesion_id"] = f"clinic {row['patient_id']}", f"clinic {row['lesion_id']}"
+    with clinic.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    assert call(run, "--manifest", clinic, "--split", "all").exit_code == 0
+    stored = run / "evaluation" / "all"
+    with pytest.raises(InputError, match="another table") as caught:
+        call(stored, "--by", "sex")
+    assert "--manifest" in caught.value.hint
+    assert call(stored, "--by", "sex", "--manifest", clinic).exit_code == 0
+    groups = json.loads((stored / "metrics.json").read_text())["subgroups"]["sex"]["outline"]["groups"]
+    assert {name: row["n"] for name, row in groups.items()} == Counter(row["sex"] or "unknown" for row in rows)
 
 
 @pytest.mark.slow

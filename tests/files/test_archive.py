@@ -60,7 +60,7 @@ def test_answers_within_golden_samples_that_swell_are_refused(tmp_path: Path) ->
 def test_measures_that_swell_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "measures.npz"
     path.write_bytes(npz(**{"head/indices": np.zeros(100 * MIB, np.uint8)}))
-    assert refused_in(lambda: read_measures(path), DataError) < 4 * MIB
+    assert refused_in(lambda: read_measures(path, []), DataError) < 4 * MIB
 
 
 def test_a_declared_size_that_lies_unpacks_no_further(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_what_is_written_here_is_read(tmp_path: Path) -> None:
     ((_, read),) = read_golden(tmp_path / "a.zip")
     assert all((read[name] == answer[name]).all() for name in answer)
     table = {"hit": np.ones(2 * MIB, bool), "value": np.zeros(2 * MIB)}
-    write_measures(tmp_path / "m.npz", {"head": HeadScores(np.arange(2 * MIB), table)})
-    assert (read_measures(tmp_path / "m.npz")["head"].table["hit"] == table["hit"]).all()
+    write_measures(tmp_path / "m.npz", {"head": HeadScores(np.arange(2 * MIB), table)}, ["a"])
+    assert (read_measures(tmp_path / "m.npz", ["a"])["head"].table["hit"] == table["hit"]).all()
 
 
 def test_a_large_archive_may_unpack_to_a_hundred_times_its_size() -> None:

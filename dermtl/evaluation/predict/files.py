@@ -1,7 +1,8 @@
 """Predictions as files: ``predictions.csv``, for people, and ``measures.npz``, from which metrics are resampled."""
 
+import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from dermtl.kinds import Category
 from dermtl.plugins.plan import HeadPlan
 from dermtl.runtime.decision import Decisions
 
-_INDICES, _TABLE = "indices", "table"
+_IMAGES, _INDICES, _TABLE = "images", "indices", "table"
 OLD_VERSION = "it was written by an older version: run `dermtl evaluate` again"
 
 
@@ -30,7 +31,7 @@ def write_predictions(folder: Path, predictions: Predictions) -> None:
     """
     table = predictions.table()
     write_table(folder / "predictions.csv", list(table), zip(*table.values(), strict=True))
-    write_measures(folder / "measures.npz", predictions.record_scores)
+    write_measures(folder / "measures.npz", predictions.record_scores, predictions.images)
 
 
 def read_predictions(folder: Path, plans: Mapping[str, HeadPlan], decisions: Decisions | None = None) -> Predictions:
@@ -42,14 +43,15 @@ def read_predictions(folder: Path, plans: Mapping[str, HeadPlan], decisions: Dec
         decisions: What was frozen when the records were predicted.
 
     Raises:
-        DataError: A file is missing or damaged, or lacks the truths that older versions did not write.
+        DataError: A file is missing or damaged, lacks what older versions did not write, or does not belong to the
+            other.
     """
     path = folder / "predictions.csv"
     columns = read_columns(path)
     for column in ("image", "group"):
         if column not in columns:
             raise DataError(f"has no column {column!r}", where=str(path), hint=OLD_VERSION)
-    scores = read_measures(folder / "measures.npz")
+    scores = read_measures(folder / "measures.npz", columns["image"])
     num = len(columns["image"])
     for head, of_head in scores.items():
         if head not in plans or of_head.indices.max(initial=-1) >= num:
@@ -136,13 +138,18 @@ def _true(plan: HeadPlan, cells: list[str]) -> Array:
         return np.array(cells)
 
 
-def write_measures(path: Path, heads: Mapping[str, HeadScores]) -> None:
+def write_measures(path: Path, heads: Mapping[str, HeadScores], images: Sequence[str]) -> None:
     """Write ``measures.npz``.
+
+    Args:
+        path: The file.
+        heads: Head to what was measured.
+        images: Name of every predicted picture, in the order that the indices count.
 
     Raises:
         DataError: The file cannot be written.
     """
-    arrays = {}
+    arrays = {_IMAGES: _digest(images)}
     for head, scores in heads.items():
         arrays[f"{head}/{_INDICES}"] = np.asarray(scores.indices, np.int64)
         arrays |= {f"{head}/{_TABLE}/{column}": values for column, values in scores.table.items()}
@@ -151,15 +158,27 @@ def write_measures(path: Path, heads: Mapping[str, HeadScores]) -> None:
     write_atomic(path, content.getvalue())
 
 
-def read_measures(path: Path) -> dict[str, HeadScores]:
+def read_measures(path: Path, images: Sequence[str]) -> dict[str, HeadScores]:
     """Read ``measures.npz``.
 
+    Args:
+        path: The file.
+        images: Name of every picture that the table beside it lists, in its order.
+
     Raises:
-        DataError: The file is missing, damaged, or would unpack to far more than it holds.
+        DataError: The file is missing, damaged, would unpack to far more than it holds, or counts other pictures, or
+            the same in another order.
     """
     heads: dict[str, tuple[list[Array], dict[str, Array]]] = {}
     try:
-        for name, values in read_arrays(path).items():
+        arrays = read_arrays(path)
+        digest = arrays.pop(_IMAGES, None)
+        if digest is None:
+            raise DataError("does not say whose measures it holds", where=str(path), hint=OLD_VERSION)
+        if not np.array_equal(digest, _digest(images)):
+            message = "its measures are of other rows than predictions.csv has now, or of another order"
+            raise DataError(message, where=str(path), hint="bring the table back, or run `dermtl evaluate` again")
+        for name, values in arrays.items():
             head, part, *column = name.split("/", 2)
             indices, table = heads.setdefault(head, ([], {}))
             if part == _INDICES:
@@ -170,3 +189,9 @@ def read_measures(path: Path) -> dict[str, HeadScores]:
     except (*DAMAGED, LookupError, TypeError) as error:
         hint = "it is written by `dermtl evaluate`: run it again"
         raise DataError(f"cannot be read: {error}", where=str(path), hint=hint) from error
+
+
+def _digest(images: Sequence[str]) -> Array:
+    """SHA-256 of the names in their order, uint8 [32]."""
+    names = "\0".join(images).encode("utf-8", "surrogatepass")
+    return np.frombuffer(hashlib.sha256(names).digest(), np.uint8)
