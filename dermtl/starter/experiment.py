@@ -10,6 +10,7 @@ import yaml
 
 from dermtl.config.experiment import Backbone
 from dermtl.data.importers.named import Columns
+from dermtl.data.manifest.split_names import SPLITS
 from dermtl.errors import ManifestError
 from dermtl.imaging.decode import read_size
 from dermtl.starter.heads import suggest_heads
@@ -31,9 +32,9 @@ def write_experiment(
 ) -> str:
     """The text of an experiment on the preset ``recommended``.
 
-    The heads are those that the table can train; columns that none learns stand in a comment. Pictures that are smaller
-    than the usual size are trained at their own: the median of the longer sides of some of them, as a multiple of 32
-    pixels.
+    The heads are those that the table can train; columns that none learns stand in a comment. A column ``split`` that
+    puts every picture into one of train, val and test is kept to. Pictures that are smaller than the usual size are
+    trained at their own: the median of the longer sides of some of them, as a multiple of 32 pixels.
 
     Args:
         manifest: The table; its folder is ``data.root``.
@@ -65,6 +66,8 @@ def write_experiment(
         f"  manifest: {_text(manifest.name)}    # {len(cells['image'])} pictures",
     ]
     lines += [f"  group: {_text([columns.group])}    # pictures that stay together"] if columns.group else []
+    if is_split := _tells_every_side(cells):
+        lines.append(f"  split: {{column: split}}{_comment({'column': 'split'}, cells)}")
     if backbone or weights or size:
         lines.append("backbone:")
         lines += [f"  name: {_text(backbone)}    # any name that timm knows"] if backbone else []
@@ -72,10 +75,16 @@ def write_experiment(
         lines += [f"  image_size: {size}    # pixels; most pictures are no larger"] if size else []
     lines.append("heads:")
     lines += [f"  {head}: {_text(keys)}{_comment(keys, cells)}" for head, keys in heads.items()]
-    learned = {"image", columns.group, *_words(heads), *_words(suggested)}
+    learned = {"image", columns.group, "split" if is_split else "", *_words(heads), *_words(suggested)}
     if unlearned := [column for column in cells if column not in learned]:
         lines.append(f"# No head learns the columns {', '.join(map(_text, unlearned))}.")
     return "\n".join(lines) + "\n"
+
+
+def _tells_every_side(cells: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the column ``split`` has a side for every picture, and each side pictures."""
+    told = cells.get("split", ())
+    return len(told) == len(cells["image"]) and {SPLITS.get(cell.lower()) for cell in told} == set(SPLITS.values())
 
 
 def _renamed(value: Any, aliases: Mapping[str, str]) -> Any:

@@ -10,6 +10,8 @@ from dermtl.config.experiment import Experiment
 from dermtl.config.load import validate
 from dermtl.config.source import parse_source
 from dermtl.data.importers.named import Columns
+from dermtl.data.manifest.read import read_manifest
+from dermtl.data.manifest.split import split_records
 from dermtl.errors import DataError
 from dermtl.plugins.plan import plan_heads
 from dermtl.starter.heads import suggest_heads
@@ -110,6 +112,30 @@ def test_a_class_of_another_name_is_learned_from_the_users_own_table(drawn, tmp_
     assert set(unlearned.removesuffix(".").split("columns ")[1].split(", ")) == (
         {"patient_id", "lesion_id", "diameter_mm", "age", "sex"} - {named.group}
     )
+
+
+@pytest.mark.parametrize(
+    ("sides", "is_kept"), [("Train,dev,test", True), ("train,test", False), ("train,,test", False)]
+)
+def test_a_split_that_the_table_brings_is_kept(drawn, tmp_path, sides, is_kept):
+    """Dealt anew, pictures of a published test set would be trained on."""
+    (tmp_path / "images").symlink_to(drawn / "images")
+    with (drawn / "manifest.csv").open(newline="") as file:
+        rows = [(row["image"], row["label"]) for row in csv.DictReader(file)]
+    words = sides.split(",")
+    lines = [f"{image},{label},{words[index % len(words)]}\n" for index, (image, label) in enumerate(rows)]
+    (tmp_path / "manifest.csv").write_text("image,label,split\n" + "".join(lines))
+    written = start_experiment(tmp_path, Columns())
+    source = parse_source(written, name="experiment.yaml")
+    data = validate(Experiment, source.data, source).data
+    assert data.split.column == ("split" if is_kept else None)
+    assert ("# No head learns" in written) != is_kept
+    if is_kept:
+        placed = split_records(read_manifest(data), data)
+        expected = {image: words[index % len(words)] for index, (image, _) in enumerate(rows)}
+        assert all(
+            record.split == {"Train": "train", "dev": "val"}.get(expected[record.image], "test") for record in placed
+        )
 
 
 def test_a_named_column_that_is_not_there_is_refused_with_those_that_are(drawn):
