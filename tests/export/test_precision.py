@@ -200,6 +200,7 @@ def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
     from dermtl.export.precision import gate
     from dermtl.export.precision import search as precision
     from dermtl.runs.folder import load_run
+    from dermtl.runtime.golden import golden_path
 
     records = read_manifest(Data(root=drawn))
     sides = ["train", "train", "val", "test"]
@@ -213,7 +214,12 @@ def judged(run_folder, exported, drawn, tmp_path, monkeypatch):
 
     Stub.records = records
     monkeypatch.setattr(precision, "run_target", lambda run: Stub)
-    monkeypatch.setattr(precision, "export_run", lambda run, out: Path(shutil.copy(exported, out)))
+
+    def export_run(run, out):
+        shutil.copy(golden_path(exported), golden_path(out))
+        return Path(shutil.copy(exported, out))
+
+    monkeypatch.setattr(precision, "export_run", export_run)
     return precision, gate, Stub
 
 
@@ -294,27 +300,33 @@ def test_the_first_that_holds_is_written(judged, run_folder, tmp_path, monkeypat
 
 
 def test_what_is_slower_is_refused_at_once(judged, run_folder, tmp_path, monkeypatch):
+    from dermtl.runtime.golden import golden_path, read_golden, replay
+
     precision, gate, _ = judged
     fake_candidates(monkeypatch, precision)
     monkeypatch.setattr(gate, "speedup", lambda *arguments: 1.1)
     assert len(precision.export_precision(run_folder, tmp_path / "model.onnx", "int8")) == 1
     assert list(tmp_path.glob("model*")) == []
     precision.export_precision(run_folder, tmp_path / "model.onnx", "auto")
-    assert "precision" not in dermtl.load(tmp_path / "model.onnx").bundle.provenance
+    model = dermtl.load(tmp_path / "model.onnx")
+    assert "precision" not in model.bundle.provenance
+    assert all(difference.ok for difference in replay(model, read_golden(golden_path(tmp_path / "model.onnx"))))
 
 
 def test_what_passes_is_written_with_its_figures_and_verifies(judged, run_folder, tmp_path, monkeypatch):
     from dermtl.export.precision.gate import measure
+    from dermtl.imaging.decode import read_image
     from dermtl.runtime.golden import golden_path, read_golden, replay
 
     precision, gate, stub = judged
     seen = []
-    prepare = dermtl.Model.prepare
-    monkeypatch.setattr(dermtl.Model, "prepare", lambda self, source: seen.append(source) or prepare(self, source))
+    for module in ("dermtl.runtime.predictor", "dermtl.evaluation.predict.predict"):
+        monkeypatch.setattr(f"{module}.read_image", lambda source: seen.append(source) or read_image(source))
     # An untrained network decides near ties, where any rounding may tell.
     monkeypatch.setattr(gate, "measure", lambda *arguments: measure(*arguments) and figures(0.9))
     attempts = precision.export_precision(run_folder, tmp_path / "model.onnx", "fp16")
     assert {record.path for record in stub.records if record.split == "test"}.isdisjoint(seen)
+    assert {record.path for record in stub.records if record.split == "val"} <= set(seen)
     model = dermtl.load(tmp_path / "model.onnx")
     noted = json.loads(json.dumps(model.bundle.provenance["precision"]))
     assert attempts[-1].passed

@@ -15,11 +15,10 @@ import numpy as np
 from dermtl.errors import BundleError, DataError
 from dermtl.evaluation.evaluation_target import EvaluationTarget
 from dermtl.evaluation.metrics.record_scores import summarise
-from dermtl.evaluation.predict.collector import Member, PredictionCollector
-from dermtl.files.prefetch import batched
+from dermtl.evaluation.predict.predict import predict
+from dermtl.evaluation.predict.predictor import ModelPredictor
 from dermtl.kinds import Record
-from dermtl.runtime.decision import Decisions
-from dermtl.runtime.predictor import BATCH_SIZE, Model, Square
+from dermtl.runtime.predictor import Model, Square
 from dermtl.statistics.spread import spread
 
 MAX_METRIC_DROP = 0.005
@@ -146,14 +145,10 @@ def measure(model: Model, target: EvaluationTarget, records: Sequence[Record]) -
     Raises:
         BundleError: The model fails, or gives numbers that are not finite.
     """
-    plans = target.plans
-    collector, member = PredictionCollector(plans, Decisions()), Member(plans, Decisions())
-    for batch in batched(records, BATCH_SIZE):
-        for record, prediction in zip(batch, model.predict_batch([one.path for one in batch]), strict=True):
-            collector.add(record, prediction.values, member)
-    predictions = collector.predictions()
+    predictions = predict(EvaluationTarget(ModelPredictor(model), target.plans, records), records)
     metrics: Metrics = {}
-    for head, of_head in member.metrics.items():
+    for head, plan in target.plans.items():
+        of_head = plan.metrics()
         values = summarise(head, of_head, predictions.record_scores[head].table)
         if math.isfinite(value := values.get(of_head.primary, math.nan)):
             metrics[f"{head} {of_head.primary}"] = (value, MAX_METRIC_DROP)

@@ -23,6 +23,7 @@ from dermtl.export.precision.activations import collect, deviation, outputs_of
 from dermtl.export.precision.gate import Attempt, Gate
 from dermtl.export.precision.layers import Layer, find_layers
 from dermtl.export.precision.quantise import quantise
+from dermtl.files.atomic import write_atomic
 from dermtl.kinds import Record
 from dermtl.runs.evaluation_target import run_target
 from dermtl.runs.folder import RunFolder
@@ -88,8 +89,9 @@ def export_precision(run: Path, out: Path, precision: str) -> list[Attempt]:
                 return attempts
             if not attempts[-1].split:
                 break  # candidates with more layers in float are slower still
-    if precision == "auto":
-        export_run(run, out)
+        if precision == "auto":
+            write_model(out, content)
+            write_atomic(golden_path(out), golden_path(exact_path).read_bytes())
     return attempts
 
 
