@@ -165,10 +165,3 @@ class WeightedMetrics(Metrics, Protocol):
         With weights of 1 it returns the values of :meth:`summarise`. A metric that cannot be estimated on a resample,
         such as a mean over all classes if one was not drawn, is NaN there.
         """
-
-
-class MetricsFactory(Protocol):
-    """The object under the dotted name of a head's metrics."""
-
-    def __call__(self, config: Any) -> Metrics:
-        """Build the metrics of one configured head."""
