@@ -63,9 +63,10 @@ def read_saved_evaluation(path: Path, split: str = "test") -> SavedEvaluation:
         model, data, heads = dict(document["model"]), dict(document["data"]), dict(document["heads"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot be read: {error}", where=where) from error
-    if "plans" not in document:
-        raise DataError("does not say how its heads are measured", where=where, hint=OLD_VERSION)
-    decisions = Decisions.from_json(document["settled"]) if "settled" in document else Decisions()
+    for key, what in (("plans", "how its heads are measured"), ("settled", "what was frozen")):
+        if key not in document:
+            raise DataError(f"does not say {what}", where=where, hint=OLD_VERSION)
+    decisions = Decisions.from_json(document["settled"])
     predictions = read_predictions(folder, replan_heads(document["plans"]), decisions)
     baselines = {head: _baselines(metrics) for head, metrics in heads.items()}
     return SavedEvaluation(folder, replace(predictions, baselines=baselines), data, model)

@@ -377,10 +377,11 @@ def test_older_and_damaged_folders_are_refused(make: Make, tmp_path: Path) -> No
     with pytest.raises(DataError, match="cannot be read"):
         read_saved_evaluation(folder)
     document = json.loads((folder / "metrics.json").read_text())
-    del document["plans"]
-    (folder / "metrics.json").write_text(json.dumps(document))
-    with pytest.raises(DataError, match="does not say"):
-        read_saved_evaluation(folder)
+    for key in ("settled", "plans"):
+        del document[key]
+        (folder / "metrics.json").write_text(json.dumps(document))
+        with pytest.raises(DataError, match="does not say"):
+            read_saved_evaluation(folder)
     (folder / "metrics.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read"):
         read_saved_evaluation(folder)

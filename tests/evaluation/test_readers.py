@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from dermtl.errors import InputError, ManifestError
+from dermtl.errors import DataError, InputError, ManifestError
 from dermtl.evaluation.formatting import below_text
 from dermtl.evaluation.readers.decision import ReaderDecision, find_reader_decision
 from dermtl.evaluation.readers.plot import readers_svg
@@ -135,6 +135,15 @@ def test_what_is_asked_of_classes_nodes_and_tags(tables):
     assert ReaderDecision.find(header, ["b", "a/x"]).scores(table, [0]) == pytest.approx([0.75])
     with pytest.raises(ManifestError, match="no truth"):
         ReaderDecision.find(header, ["b"], "t").positives({"image": ["x"]}, [0])
+
+
+@pytest.mark.parametrize("column", ["image", "group"])
+def test_a_table_without_its_pictures_or_groups_is_refused(tables, column):
+    """The bootstrap draws groups: without them there is no interval."""
+    predictions, _ = tables
+    predictions.write_text(predictions.read_text().replace(f"{column},", f"{column}s,", 1))
+    with pytest.raises(DataError, match=f"has no column '{column}'"):
+        read_study(*tables, positive=["a"])
 
 
 def test_columns_in_memory_are_as_those_of_the_file(tables):

@@ -48,9 +48,6 @@ def read_predictions(folder: Path, plans: Mapping[str, HeadPlan], decisions: Dec
     """
     path = folder / "predictions.csv"
     columns = read_columns(path)
-    for column in ("image", "group"):
-        if column not in columns:
-            raise DataError(f"has no column {column!r}", where=str(path), hint=OLD_VERSION)
     scores = read_measures(folder / "measures.npz", columns["image"])
     num = len(columns["image"])
     for head, of_head in scores.items():
@@ -94,16 +91,18 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     """A predictions.csv as columns of text.
 
     Raises:
-        DataError: The file cannot be read, or lists an image twice.
+        DataError: The file cannot be read, lacks the column image or group, or lists no image, or one twice.
     """
     rows: dict[str, Mapping[str, str]] = {}
     for where, row in read_table(path):
-        image = row.get("image", str(len(rows)))
-        if image in rows:
-            raise DataError(f"image {image} is listed twice", where=where)
-        rows[image] = row
-    header = next(iter(rows.values()), {})
-    return {column: [row[column] for row in rows.values()] for column in header}
+        if missing := [column for column in ("image", "group") if column not in row]:
+            raise DataError(f"has no column {missing[0]!r}", where=str(path), hint=OLD_VERSION)
+        if row["image"] in rows:
+            raise DataError(f"image {row['image']} is listed twice", where=where)
+        rows[row["image"]] = row
+    if not rows:
+        raise DataError("lists no picture", where=str(path), hint="run `dermtl evaluate` again")
+    return {column: [row[column] for row in rows.values()] for column in next(iter(rows.values()))}
 
 
 def _numbers(output: str, expected: tuple[str, ...], columns: Mapping[str, list[str]]) -> tuple[tuple[str, ...], Array]:

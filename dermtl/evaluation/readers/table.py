@@ -129,5 +129,4 @@ def read_study(predictions: Path, readers: Path, *, positive: Sequence[str], hea
     """
     table = read_columns(predictions)
     decision = ReaderDecision.find(table, positive, head, where=str(predictions))
-    images = set(table.get("image", ()))
-    return read_reader_decisions(readers, decision, images, listed=str(predictions)).beside(table)
+    return read_reader_decisions(readers, decision, set(table["image"]), listed=str(predictions)).beside(table)
