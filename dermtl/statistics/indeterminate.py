@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dermtl.arrays import Array
 from dermtl.statistics.operating_point import choose_threshold
-
-POSITIVE, NEGATIVE, ABSTAIN = 1, 0, -1
 
 
 @dataclass(frozen=True)
@@ -21,16 +17,6 @@ class AbstainBand:
 
     low: float
     high: float
-
-    def decide(self, scores: Array) -> Array:
-        """1 positive, 0 negative, -1 no decision; int8 of the scores' shape."""
-        values = np.asarray(scores, np.float64)
-        return np.where(values >= self.high, POSITIVE, np.where(values < self.low, NEGATIVE, ABSTAIN)).astype(np.int8)
-
-    def coverage(self, scores: Array) -> float:
-        """Share of the scores on which a decision is made; NaN of none."""
-        decided = self.decide(scores) != ABSTAIN
-        return float(decided.mean()) if decided.size else float("nan")
 
 
 def choose_band(scores: Array, positive: Array, *, sensitivity: float = 0.95, specificity: float = 0.95) -> AbstainBand:
