@@ -66,7 +66,7 @@ def open_rows(
 
     Args:
         path: The file.
-        kinds: Rows name to kind.
+        kinds: Output name to kind.
         decisions: Frozen decisions; tables have a column for each.
         model: Digest of the model; rows of two models do not mix.
         overwrite: Replace a file that exists.
