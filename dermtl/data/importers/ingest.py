@@ -20,11 +20,11 @@ from PIL import Image
 from dermtl.config.missing import is_missing
 from dermtl.data.importers.detect import choose_importer
 from dermtl.data.importers.importer import RenderedImage, Row
-from dermtl.data.importers.layout import WRITTEN, folder_of
+from dermtl.data.importers.layout import folder_of
 from dermtl.data.importers.lock import lock_path, refuse_overwriting, sha256, write_lock
 from dermtl.data.importers.named import Columns, read_named
 from dermtl.data.importers.seen import WORKBOOKS, tell
-from dermtl.data.manifest.folders import look_around
+from dermtl.data.manifest.folders import WRITTEN, look_around
 from dermtl.errors import DataError, DermtlError, ManifestError, PluginContract
 from dermtl.files.atomic import write_atomic
 from dermtl.files.spreadsheet import WORKBOOK_HINT, spreadsheet_header

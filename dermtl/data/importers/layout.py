@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from dermtl.data.importers.lock import is_imported
+from dermtl.data.manifest.folders import WRITTEN
 from dermtl.errors import ManifestError
 from dermtl.files.spreadsheet import read_spreadsheet, spreadsheet_header
 from dermtl.files.workbook import SUFFIXES as WORKBOOK_SUFFIXES
 from dermtl.imaging.decode import SUFFIXES
 
-WRITTEN = ".files"  # ending of the folder of pictures that an import has written
 _TABLES = frozenset({"", ".csv", ".tsv", ".tab"})
 ANY_TABLE = _TABLES | set(WORKBOOK_SUFFIXES)
 """Endings of tables in a source of any layout; those of a known layout are texts."""

@@ -24,7 +24,7 @@ MASK_FOLDERS = frozenset(
 _MASK = re.compile(r"(.+?)[ _-](?:mask|masks|segmentation|seg|gt|groundtruth)(?:[ _-]?\d+)?", re.IGNORECASE)
 _COMPANION = re.compile(r"(.+?)[ _-](?:superpixels?|thumb|thumbnail|preview|overlay)", re.IGNORECASE)
 _SHOWN = 5  # names of files in a message
-_WRITTEN = ".files"  # ending of the folder of pictures that an import has written
+WRITTEN = ".files"  # ending of the folder of pictures that an import has written
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def first_names(paths: Sequence[Path]) -> str:
 def _files(folder: Path) -> list[Path]:
     found = []
     for top, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and not name.endswith(_WRITTEN)]
+        folders[:] = [name for name in folders if not name.startswith(".") and not name.endswith(WRITTEN)]
         found += [Path(top, name) for name in names if not name.startswith(".")]
     return found
 
