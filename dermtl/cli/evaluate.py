@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.option("--manifest", type=click.Path(path_type=Path), help="Another table. [default: the run's own]")
 @click.option("--split", default="test", show_default=True, help="train, val, test, or all.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder to write. [default: evaluation/<split> in the run]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write. [default: evaluation/<split> in the run, of another table evaluation/<split>-<its folder>]",
 )
 @click.option("--by", metavar="COLUMN[:WIDTH],...", help="Subgroups by columns of the table; numbers in bins.")
 @click.option(
@@ -115,7 +117,8 @@ def evaluate(
         folder, result = out or model, evaluate_saved(model, manifest, options, readers, positive)
     else:
         target, split = find_target(model, manifest, split, flips=flips)
-        folder = out or target.folder / (f"{split}-flips" if flips else split).replace(" ", "-")
+        name = "-".join([split.replace(" ", "-"), *(["flips"] if flips else []), *_of_other(manifest)])
+        folder = out or target.folder / name
         result = evaluate_model(target, split, options, readers, positive, allow_leakage=allow_leakage)
     evaluation = result.evaluation
     evaluation.write(folder)
@@ -139,6 +142,11 @@ def evaluate(
     if evaluation.data["split"] != OUT_OF_FOLD:
         write_atomic(folder / "model_card.md", model_card(evaluation.to_json(), card).text)
     click.echo(f"{'out of fold' if is_folds else 'report'}: {folder / 'report.html'}")
+
+
+def _of_other(manifest: Path | None) -> list[str]:
+    """The folder of another table, which keeps its evaluation apart from those of the run's own table."""
+    return [manifest.absolute().parent.name] if manifest else []
 
 
 def _show(evaluation: "Evaluation") -> None:

@@ -119,8 +119,10 @@ def test_an_evaluation_on_another_table_needs_it_named(run: Path, tmp_path: Path
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+    own = {path: path.read_bytes() for path in sorted((run / "evaluation").rglob("*")) if path.is_file()}
     assert call(run, "--manifest", clinic, "--split", "all").exit_code == 0
-    stored = run / "evaluation" / "all"
+    assert all(path.read_bytes() == content for path, content in own.items())  # the run's own figures stay
+    stored = run / "evaluation" / "all-clinic"
     with pytest.raises(InputError, match="another table") as caught:
         call(stored, "--by", "sex")
     assert "--manifest" in caught.value.hint
