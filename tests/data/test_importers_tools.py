@@ -204,6 +204,15 @@ def test_yolo_with_a_missing_picture(tmp_path: Path) -> None:
     assert (made.num_rows, made.num_dropped) == (1, 1)
 
 
+@pytest.mark.parametrize("names", ["[no, yes]", "{0: no, 1: yes}", "\n  - no\n  - yes"])
+def test_names_of_yolo_are_what_is_written(names: str, tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "0.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0.txt").write_text("0 .5 .5 .1 .1")
+    (tmp_path / "data.yaml").write_text(f"train: images\ntest: null\nval:\nnames: {names}\n")
+    assert import_data(tmp_path).labels == {"no": 1}
+
+
 @pytest.mark.parametrize("names", ["", "classes.txt", "{one: nev}"])
 def test_yolo_with_odd_names(names: str, tmp_path: Path) -> None:
     picture(tmp_path / "images" / "0.jpg")

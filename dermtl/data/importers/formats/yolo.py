@@ -71,8 +71,9 @@ def _descriptions(source: Path) -> list[Path]:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    """The file with every value as text: YAML 1.1 takes classes called ``no`` and ``1e3`` for other things."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -80,8 +81,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _classes(names: Any, path: Path) -> dict[int, Any]:
     try:
-        return dict(enumerate(names)) if isinstance(names, list) else {int(key): names[key] for key in names}
-    except (TypeError, ValueError) as error:
+        return dict(enumerate(names)) if isinstance(names, list) else {int(key): name for key, name in names.items()}
+    except (AttributeError, ValueError) as error:
         message = f"names: expected a list, or number to name, got {names!r}"
         raise ManifestError(message, where=path.name) from error
 
@@ -89,7 +90,7 @@ def _classes(names: Any, path: Path) -> dict[int, Any]:
 def _places(value: Any, root: Any, path: Path, folder: Path, split: str) -> list[Path]:
     """The folders and lists that an entry names; paths of another machine are looked for by their ends."""
     found = []
-    texts = value if isinstance(value, list) else [value] if value else []
+    texts = value if isinstance(value, list) else [value] if value not in (None, "", "null", "~") else []
     for text in texts:
         parts = PurePosixPath(str(text).replace("\\", "/")).parts
         parts = tuple(part for part in parts if part not in ("..", ".", "/"))
